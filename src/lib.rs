@@ -1,0 +1,16 @@
+//! Headwater: an edge stream processor.
+//!
+//! YAML text becomes a located document (`config`), the document becomes a plan (`plan`: pure data), the plan
+//! becomes workers that step (`runtime`). Modules are layered, and a layer imports only lower ones:
+//!
+//! | layer | modules | what |
+//! | --- | --- | --- |
+//! | 5 | `cli` | the command line |
+//! | 4 | `plan`, `runtime` | document → plan; plan → motion |
+//! | 3 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
+//! | 2 | `dataflow` | the contracts: operator, source, sink |
+//! | 1 | `config`, `expr`, `formats`, `watermark` | text to meaning, bytes to rows, event time; none imports another |
+//! | 0 | `event`, `time` | what flows, and when |
+//!
+//! Start reading at `event::Batch`, then `dataflow::Operator`.
+
