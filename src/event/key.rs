@@ -1,0 +1,79 @@
+//! The canonical byte form of a key: what is hashed, compared, and later kept in state.
+//!
+//! Each value is its kind's byte and its content: scalars as 8 bytes little-endian, text, bytes and
+//! JSON (in its canonical form) as a 4-byte length and the bytes. Different kinds are different keys (`1` is not `1.0`), except that
+//! `-0.0` is `0.0`; null is a key like any other.
+
+use super::batch::{Batch, Row, Slot};
+use super::json::write_canonical;
+use super::value::{Kind, Value};
+
+/// Appends the canonical form of the row's key fields.
+#[inline]
+pub fn encode_key(batch: &Batch, row: Row, slots: &[Slot], into: &mut Vec<u8>) {
+    for &slot in slots {
+        encode_value(batch, batch.get(row, slot), into);
+    }
+}
+
+/// Appends the canonical form of one value.
+#[inline]
+pub fn encode_value(batch: &Batch, value: Value, into: &mut Vec<u8>) {
+    into.push(value.kind() as u8);
+    match value.kind() {
+        Kind::Null => {}
+        Kind::Bool => into.push((value.as_bool() == Some(true)) as u8),
+        Kind::Int => into.extend_from_slice(&value.as_int().unwrap_or_default().to_le_bytes()),
+        Kind::Timestamp => into.extend_from_slice(&value.as_timestamp().unwrap_or_default().to_le_bytes()),
+        Kind::Float => {
+            // Adding zero turns -0.0 into 0.0 and leaves all else as it is.
+            let float = value.as_float().unwrap_or_default() + 0.0;
+            into.extend_from_slice(&float.to_le_bytes());
+        }
+        Kind::Text | Kind::Bytes => {
+            into.extend_from_slice(&value.span().len.to_le_bytes());
+            into.extend_from_slice(batch.bytes(value));
+        }
+        Kind::Json => {
+            let start = into.len();
+            into.extend_from_slice(&[0; 4]);
+            write_canonical(batch.bytes(value), into);
+            let length = (into.len() - start - 4) as u32;
+            into[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+/// Reads back what [`encode_value`] wrote, into `batch`'s arena, and returns the bytes behind it.
+/// None if the bytes were not written by it.
+pub fn decode_value<'a>(bytes: &'a [u8], batch: &mut Batch) -> Option<(Value, &'a [u8])> {
+    let (&kind, rest) = bytes.split_first()?;
+    let scalar = |rest: &'a [u8]| rest.split_first_chunk::<8>().map(|(b, rest)| (*b, rest));
+    const TEXT: u8 = Kind::Text as u8;
+    const BYTES: u8 = Kind::Bytes as u8;
+    const JSON: u8 = Kind::Json as u8;
+    Some(match kind {
+        k if k == Kind::Null as u8 => (Value::NULL, rest),
+        k if k == Kind::Bool as u8 => {
+            let (&b, rest) = rest.split_first()?;
+            (Value::bool(b != 0), rest)
+        }
+        k if k == Kind::Int as u8 => scalar(rest).map(|(b, r)| (Value::int(i64::from_le_bytes(b)), r))?,
+        k if k == Kind::Timestamp as u8 => {
+            scalar(rest).map(|(b, r)| (Value::timestamp(i64::from_le_bytes(b)), r))?
+        }
+        k if k == Kind::Float as u8 => scalar(rest).map(|(b, r)| (Value::float(f64::from_le_bytes(b)), r))?,
+        TEXT | BYTES | JSON => {
+            let (len, rest) = rest.split_first_chunk::<4>()?;
+            let len = u32::from_le_bytes(*len) as usize;
+            let span = batch.store(rest.get(..len)?);
+            let value = match kind {
+                TEXT => Value::text(span),
+                BYTES => Value::bytes(span),
+                _ => Value::json(span),
+            };
+            (value, &rest[len..])
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,18 @@
+//! What flows: values, paths to fields, batches of events.
+
+mod batch;
+pub mod json;
+mod key;
+mod nearest;
+mod path;
+mod reject;
+mod value;
+mod view;
+
+pub use batch::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot};
+pub use key::{decode_value, encode_key, encode_value};
+pub use nearest::nearest;
+pub use path::{Path, Step};
+pub use reject::{Reason, RejectKind, Rejects, Unreadable};
+pub use value::{Kind, Span, Value};
+pub use view::{Layer, View};
