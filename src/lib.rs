@@ -14,5 +14,6 @@
 //!
 //! Start reading at [`event::Batch`], then `dataflow::Operator`.
 
+pub mod config;
 pub mod event;
 pub mod time;

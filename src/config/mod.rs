@@ -1,0 +1,35 @@
+//! Text to located documents, with every fault at its place.
+//!
+//! A file's text ([`SourceFile`]) becomes a tree of [`Node`]s that know where they stand (`yaml`),
+//! substitutions are done in its scalars (`substitute`), its structure is read ([`read_pipeline`]), and what
+//! its parts mean is read by type ([`Section`], [`read`]). Nothing stops at the first fault: readers report
+//! to [`Faults`] and go on, and [`Faults::has_errors`] decides in the end.
+
+mod declaration;
+mod diagnostic;
+mod environment;
+mod name;
+mod node;
+mod params;
+mod pipeline;
+pub mod read;
+mod render;
+mod secrets;
+mod section;
+mod source;
+mod substitute;
+pub mod units;
+mod within;
+mod yaml;
+
+pub use declaration::{Declaration, Input, Role};
+pub use diagnostic::{Diagnostic, Faults, Reported, Severity, suggestion};
+pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
+pub use node::{Content, Entry, Meaning, Node, Style, Written};
+pub use params::{Param, ParamValue, unknown_override};
+pub use pipeline::{PipelineFile, Surroundings, read_pipeline, read_tests};
+pub use read::Snippet;
+pub use secrets::Secrets;
+pub use section::{Keys, Section, Setting};
+pub use source::{MAX_FILE_BYTES, Mark, Place, SourceFile};
+pub use yaml::parse;
