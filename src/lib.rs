@@ -16,4 +16,5 @@
 
 pub mod config;
 pub mod event;
+pub mod expr;
 pub mod time;

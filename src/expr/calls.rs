@@ -1,0 +1,132 @@
+//! Calls of functions: found by name, checked against their specification.
+
+use super::ast::{Call, Expr};
+use super::compile::{Compiler, Lowered, check, label};
+use super::fault::ExprFault;
+use super::functions::{AGGREGATES, Body, Form, FunctionSpec, LATER, Returns};
+use super::literal::Literal;
+use super::op::{Apply, ApplyBody, Op, Unit};
+use super::types::Type;
+use crate::event::nearest;
+
+impl Compiler<'_> {
+    /// Compiles a call.
+    pub(super) fn call(&mut self, expr: &Expr, call: &Call, register: usize) -> Lowered {
+        let function = self.function(expr, call)?;
+        check_count(expr, call, function)?;
+        match function.body {
+            Body::Form(Form::Coalesce) => self.coalesce(expr, &call.args, register),
+            Body::Form(Form::If) => self.choice(expr, &call.args, register),
+            Body::Form(Form::Param) => self.param(expr, call),
+            Body::Plain(body) => self.apply(expr, call, function, |_| Ok(ApplyBody::Plain(body)), register),
+            Body::Made(make) => {
+                let make = |constants: &[Option<&Literal>]| make(constants).map(ApplyBody::Made);
+                self.apply(expr, call, function, make, register)
+            }
+        }
+    }
+
+    fn function(&self, expr: &Expr, call: &Call) -> Result<&'static FunctionSpec, ExprFault> {
+        let name = call.name.as_str();
+        let at = expr.span.start..expr.span.end.min(expr.span.start + name.len());
+        let Some(function) = self.functions.get(name) else {
+            if AGGREGATES.contains(&name) {
+                let fault = ExprFault::new(at, format!("`{name}` is an aggregate, which takes many events"));
+                return Err(fault.hint("aggregates stand in a window's `aggregate`"));
+            }
+            if LATER.contains(&name) {
+                return Err(ExprFault::new(at, format!("`{name}` is not in this version")));
+            }
+            let fault = ExprFault::new(at, format!("there is no function `{name}`"));
+            let names = self.functions.all();
+            let similar = nearest(name, names.iter().map(|function| function.name));
+            return Err(match similar {
+                Some(similar) => fault.hint(format!("did you mean `{similar}`?")),
+                None => fault.hint("the README lists them by group"),
+            });
+        };
+        let refused = match call {
+            Call { star: true, .. } => "`*`",
+            Call { distinct: true, .. } => "DISTINCT",
+            Call { filter: Some(_), .. } => "FILTER",
+            _ => return Ok(function),
+        };
+        Err(ExprFault::new(at, format!("{refused} belongs to aggregates, and `{name}` is a function")))
+    }
+
+    fn param(&mut self, expr: &Expr, call: &Call) -> Lowered {
+        let Some(name) = call.args.first().and_then(Expr::as_text) else {
+            let fault = ExprFault::new(expr.span.clone(), "`param` takes a name in quotes");
+            return Err(fault.hint("param('minimum')"));
+        };
+        match self.scope.param(name) {
+            Some(literal) => self.constant(expr, &literal),
+            None => Err(ExprFault::new(expr.span.clone(), format!("there is no parameter `{name}`"))
+                .hint("parameters are declared under `params`, with their defaults")),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        expr: &Expr,
+        call: &Call,
+        function: &FunctionSpec,
+        body: impl FnOnce(&[Option<&Literal>]) -> Result<ApplyBody, String>,
+        register: usize,
+    ) -> Lowered {
+        let args = self.operands(&call.args, register)?;
+        let mut types = Vec::with_capacity(args.len());
+        for (place, (arg, operand)) in args.iter().zip(&call.args).enumerate() {
+            let wanted = function.arg(place).map_or(Type::ANY, |arg| arg.ty);
+            check(operand, arg.ty, wanted).map_err(|fault| fault.hint(usage(function)))?;
+            types.push(wanted);
+        }
+        let constants: Vec<_> = args.iter().map(Unit::literal).collect();
+        let body = body(&constants).map_err(|message| {
+            let message = format!("`{}`: {message}", label(expr));
+            ExprFault::new(expr.span.clone(), message).hint(usage(function))
+        })?;
+        let ty = result(function, &args);
+        let apply = Apply::new(args, &types, function.takes_nulls, body);
+        Ok(self.unit(expr, Op::Call(Box::new(apply)), ty, register))
+    }
+}
+
+/// The type of a call's result.
+fn result(function: &FunctionSpec, args: &[Unit]) -> Type {
+    let known = |place: usize, arg: &Unit| {
+        let wanted = function.arg(place).map_or(Type::ANY, |arg| arg.ty);
+        arg.ty.and(wanted)
+    };
+    match function.returns {
+        Returns::Is(ty) => ty,
+        Returns::AsFirst => args.first().map_or(Type::NULL, |arg| known(0, arg)),
+        Returns::AsAny => {
+            args.iter().enumerate().fold(Type::NULL, |ty, (place, arg)| ty.or(known(place, arg)))
+        }
+    }
+}
+
+fn usage(function: &FunctionSpec) -> String {
+    match function.args {
+        [] => function.signature(),
+        _ => format!("{} with {}", function.signature(), function.argument_types()),
+    }
+}
+
+fn check_count(expr: &Expr, call: &Call, function: &FunctionSpec) -> Result<(), ExprFault> {
+    let given = call.args.len();
+    let (least, most) = function.arity();
+    if given >= least && most.is_none_or(|most| given <= most) {
+        return Ok(());
+    }
+    let wanted = match most {
+        None => format!("at least {least}"),
+        Some(0) => "no".to_owned(),
+        Some(most) if most == least => least.to_string(),
+        Some(most) => format!("{least} to {most}"),
+    };
+    let plural = if wanted == "1" { "" } else { "s" };
+    let message = format!("`{}` takes {wanted} argument{plural}, not {given}", function.name);
+    Err(ExprFault::new(expr.span.clone(), message).hint(usage(function)))
+}

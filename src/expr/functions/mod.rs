@@ -1,0 +1,74 @@
+//! The functions that expressions can call: one registry, a file for each group.
+
+mod cached;
+mod conditional;
+mod context;
+mod convert;
+mod format;
+mod json;
+mod later;
+mod list;
+mod map;
+mod math;
+mod parts;
+mod pattern;
+mod round;
+mod spec;
+mod strftime;
+mod text;
+mod time;
+
+pub use cached::Cached;
+pub(super) use context::Buffers;
+pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_length, finite};
+pub use convert::{constant_text, parse_number, short, write_scalar};
+pub use later::{AGGREGATES, LATER};
+pub use spec::{
+    Arg, Body, Count, Form, FunctionSpec, Group, Instance, Made, Make, Returns, arg, optional, repeated,
+};
+
+use std::collections::BTreeMap;
+
+/// All groups of functions that every expression can call.
+const STANDARD: &[&[FunctionSpec]] = &[
+    math::FUNCTIONS,
+    text::FUNCTIONS,
+    pattern::FUNCTIONS,
+    parts::FUNCTIONS,
+    time::FUNCTIONS,
+    json::FUNCTIONS,
+    list::FUNCTIONS,
+    conditional::FUNCTIONS,
+];
+
+/// Functions by name.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    by_name: BTreeMap<&'static str, &'static FunctionSpec>,
+}
+
+impl Functions {
+    /// The functions that every expression can call.
+    pub fn standard() -> Functions {
+        let all = STANDARD.iter().copied().flatten();
+        Functions { by_name: all.map(|function| (function.name, function)).collect() }
+    }
+
+    /// These functions and further ones, which hide those of the same name.
+    pub fn with(mut self, further: &'static [FunctionSpec]) -> Functions {
+        self.by_name.extend(further.iter().map(|function| (function.name, function)));
+        self
+    }
+
+    /// A function by its lower-case name.
+    pub fn get(&self, name: &str) -> Option<&'static FunctionSpec> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All functions, by group and name.
+    pub fn all(&self) -> Vec<&'static FunctionSpec> {
+        let mut all: Vec<_> = self.by_name.values().copied().collect();
+        all.sort_by_key(|function| (function.group, function.name));
+        all
+    }
+}

@@ -1,0 +1,6 @@
+mod examples;
+mod functions;
+pub(super) mod harness;
+mod operators;
+mod oracle;
+mod parsing;
