@@ -17,4 +17,6 @@
 pub mod config;
 pub mod event;
 pub mod expr;
+pub mod formats;
 pub mod time;
+pub mod watermark;

@@ -1,0 +1,39 @@
+//! What every format implements.
+
+use crate::event::{Batch, Path, Reason, Row, Slot, Span, Unreadable};
+
+/// What a pipeline reads of a source's events, decided at plan time.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The fields that are decoded and the slots they go to; a missing field stays null.
+    pub fields: Vec<(Path, Slot)>,
+    /// Whether [`Batch::raw`] must hold the whole event as a JSON object.
+    pub whole: bool,
+}
+
+/// Turns bytes into rows.
+pub trait Decoder: Send {
+    /// Decodes records of `block`, a stretch of the batch's arena that starts at a record, into new rows
+    /// (their times and watermarks are set by the caller later), and appends what cannot be read to `unreadable`.
+    ///
+    /// Stops once the batch has `limit` rows (one record that holds several events may go beyond). Returns the
+    /// number of bytes consumed: whole records with their separators. Bytes of an unfinished record at the end
+    /// stay unconsumed unless `last` says that no more will come.
+    fn decode(
+        &mut self,
+        batch: &mut Batch,
+        block: Span,
+        last: bool,
+        limit: usize,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> usize;
+}
+
+/// Turns rows into bytes.
+pub trait Encoder: Send {
+    /// Appends the row's event, with its separator where the format has one. On an error nothing is appended.
+    fn encode(&mut self, batch: &Batch, row: Row, into: &mut Vec<u8>) -> Result<(), Reason>;
+
+    /// Bytes that stand before the first event of a file, such as a CSV header.
+    fn preamble(&self, _into: &mut Vec<u8>) {}
+}

@@ -1,0 +1,145 @@
+//! Pairs of names and values: `level=warn code=17 text="door open"`.
+
+use super::json::{JsonDecoder, JsonInput};
+use super::lines::{Lines, each_line};
+use super::text::without_return;
+use super::{Decoder, Wanted};
+use crate::event::json::write_string;
+use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
+
+/// Reads the pairs of a line. Pairs stand apart by white space or commas; a value may stand in double quotes, in which
+/// a backslash takes the next character as it is. Values are text; a name without `=` is null.
+pub struct KvDecoder {
+    lines: Lines,
+    json: JsonDecoder,
+    object: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl KvDecoder {
+    /// A decoder of the wanted fields.
+    pub fn new(wanted: &Wanted) -> KvDecoder {
+        let json = JsonDecoder::new(JsonInput::default(), wanted);
+        KvDecoder { lines: Lines::default(), json, object: Vec::new(), value: Vec::new() }
+    }
+
+    /// Writes the pairs of a line as a JSON object.
+    fn read(&mut self, mut line: &[u8]) -> Result<(), &'static str> {
+        self.object.clear();
+        self.object.push(b'{');
+        loop {
+            line = &line[line.iter().take_while(|b| is_between(**b)).count()..];
+            if line.is_empty() {
+                break;
+            }
+            let end = line.iter().position(|b| *b == b'=' || is_between(*b)).unwrap_or(line.len());
+            if end == 0 {
+                return Err("a value has no name");
+            }
+            if self.object.len() > 1 {
+                self.object.push(b',');
+            }
+            write_string(&line[..end], &mut self.object);
+            self.object.push(b':');
+            line = &line[end..];
+            match line.strip_prefix(b"=") {
+                None => self.object.extend_from_slice(b"null"),
+                Some(rest) => {
+                    line = self.read_value(rest)?;
+                    write_string(&self.value, &mut self.object);
+                }
+            }
+        }
+        self.object.push(b'}');
+        Ok(())
+    }
+
+    /// Reads a value at the beginning of `rest` and returns what is behind it.
+    fn read_value<'l>(&mut self, rest: &'l [u8]) -> Result<&'l [u8], &'static str> {
+        self.value.clear();
+        let Some(quoted) = rest.strip_prefix(b"\"") else {
+            let end = rest.iter().position(|b| is_between(*b)).unwrap_or(rest.len());
+            self.value.extend_from_slice(&rest[..end]);
+            return Ok(&rest[end..]);
+        };
+        let mut bytes = quoted.iter().enumerate();
+        while let Some((at, byte)) = bytes.next() {
+            match byte {
+                b'"' => return Ok(&quoted[at + 1..]),
+                b'\\' => self.value.extend(bytes.next().map(|(_, next)| *next)),
+                other => self.value.push(*other),
+            }
+        }
+        Err("a quoted value has no end")
+    }
+
+    fn line(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
+        let text = batch.arena[line.range()].to_vec();
+        let reason = |text: &'static str| Reason::new(RejectKind::Decode, text);
+        str::from_utf8(&text).map_err(|_| reason("the line is not UTF-8"))?;
+        self.read(&text).map_err(reason)?;
+        let object = batch.store(&self.object);
+        let mut unreadable = Vec::new();
+        self.json.decode(batch, object, true, usize::MAX, &mut unreadable);
+        unreadable.pop().map_or(Ok(()), |unreadable| Err(unreadable.reason))
+    }
+}
+
+fn is_between(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b','
+}
+
+impl Decoder for KvDecoder {
+    fn decode(
+        &mut self,
+        batch: &mut Batch,
+        block: Span,
+        last: bool,
+        limit: usize,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> usize {
+        let mut lines = std::mem::take(&mut self.lines);
+        let read = lines.decode(batch, block, last, limit, unreadable, |batch, stretch, unreadable| {
+            each_line(batch, stretch, limit, unreadable, |batch, line, unreadable| {
+                let raw = without_return(batch, line);
+                if let Err(reason) = self.line(batch, raw) {
+                    unreadable.push(Unreadable::behind(batch, raw, reason));
+                }
+            })
+        });
+        self.lines = lines;
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Row;
+
+    fn read(text: &str) -> Result<String, String> {
+        let mut batch = Batch::new(0, b"");
+        let block = batch.store(text.as_bytes());
+        let mut unreadable = Vec::new();
+        let wanted = Wanted { fields: Vec::new(), whole: true };
+        KvDecoder::new(&wanted).decode(&mut batch, block, true, 10, &mut unreadable);
+        match unreadable.pop() {
+            Some(unreadable) => Err(unreadable.reason.text.into_owned()),
+            None => Ok(String::from_utf8_lossy(&batch.arena[batch.raw[Row(0).index()].range()]).into_owned()),
+        }
+    }
+
+    #[test]
+    fn pairs_become_fields() {
+        let good = [
+            ("a=1 b=two", r#"{"a":"1","b":"two"}"#),
+            ("a=1, b=", r#"{"a":"1","b":""}"#),
+            (r#"text="door \"2\" open" flag"#, r#"{"text":"door \"2\" open","flag":null}"#),
+        ];
+        for (text, want) in good {
+            assert_eq!(read(text).as_deref(), Ok(want), "{text}");
+        }
+        assert_eq!(read("=1"), Err("a value has no name".to_owned()));
+        assert_eq!(read("a=\"x"), Err("a quoted value has no end".to_owned()));
+    }
+}

@@ -1,0 +1,23 @@
+//! Bytes to rows and rows to bytes.
+
+mod codec;
+mod columns;
+pub mod csv;
+pub mod json;
+mod kv;
+mod lines;
+mod lookup;
+mod raw;
+mod regex;
+mod text;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::regex::{RegexDecoder, RegexOptions};
+pub use codec::{Decoder, Encoder, Wanted};
+pub use kv::KvDecoder;
+pub use raw::{RawDecoder, RawEncoder};
+pub use text::{TextDecoder, TextEncoder};
+pub use types::FieldType;

@@ -1,0 +1,11 @@
+//! Event time as it comes with events: read from them, assigned to rows, and how far it has come.
+
+mod assign;
+mod reader;
+mod tournament;
+mod tracker;
+
+pub use assign::{EventTime, TimeAssigner};
+pub use reader::{EARLIEST, LATEST, TimeForm, TimePattern, TimeReader, TimeUnit, parse_rfc3339};
+pub use tournament::Tournament;
+pub use tracker::{LONGEST_POLL_GAP, Liveness, Partition, Progress, WatermarkTracker, WhenAllIdle};
