@@ -12,9 +12,10 @@
 //! | 1 | `config`, `expr`, `formats`, `watermark` | text to meaning, bytes to rows, event time; none imports another |
 //! | 0 | `event`, `time` | what flows, and when |
 //!
-//! Start reading at [`event::Batch`], then `dataflow::Operator`.
+//! Start reading at [`event::Batch`], then [`dataflow::Operator`].
 
 pub mod config;
+pub mod dataflow;
 pub mod event;
 pub mod expr;
 pub mod formats;

@@ -1,0 +1,34 @@
+//! The contracts between components and what drives them.
+
+mod compute;
+mod copy;
+mod draft;
+mod format;
+pub mod formats;
+mod framed;
+mod operator;
+mod planning;
+mod scope;
+mod shared;
+mod sink;
+mod source;
+mod spec;
+mod step;
+mod timing;
+
+pub use compute::ComputePlan;
+pub use copy::{Copier, Copies, whole_event};
+pub use draft::{Decoding, DecodingId, Draft, Origin, StageDraft, StepDraft, is_hidden};
+pub use format::FormatPlan;
+pub use framed::Framed;
+pub use operator::{MAIN, Operator, Output, Port, Signal};
+pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
+pub use scope::{Binding, Point, Scope, ScopeLayer};
+pub use shared::{SharedSink, SinkId, SinkStatus};
+pub use sink::{Sink, SinkError, SinkPlan, SinkSpec};
+pub use source::{
+    ByteSource, PlannedSource, Polled, Refused, Replay, RowSource, SourceError, SourcePlan, SourceSpec,
+};
+pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
+pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};
+pub use timing::{TIMING_OPTIONS, Timing, TimingPlace};

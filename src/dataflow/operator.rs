@@ -1,0 +1,66 @@
+//! A step of a pipeline, and what it may do with what it is given.
+
+use crate::event::{Batch, Reason, Row};
+use crate::time::{Env, Timestamp};
+
+/// One way out of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port(pub u8);
+
+/// The port that a node's bare name stands for.
+pub const MAIN: Port = Port(0);
+
+/// News that are no rows. They reach every step of a chain in order, behind the rows before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// No event earlier than this is expected any more.
+    Watermark(Timestamp),
+    /// The input has had nothing for so long that it no longer holds the watermark of what it is joined with; or it
+    /// holds it again.
+    Idle(bool),
+    /// The worker has nothing more at hand: what is buffered for the sake of speed goes out now.
+    Flush,
+    /// Bounded input has ended and its last watermark was seen.
+    End,
+}
+
+/// A step that a worker drives by plain calls. It never blocks, sleeps, or reads a clock.
+///
+/// Ports are of two kinds, fixed at plan time. Behind a *passing* port the same batch goes on with fewer rows.
+/// Behind an *emitting* port stands a batch of its own that the operator fills by [`Output::emit`].
+pub trait Operator: Send {
+    /// Handles the given rows of the batch. Rows left in `rows` go on through [`MAIN`] if that passes; rows
+    /// may be removed but not reordered. Rows handed to [`Output::reject`] must be removed as well.
+    ///
+    /// Before a row is handled, event time stands at `batch.watermarks[row]`; [`Batch::watermark`] follows
+    /// as a signal of its own after the batch.
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output);
+
+    /// Handles a signal. Passing ports get it after this call by themselves; an operator with emitting
+    /// ports (other than rejects) must hand it on to each by [`Output::signal`].
+    fn signal(&mut self, _signal: Signal, _out: &mut dyn Output) {}
+}
+
+/// What lies behind an operator.
+pub trait Output {
+    /// Time of day and randomness.
+    fn env(&mut self) -> &mut Env;
+
+    /// Sends rows of the current batch through a passing port other than [`MAIN`].
+    fn pass(&mut self, port: Port, rows: &[Row]);
+
+    /// The batch being filled behind an emitting port, with room for at least one row. After adding a row
+    /// (with its event time and the watermark that holds before it) nothing more is to be done: a full batch is
+    /// driven on at the next call, and a partly filled one when the operator returns. The port must be connected:
+    /// an operator learns at its start which of its ports are.
+    fn emit(&mut self, port: Port) -> &mut Batch;
+
+    /// Drives what was emitted to a port so far, then the signal.
+    fn signal(&mut self, port: Port, signal: Signal);
+
+    /// Counts a row of the current batch as rejected and sends it to the node's `.rejected` port.
+    fn reject(&mut self, batch: &Batch, row: Row, reason: Reason);
+
+    /// Counts rows that the operator drops by intent (`filtered`, `late`, …).
+    fn discard(&mut self, reason: &'static str, rows: u64);
+}

@@ -1,0 +1,234 @@
+//! What a node's planner works with: reading expressions, compiling them at a point, attaching steps.
+
+use super::draft::{Draft, Origin};
+use super::scope::{Point, Scope};
+use super::{ComponentSpec, ComputePlan, FormatPlan, MAIN, NodeId, Port, StageId, StepId, StepPlan};
+use crate::config::{Faults, Node, Setting, Snippet, read};
+use crate::event::{Path, Slot, Span};
+use crate::expr::{self, Expr, ExprFault, Functions, Literal, Program, Resolved, Type, UnknownField};
+use std::collections::BTreeMap;
+
+/// A port of a node that somebody reads.
+#[derive(Clone, Debug)]
+pub struct Listened {
+    /// The port; the main one is the empty name.
+    pub port: String,
+    /// Who reads it first, and in which line of which file: for `explain`.
+    pub by: String,
+}
+
+/// Plans one node of a pipeline.
+pub struct NodePlanner<'a> {
+    /// The plan in the making.
+    pub draft: &'a mut Draft,
+    /// Where faults are reported.
+    pub faults: &'a Faults,
+    /// The functions that expressions may call.
+    pub functions: &'a Functions,
+    /// The pipeline's parameters.
+    pub params: &'a BTreeMap<String, Literal>,
+    /// The node.
+    pub node: NodeId,
+    /// Its name.
+    pub name: &'a str,
+    /// The ports of this node that somebody reads.
+    pub listened: &'a [Listened],
+    /// Where events enter the node; none for sources.
+    pub entry: Option<Point>,
+    /// For sources: programs that run before events get their times, and so before any step.
+    pub prepare: Option<Vec<(Slot, Program)>>,
+    /// The folder that relative input paths start at.
+    pub folder: &'a std::path::Path,
+}
+
+impl NodePlanner<'_> {
+    /// Whether somebody reads the port.
+    pub fn is_listened(&self, port: &str) -> bool {
+        self.listened.iter().any(|listened| listened.port == port)
+    }
+
+    /// Reads an expression.
+    pub fn parse(&self, setting: Setting<'_>) -> Option<Expr> {
+        let snippet = read::expression(setting)?;
+        expr::parse(snippet.text).map_err(|fault| report(snippet, &fault)).ok()
+    }
+
+    /// Compiles an expression that stands in a node of the file at a point.
+    pub fn compile(&mut self, at: &Point, setting: Setting<'_>, expr: &Expr) -> Option<Program> {
+        let functions = self.functions;
+        self.compile_with(at, setting, expr, functions)
+    }
+
+    /// The same with further functions.
+    pub fn compile_with(
+        &mut self,
+        at: &Point,
+        setting: Setting<'_>,
+        expr: &Expr,
+        functions: &Functions,
+    ) -> Option<Program> {
+        let mut scope =
+            PointScope { draft: self.draft, stage: at.stage, scope: &at.scope, params: self.params };
+        match expr::compile(expr, &mut scope, functions) {
+            Ok(program) => Some(program),
+            Err(fault) => {
+                if let Some(snippet) = read::expression(setting) {
+                    report(snippet, &quoted_twice(setting.node, fault));
+                }
+                None
+            }
+        }
+    }
+
+    /// The name of the field that a setting's key stands for: odd names may stand in backticks, as in expressions.
+    pub fn field_name(&self, setting: Setting<'_>) -> String {
+        let quoted = setting.name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+        quoted.map_or_else(|| setting.name.to_owned(), |name| name.replace("``", "`"))
+    }
+
+    /// Whether a setting's key can name a field; reported if not.
+    pub fn is_name(&self, setting: Setting<'_>) -> bool {
+        let good = !super::is_hidden(setting.name);
+        if !good {
+            self.faults.error(setting.key, "the name of a field cannot start with `(`");
+        }
+        good
+    }
+
+    /// Reads and compiles an expression.
+    pub fn program(&mut self, at: &Point, setting: Setting<'_>) -> Option<Program> {
+        let expr = self.parse(setting)?;
+        self.compile(at, setting, &expr)
+    }
+
+    /// Reads and compiles a condition.
+    pub fn condition(&mut self, at: &Point, setting: Setting<'_>) -> Option<Program> {
+        let program = self.program(at, setting)?;
+        if !program.ty().meets(Type::BOOL) {
+            setting.error(format!("the condition is {}, not true or false", program.ty().noun()));
+            return None;
+        }
+        Some(program)
+    }
+
+    /// Whether a field selected under another name can stay where it is: it is in a cell of its own. Reports nothing;
+    /// an unknown field is no alias, so that compiling it reports it.
+    pub fn is_alias(&mut self, at: &Point, path: &Path) -> bool {
+        self.draft.is_direct(at.stage, &at.scope, path) && self.draft.can_resolve(at.stage, &at.scope, path)
+    }
+
+    /// The type of an expression at a point.
+    pub fn type_of(&mut self, at: &Point, setting: Setting<'_>, expr: &Expr) -> Option<Type> {
+        if let Some(path) = expr.as_path()
+            && let Ok(found) = self.draft.resolve(at.stage, &at.scope, path)
+            && found.rest.is_empty()
+        {
+            return Some(found.ty);
+        }
+        self.compile(at, setting, expr).map(|program| program.ty())
+    }
+
+    /// The slot that holds an expression's value at a point: that of a field, or a new one that is computed.
+    pub fn slot_of(
+        &mut self,
+        at: &mut Point,
+        setting: Setting<'_>,
+        expr: &Expr,
+        verb: &'static str,
+    ) -> Option<Slot> {
+        if let Some(path) = expr.as_path()
+            && let Ok(found) = self.draft.resolve(at.stage, &at.scope, path)
+            && found.rest.is_empty()
+        {
+            return Some(found.slot);
+        }
+        let program = self.compile(at, setting, expr)?;
+        let name = expr.to_string();
+        let slot = self.draft.slot(at.stage, name.clone(), program.ty());
+        match &mut self.prepare {
+            Some(prepared) => prepared.push((slot, program)),
+            None => {
+                let fields = vec![(name, slot, program)];
+                let step = self.attach(at, Box::new(ComputePlan { fields, verb }));
+                at.behind = Some((step, MAIN));
+            }
+        }
+        Some(slot)
+    }
+
+    /// Attaches a step of this node at a point.
+    pub fn attach(&mut self, at: &Point, plan: Box<dyn StepPlan>) -> StepId {
+        let step = self.draft.attach(at, self.node, plan);
+        if let Some(rejected) = self.listened.iter().find(|listened| listened.port == "rejected") {
+            let scope = match &self.entry {
+                Some(entry) if entry.stage == at.stage => entry.scope.clone(),
+                _ => at.scope.clone(),
+            };
+            let view = self.draft.view(at.stage, &scope, &rejected.by);
+            self.draft.steps[step.0 as usize].rejected = Some(view);
+        }
+        step
+    }
+
+    /// A stage whose rows this source decodes.
+    pub fn decoded_stage(&mut self, format: &dyn FormatPlan) -> StageId {
+        let decoding = self.draft.decoding(format.known_fields());
+        self.draft.stage(Origin::Decoded(decoding))
+    }
+
+    /// The point behind a passing port of a step, with the given fields.
+    pub fn behind(&self, at: &Point, step: StepId, port: Port, scope: Scope) -> Point {
+        Point { stage: at.stage, behind: Some((step, port)), scope }
+    }
+}
+
+/// Reports a fault of an expression at its place in the file.
+fn report(snippet: Snippet<'_>, fault: &ExprFault) {
+    let reported = snippet.error(fault.span.clone(), fault.message.clone());
+    if let Some(hint) = &fault.hint {
+        reported.hint(hint.clone());
+    }
+}
+
+/// A name in quotes that is no field was probably meant as a text.
+fn quoted_twice(node: &Node, mut fault: ExprFault) -> ExprFault {
+    let text = node.scalar().unwrap_or_default();
+    let bare = text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if node.is_quoted() && bare && fault.message.starts_with("there is no field") {
+        fault.hint = Some(format!("for the text {text}, quote it twice: \"'{text}'\""));
+    }
+    fault
+}
+
+/// The fields at a point, as the compiler of expressions asks for them.
+struct PointScope<'a> {
+    draft: &'a mut Draft,
+    stage: StageId,
+    scope: &'a Scope,
+    params: &'a BTreeMap<String, Literal>,
+}
+
+impl expr::Scope for PointScope<'_> {
+    fn field(&mut self, path: &Path) -> Result<Resolved, UnknownField> {
+        self.draft.resolve(self.stage, self.scope, path)
+    }
+
+    fn constant(&mut self, bytes: &[u8]) -> Span {
+        self.draft.constant(self.stage, bytes)
+    }
+
+    fn param(&self, name: &str) -> Option<Literal> {
+        self.params.get(name).cloned()
+    }
+}
+
+/// Where the ports of a planned transform are: name (empty for the main port) and point.
+pub type Ports = Vec<(String, Point)>;
+
+/// A kind of transform, as its folder's registry lists it.
+pub struct TransformSpec {
+    /// What documents it.
+    pub spec: &'static ComponentSpec,
+    /// Plans one at a point; None if something was reported.
+    pub plan: fn(&mut NodePlanner<'_>, &Point, Setting<'_>) -> Option<Ports>,
+}

@@ -1,0 +1,122 @@
+//! Where bytes come from.
+
+use super::planning::NodePlanner;
+use super::{ComponentSpec, FormatPlan, StageId};
+use crate::config::Setting;
+use crate::event::{Batch, Rejects, Unreadable};
+use crate::formats::Decoder;
+use crate::time::Env;
+use std::fmt;
+
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Bytes were appended.
+    Data,
+    /// Nothing at hand now; more may come.
+    Empty,
+    /// Nothing will come any more.
+    End,
+}
+
+/// A partition that gives bytes in order: one file, standard input.
+pub trait ByteSource: Send {
+    /// Opens what is read. Called once, before the first read.
+    fn open(&mut self) -> Result<(), SourceError>;
+
+    /// Appends at most about `max` bytes. Never blocks for long: a source that has nothing at hand returns
+    /// [`Polled::Empty`] (after waiting some milliseconds for it at the most).
+    fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Result<Polled, SourceError>;
+}
+
+/// Why a source stopped working.
+#[derive(Debug)]
+pub struct SourceError {
+    /// What failed, naming the file or server and the remedy.
+    pub message: String,
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// Input of a pass that cannot become events that go on.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Bytes that are no event.
+    pub unreadable: Vec<Unreadable>,
+    /// Rows of the batch that could not be completed.
+    pub rows: Rejects,
+}
+
+/// A partition that gives rows: a byte source with its decoder, or a generator.
+pub trait RowSource: Send {
+    /// Opens what is read. Called once, before the first fill.
+    fn open(&mut self) -> Result<(), SourceError>;
+
+    /// Adds rows to an empty batch, without times and watermarks. [`Polled::Data`] may come without rows, where all
+    /// that was read is unreadable.
+    fn fill(
+        &mut self,
+        batch: &mut Batch,
+        refused: &mut Refused,
+        env: &mut Env,
+    ) -> Result<Polled, SourceError>;
+}
+
+/// What a new run of a pipeline gets of what an earlier one has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// All of it, from the start.
+    FromStart,
+    /// Nothing: what was read is gone.
+    Gone,
+    /// New events in place of the old ones.
+    Anew,
+}
+
+/// The pure description of a source: nothing is opened.
+pub trait SourcePlan: fmt::Debug + Send {
+    /// One line for `explain`, behind the node's name.
+    fn describe(&self) -> String;
+
+    /// Whether it never ends by itself.
+    fn is_live(&self) -> bool;
+
+    /// The same source without a limit to its rate, where it has one: for measuring.
+    fn unlimited(&self) -> Option<Box<dyn SourcePlan>> {
+        None
+    }
+
+    /// What a new run gets of what an earlier one has read.
+    fn replay(&self) -> Replay;
+
+    /// Number of partitions; each is read by one worker.
+    fn partitions(&self) -> usize;
+
+    /// A partition, ready to be opened. `decoder` makes decoders of what the plan wants, for sources of bytes.
+    fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource>;
+}
+
+/// A planned source and the stage that its rows go to.
+#[derive(Debug)]
+pub struct PlannedSource {
+    /// The source.
+    pub plan: Box<dyn SourcePlan>,
+    /// The stage.
+    pub stage: StageId,
+}
+
+/// A kind of source, as its folder's registry lists it.
+pub struct SourceSpec {
+    /// What documents it.
+    pub spec: &'static ComponentSpec,
+    /// Whether it gives bytes, so that a `format` may stand beside it.
+    pub decodes: bool,
+    /// Plans one; None if something was reported. `format` is how bytes are decoded.
+    pub plan: fn(&mut NodePlanner<'_>, Setting<'_>, &dyn FormatPlan) -> Option<PlannedSource>,
+}

@@ -1,0 +1,90 @@
+//! What a plan says of one operator, before anything runs.
+
+use super::{Copies, Decoding, DecodingId, Draft, Operator, Port, SharedSink, SinkId};
+use std::fmt;
+
+/// A node of the pipeline as the user wrote it: a source, transform, window or sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u16);
+
+/// A stage: one batch layout and the steps that work on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StageId(pub u16);
+
+/// A step: one operator at one place of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId(pub u16);
+
+/// What handles the rows of a batch next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A step on the same batch.
+    Step(StepId),
+    /// They are copied into another stage, as the given one of its inputs.
+    Join(StageId, usize),
+}
+
+/// Where what leaves by a port goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The same batch goes on, in this order.
+    Pass(Vec<Next>),
+    /// A batch of another stage is filled.
+    Emit(StageId),
+}
+
+/// The pure description of an operator: it opens and spawns nothing, and can be started any number of times.
+pub trait StepPlan: fmt::Debug + Send {
+    /// One line for `explain`, after the node's name.
+    fn describe(&self) -> String;
+
+    /// Further lines for `explain`: what it computes, what state it keeps, when it acts.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A fresh operator, one a worker.
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator>;
+}
+
+/// What a step may look up when it starts: the finished plan around it, and the opened sinks.
+pub struct StartContext<'a> {
+    /// What lies behind the step's ports.
+    pub outputs: &'a [(Port, Target)],
+    /// The finished plan.
+    pub draft: &'a Draft,
+    /// The opened sinks.
+    pub sinks: &'a [SharedSink],
+    /// A number that differs from process to process, for hash tables.
+    pub hash_seed: u64,
+}
+
+impl StartContext<'_> {
+    /// What must be copied into the batch behind an emitting port, for the given input of that stage.
+    /// Nothing if the port is not connected.
+    pub fn copies(&self, port: Port, input: usize) -> Copies {
+        let stage = self.outputs.iter().find_map(|(p, target)| match target {
+            Target::Emit(stage) if *p == port => Some(*stage),
+            _ => None,
+        });
+        stage
+            .and_then(|stage| self.draft.stages[stage.0 as usize].copies.get(input))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// What is wanted of a decoder.
+    pub fn decoding(&self, id: DecodingId) -> &Decoding {
+        &self.draft.decodings[id.0 as usize]
+    }
+
+    /// An opened sink.
+    pub fn sink(&self, id: SinkId) -> SharedSink {
+        self.sinks[id.0 as usize].clone()
+    }
+
+    /// Whether anything listens at the port.
+    pub fn is_connected(&self, port: Port) -> bool {
+        self.outputs.iter().any(|(p, _)| *p == port)
+    }
+}
