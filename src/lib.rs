@@ -21,3 +21,4 @@ pub mod expr;
 pub mod formats;
 pub mod time;
 pub mod watermark;
+pub mod windows;

@@ -1,0 +1,41 @@
+//! `count(*)`, `count(x)`.
+
+use super::column::{Arrival, Columns, Fold};
+use super::{AggregateSpec, Argument, Example, ResultType, Takes, distinct};
+use crate::event::{Batch, Slot, Value};
+
+/// Number of events, or of those where the argument is not null.
+pub static COUNT: AggregateSpec = AggregateSpec {
+    name: "count",
+    summary: "number of events, or of those where `x` is not null",
+    arguments: &[Argument { name: "x", takes: Takes::Any }],
+    star: true,
+    distinct: Some(&distinct::COUNT_DISTINCT),
+    result: ResultType::Integer,
+    mergeable: true,
+    example: Example { call: "count(x)", values: "[3, null, \"a\"]", result: "2" },
+    make: |call, _| Box::new(Columns::new(Count { slot: call.slots.first().copied() })),
+};
+
+struct Count {
+    slot: Option<Slot>,
+}
+
+impl Fold for Count {
+    type State = u64;
+    const FALLIBLE: bool = false;
+
+    #[inline]
+    fn add(&mut self, state: &mut u64, event: &Arrival) {
+        let counts = self.slot.is_none_or(|slot| !event.batch.get(event.row, slot).is_null());
+        *state += counts as u64;
+    }
+
+    fn merge(&mut self, into: &mut u64, from: &u64) {
+        *into += from;
+    }
+
+    fn result(&mut self, state: &mut u64, _batch: &mut Batch) -> Value {
+        Value::int(*state as i64)
+    }
+}

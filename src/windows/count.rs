@@ -1,0 +1,181 @@
+//! Windows over numbers of events: `count`.
+//!
+//! A key's windows end at multiples of `every` events and reach back over `size`; the one that is under way at the end of
+//! input fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
+
+use super::aggregates::{Arrival, PaneId, Setup};
+use super::keys::{KeyId, KeyReader, Keys};
+use super::operator::{Desk, Windowing};
+use super::panes::Panes;
+use super::plan::{WindowKind, WindowPlan, gcd};
+use super::queue::Queue;
+use crate::dataflow::Output;
+use crate::event::Reason;
+use crate::time::{Interval, Millis, Timestamp};
+
+/// One pane a key and slice.
+pub struct Count {
+    keys: Keys<Counted>,
+    panes: Panes,
+    shape: Shape,
+    combines: bool,
+    parts: Vec<PaneId>,
+}
+
+/// Numbers of events.
+#[derive(Clone, Copy)]
+struct Shape {
+    size: i64,
+    every: i64,
+    slice: i64,
+}
+
+/// A key's slices, by number, and how many events it had.
+#[derive(Default)]
+struct Counted {
+    events: i64,
+    queue: Queue,
+}
+
+impl Shape {
+    /// The slices, from and to (exclusive), of the window under way after so many events. May begin below 0.
+    fn under_way(self, events: i64) -> (i64, i64) {
+        let end = (events.div_euclid(self.every) + 1) * self.every;
+        ((end - self.size).div_euclid(self.slice), end / self.slice)
+    }
+}
+
+impl Count {
+    /// No events yet.
+    pub fn new(plan: &WindowPlan, seed: u64) -> Count {
+        let (size, every) = match plan.kind {
+            WindowKind::Count { size, every } => (size.max(1) as i64, every.max(1) as i64),
+            _ => (1, 1),
+        };
+        let shape = Shape { size, every, slice: gcd(size, every) };
+        let parts = (size / shape.slice) as usize;
+        let panes = Panes::new(&plan.aggregates, Setup { parts, seed });
+        let combines = plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable);
+        Count { keys: Keys::new(seed), panes, shape, combines, parts: Vec::new() }
+    }
+
+    /// Whether the windows that the next event of the key belongs to can take it.
+    fn check(&mut self, key: Option<KeyId>, event: &Arrival) -> Result<(), Reason> {
+        self.panes.check(PaneId::EMPTY, event)?;
+        let scarce = self.panes.scarce(event, false);
+        let Some(key) = key.filter(|_| scarce) else { return Ok(()) };
+        let Shape { size, every, slice } = self.shape;
+        let Counted { events, queue } = self.keys.item(key);
+        let ends = (*events / every + 1..).map(|i| i * every).take_while(|end| *end - size <= *events);
+        let windows = ends.map(|end| ((end - size).div_euclid(slice), end / slice));
+        queue.check_windows(windows, &self.panes, event)
+    }
+
+    /// Where and when the window of a key up to a slice is, and when its first event came; None if it is empty.
+    fn window(&mut self, key: KeyId, end: i64) -> Option<(Interval, u64)> {
+        let queue = &mut self.keys.item(key).queue;
+        if self.combines {
+            queue.combine(end, key, &mut self.panes);
+        }
+        queue.parts(end, &mut self.parts);
+        let panes = self.parts.iter().map(|&part| &self.panes[part]);
+        panes
+            .map(|pane| (pane.span, pane.born))
+            .reduce(|(span, born), (other, order)| (span.join(other), born.min(order)))
+    }
+
+    fn emit(&mut self, key: KeyId, end: i64, window: Interval, desk: &Desk, out: &mut dyn Output) {
+        self.keys.item(key).queue.parts(end, &mut self.parts);
+        for &part in &self.parts {
+            self.panes.merge(PaneId::WHOLE, part);
+        }
+        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, self.keys.entry(key), window);
+        self.panes.empty(PaneId::WHOLE);
+    }
+
+    /// Gives up the slices before that number, and the key if nothing is to be remembered of it.
+    fn evict(&mut self, key: KeyId, start: i64) {
+        let every = self.shape.every;
+        let Counted { events, queue } = self.keys.item(key);
+        queue.evict(start, &mut self.panes, |_| ());
+        if queue.is_empty() && *events % every == 0 {
+            self.keys.remove(key);
+        }
+    }
+
+    /// The windows under way, in the order in which they fire.
+    fn rest(&mut self) -> Vec<(Interval, u64, KeyId)> {
+        let mut keys = Vec::new();
+        self.keys.list(&mut keys);
+        let mut rest = Vec::new();
+        for key in keys {
+            let events = self.keys.item(key).events;
+            let (start, end) = self.shape.under_way(events);
+            self.keys.item(key).queue.evict(start, &mut self.panes, |_| ());
+            if events % self.shape.every != 0
+                && let Some((window, born)) = self.window(key, end)
+            {
+                rest.push((window, born, key));
+            }
+        }
+        rest.sort_unstable_by_key(|(window, born, _)| (window.end, window.start, *born));
+        rest
+    }
+}
+
+impl Windowing for Count {
+    fn look_ahead(&self, keys: &mut KeyReader) {
+        self.keys.look_ahead(keys);
+    }
+
+    fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
+        let key = self.keys.find(&desk.keys);
+        self.check(key, event)?;
+        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event));
+        let Counted { events, queue } = self.keys.item(key);
+        let (start, end) = self.shape.under_way(*events);
+        let at = *events / self.shape.slice;
+        if at >= start {
+            let span = Interval { start: event.time, end: event.time + Millis(1) };
+            queue.add(queue.place(at), at, span, key, &mut self.panes, event);
+        }
+        *events += 1;
+        if *events % self.shape.every == 0 {
+            let (next_start, _) = self.shape.under_way(*events);
+            if let Some((window, _)) = self.window(key, end) {
+                self.emit(key, end, window, desk, out);
+            }
+            self.evict(key, next_start);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Timestamp> {
+        (self.keys.len() > 0).then_some(Timestamp::MAX)
+    }
+
+    fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut reached = Timestamp::MIN;
+        for (window, _, key) in self.rest() {
+            if window.end > reached {
+                desk.emitter.reach(reached);
+                reached = window.end;
+            }
+            let (_, end) = self.shape.under_way(self.keys.item(key).events);
+            self.emit(key, end, window, desk, out);
+        }
+        self.clear();
+    }
+}
+
+impl Count {
+    /// Forgets all keys: the input has ended.
+    fn clear(&mut self) {
+        let mut keys = Vec::new();
+        self.keys.list(&mut keys);
+        for key in keys {
+            self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
+            self.keys.remove(key);
+        }
+    }
+}

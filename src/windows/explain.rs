@@ -1,0 +1,165 @@
+//! What a window node does and keeps, in words, for `explain`.
+
+use super::plan::{Accumulation, Gap, Grid, WindowKind, WindowPlan, gcd};
+use crate::time::Millis;
+
+impl WindowPlan {
+    /// Whether sliding windows share slices: they do where nothing fires before or after a window's end.
+    pub fn shares_slices(&self) -> bool {
+        let overlaps = matches!(self.kind, WindowKind::Sliding { size, every, .. } if every < size);
+        overlaps && self.lateness == Millis::ZERO
+    }
+
+    /// The aggregates that keep every value, or every different one.
+    fn keepers(&self) -> Vec<&'static str> {
+        let keepers = self.aggregates.iter().filter(|aggregate| !aggregate.spec.mergeable);
+        keepers.map(|aggregate| aggregate.spec.name).collect()
+    }
+
+    /// What the operator does, how, and what state it keeps: a line each.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = vec![self.kind_line()];
+        lines.push(self.state_line());
+        let keepers = self.keepers();
+        if !keepers.is_empty() {
+            lines.push(format!("keeps every value for {}", keepers.join(", ")));
+        }
+        lines.push(self.firing_line());
+        lines
+    }
+
+    fn kind_line(&self) -> String {
+        match &self.kind {
+            WindowKind::Tumbling { size, grid } => format!("tumbling {size}{}", cut(grid)),
+            WindowKind::Sliding { size, every, grid } => {
+                format!("sliding {size} every {every}{}", cut(grid))
+            }
+            WindowKind::Session { gap, max } => {
+                let gap = match gap {
+                    Gap::Fixed(gap) => format!("{gap}"),
+                    Gap::Slot(_) => "of each event".to_string(),
+                };
+                let max = max.map_or(String::new(), |max| format!(", at most {max}"));
+                format!("session with a gap {gap}{max}, merging")
+            }
+            WindowKind::Global => "global".to_string(),
+            WindowKind::Count { size, every } => format!("the last {size} events, every {every}"),
+        }
+    }
+
+    fn state_line(&self) -> String {
+        match &self.kind {
+            WindowKind::Sliding { size, every, .. } if self.shares_slices() => {
+                let slice = Millis(gcd(size.0, every.0));
+                let how = if self.keepers().is_empty() {
+                    "combined by two stacks"
+                } else {
+                    "combined anew for each window, because values are kept"
+                };
+                format!(
+                    "state: a pane a key and slice of {slice} ({how}: it fires at the end and takes nothing late)"
+                )
+            }
+            WindowKind::Sliding { every, size, .. } if every < size => {
+                "state: a pane a key and window (no slices, because late events fire single windows)"
+                    .to_string()
+            }
+            WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } => {
+                "state: a pane a key and window".to_string()
+            }
+            WindowKind::Session { max: Some(_), .. } => {
+                "state: a pane a session, and one a point in time ahead of the watermark".to_string()
+            }
+            WindowKind::Session { max: None, .. } => "state: a pane a session".to_string(),
+            WindowKind::Global => "state: a pane a key, until the end of input".to_string(),
+            WindowKind::Count { size, every } => {
+                let slice = gcd(*size as i64, *every as i64);
+                format!("state: a pane a key and slice of {slice} events, as long as the input lasts")
+            }
+        }
+    }
+
+    fn firing_line(&self) -> String {
+        match self.kind {
+            WindowKind::Global => "fires at the end of input, and holds the watermark until then".to_string(),
+            WindowKind::Count { every, .. } => {
+                format!("fires with every {every} events of a key, and at the end of input")
+            }
+            _ if self.lateness == Millis::ZERO => {
+                "fires and closes when the watermark reaches window_end".to_string()
+            }
+            _ => {
+                let panes = match self.accumulation {
+                    Accumulation::Discarding => "what came since",
+                    Accumulation::Accumulating => "all",
+                };
+                format!(
+                    "fires when the watermark reaches window_end, then {panes} for each late event; closes {} later",
+                    self.lateness
+                )
+            }
+        }
+    }
+}
+
+fn cut(grid: &Grid) -> String {
+    let offset = if grid.offset == Millis::ZERO { String::new() } else { format!(" + {}", grid.offset) };
+    match grid.zone.as_ref().map(|zone| zone.iana_name().unwrap_or("a zone")) {
+        Some(zone) => format!(" from local midnight{offset} in {zone}"),
+        None => offset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Slot;
+    use crate::windows::aggregates::{self, Call};
+    use crate::windows::plan::{Aggregate, PaneOutput};
+
+    fn plan(kind: WindowKind, name: &str, lateness: i64) -> WindowPlan {
+        let spec = aggregates::find(name).expect("known");
+        let aggregate = Aggregate { spec, call: Call::default(), filter: None, into: Slot(0) };
+        WindowPlan {
+            kind,
+            key: Vec::new(),
+            aggregates: vec![aggregate],
+            lateness: Millis(lateness),
+            accumulation: Accumulation::Discarding,
+            output: PaneOutput::default(),
+            late: None,
+        }
+    }
+
+    fn sliding() -> WindowKind {
+        WindowKind::Sliding { size: Millis(60_000), every: Millis(25_000), grid: Grid::default() }
+    }
+
+    #[test]
+    fn sliding_windows_say_how_and_why() {
+        let lines = plan(sliding(), "sum", 0).describe();
+        assert_eq!(lines[0], "sliding 1m every 25s");
+        assert!(lines[1].contains("a pane a key and slice of 5s (combined by two stacks"), "{}", lines[1]);
+        let lines = plan(sliding(), "collect", 0).describe();
+        assert!(lines[1].contains("combined anew"), "{}", lines[1]);
+        assert_eq!(lines[2], "keeps every value for collect");
+        let lines = plan(sliding(), "sum", 1_000).describe();
+        assert!(lines[1].contains("no slices, because late events"), "{}", lines[1]);
+        assert!(lines[2].ends_with("closes 1s later"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let sliding = |size, every| WindowKind::Sliding {
+            size: Millis(size),
+            every: Millis(every),
+            grid: Grid::default(),
+        };
+        assert!(sliding(86_400_000, 1_000).check().is_ok());
+        assert!(sliding(86_400_000, 1).check().is_err());
+        assert!(sliding(0, 1).check().is_err());
+        assert!(WindowKind::Session { gap: Gap::Fixed(Millis(0)), max: None }.check().is_err());
+        assert!(WindowKind::Count { size: 0, every: 1 }.check().is_err());
+        assert!(WindowKind::Global.check().is_ok());
+    }
+}

@@ -1,0 +1,129 @@
+//! Windows whose bounds follow from an event's time alone: `tumbling`, and `sliding` with a pane a window.
+
+use super::aggregates::{Arrival, PaneId};
+use super::assigner::Assigner;
+use super::keyed::{KeyedPanes, Latest};
+use super::keys::KeyReader;
+use super::operator::{Desk, Windowing};
+use super::panes::{Pane, Stage};
+use super::plan::WindowPlan;
+use crate::dataflow::Output;
+use crate::event::Reason;
+use crate::time::{Interval, Millis, Timestamp};
+
+/// One pane a key and window.
+pub struct Fixed {
+    keyed: KeyedPanes,
+    assigner: Assigner,
+    /// Of the event at hand: the windows that take it, latest first, each with its pane so far.
+    targets: Vec<(Interval, PaneId)>,
+    /// Of the event at hand: where the windows start that are closed.
+    closed: Vec<Timestamp>,
+    due: Vec<PaneId>,
+}
+
+impl Fixed {
+    /// No windows yet.
+    pub fn new(plan: &WindowPlan, seed: u64) -> Fixed {
+        Fixed {
+            keyed: KeyedPanes::new(plan, seed, 1),
+            assigner: Assigner::new(&plan.kind),
+            targets: Vec::new(),
+            closed: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Finds targets among the panes of a key.
+    #[inline]
+    fn look_up(&mut self, time: Timestamp, watermark: Timestamp, latest: Latest) {
+        self.targets.clear();
+        self.closed.clear();
+        let Latest { mut pane, mut start } = latest;
+        for &window in self.assigner.windows(time) {
+            if window.end + self.keyed.lateness <= watermark {
+                self.closed.push(window.start);
+                continue;
+            }
+            while pane != PaneId::EMPTY && start > window.start {
+                pane = self.keyed.panes[pane].earlier;
+                start = self.keyed.panes[pane].span.start;
+            }
+            let found = pane != PaneId::EMPTY && start == window.start;
+            self.targets.push((window, if found { pane } else { PaneId::EMPTY }));
+        }
+    }
+
+    fn send_late(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) {
+        for &start in self.closed.iter().rev() {
+            desk.emitter.late(out, event, start);
+        }
+        if self.targets.is_empty() && self.closed.is_empty() {
+            // Between windows that start further apart than they are long.
+            out.discard("outside", 1);
+        }
+    }
+}
+
+impl Windowing for Fixed {
+    fn look_ahead(&self, keys: &mut KeyReader) {
+        self.keyed.keys.look_ahead(keys);
+    }
+
+    fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
+        let key = self.keyed.keys.find(&desk.keys);
+        let latest = self.keyed.latest(key);
+        self.look_up(event.time, desk.watermark, latest);
+        for &(_, pane) in &self.targets {
+            self.keyed.panes.check(pane, event)?;
+        }
+        if self.targets.is_empty() || !self.closed.is_empty() {
+            self.send_late(desk, event, out);
+        }
+        if self.targets.is_empty() {
+            return Ok(());
+        }
+        let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event));
+        for i in (0..self.targets.len()).rev() {
+            let (window, mut pane) = self.targets[i];
+            let past = window.end <= desk.watermark;
+            if pane == PaneId::EMPTY {
+                let due = if past { window.end + self.keyed.lateness } else { window.end };
+                let stage = if past { Stage::Fired } else { Stage::Waiting };
+                let new = Pane { stage, ..Pane::new(window, event.order, key) };
+                pane = self.keyed.open(new, due, desk);
+            }
+            self.keyed.panes.add(pane, event);
+            if past {
+                self.keyed.emit(pane, window, desk, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Timestamp> {
+        self.keyed.timers.next()
+    }
+
+    fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        let keyed = &mut self.keyed;
+        keyed.timers.take_next(&keyed.panes, &mut due);
+        // Those that are due at their end have it in common.
+        due.sort_by_key(|&pane| (keyed.panes[pane].span.start, keyed.panes[pane].born));
+        for &pane in &due {
+            let Pane { span, stage, .. } = keyed.panes[pane];
+            if stage != Stage::Fired {
+                keyed.emit(pane, span, desk, out);
+            }
+            if stage != Stage::Fired && keyed.lateness > Millis::ZERO {
+                keyed.panes[pane].stage = Stage::Fired;
+                keyed.set_due(pane, span.end + keyed.lateness, desk);
+            } else {
+                keyed.close(pane);
+            }
+        }
+        self.due = due;
+    }
+}

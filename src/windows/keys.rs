@@ -1,0 +1,288 @@
+//! The keys that hold something, each once.
+
+use super::aggregates::{Arrival, ShortBytes};
+use crate::event::{Batch, Kind, Row, Slot, Value, decode_value, encode_key};
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The number of a key. Numbers are small and used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId(pub u32);
+
+/// The keys of the rows of a batch.
+///
+/// They are read and looked up ahead of the work on the rows, each in a loop of its own: what is slow about a large
+/// table is waiting for memory, and a short loop waits for many keys at once.
+pub struct KeyReader {
+    slots: Vec<Slot>,
+    seed: u64,
+    /// The canonical forms of all keys, one behind the other.
+    bytes: Vec<u8>,
+    keys: Vec<Read>,
+    current: usize,
+    /// [`Keys::removals`] when the keys were looked up.
+    removals: u64,
+}
+
+/// A key that was read.
+#[derive(Clone, Copy)]
+struct Read {
+    end: u32,
+    /// Where the key was found ahead of the work, if it was. Once keys were removed, it may have gone.
+    found: Option<KeyId>,
+    hash: u64,
+}
+
+impl KeyReader {
+    /// For keys of these fields; hashes start from the seed.
+    pub fn new(slots: Vec<Slot>, seed: u64) -> KeyReader {
+        KeyReader { slots, seed, bytes: Vec::new(), keys: Vec::new(), current: 0, removals: 0 }
+    }
+
+    /// Reads the keys of these rows and stands at the first.
+    pub fn read(&mut self, batch: &Batch, rows: &[Row]) {
+        self.bytes.clear();
+        self.keys.clear();
+        self.current = 0;
+        for &row in rows {
+            let start = self.bytes.len();
+            encode_key(batch, row, &self.slots, &mut self.bytes);
+            let hash = xxh3_64_with_seed(&self.bytes[start..], self.seed);
+            self.keys.push(Read { end: self.bytes.len() as u32, found: None, hash });
+        }
+    }
+
+    /// Goes on to the key of the next row.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.current += 1;
+    }
+
+    #[inline]
+    fn bytes_of(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.keys[before].end);
+        &self.bytes[start as usize..self.keys[index].end as usize]
+    }
+
+    /// Bit by bit whether a field of the row is known to need no escaping.
+    fn plain(&self, batch: &Batch, row: Row) -> u32 {
+        let slots = self.slots.iter().enumerate().take(32);
+        slots.fold(0, |plain, (i, &slot)| plain | (batch.get(row, slot).is_plain() as u32) << i)
+    }
+}
+
+/// A key and what is kept for it.
+pub struct KeyEntry<T> {
+    bytes: ShortBytes,
+    /// Bit by bit whether a field is known to need no escaping.
+    plain: u32,
+    /// What is kept.
+    pub item: T,
+}
+
+impl<T> KeyEntry<T> {
+    /// Writes the fields into cells of the batch, where a field has a slot.
+    #[inline]
+    pub fn write(&self, batch: &mut Batch, row: Row, slots: &[Option<Slot>]) {
+        let mut bytes = self.bytes.as_slice();
+        for (i, slot) in slots.iter().enumerate() {
+            // What `encode_key` wrote can be read back.
+            let Some((value, rest)) = decode_value(bytes, batch) else { return };
+            bytes = rest;
+            if let Some(slot) = slot {
+                let plain = value.kind() == Kind::Text && i < 32 && self.plain >> i & 1 == 1;
+                batch.set(row, *slot, if plain { Value::plain_text(value.span()) } else { value });
+            }
+        }
+    }
+}
+
+/// A table of keys with what is kept for each.
+pub struct Keys<T> {
+    table: HashTable<KeyId>,
+    entries: Vec<KeyEntry<T>>,
+    free: Vec<KeyId>,
+    seed: u64,
+    /// How often a key was removed.
+    removals: u64,
+}
+
+impl<T: Default> Keys<T> {
+    /// No keys; the seed is that of the reader.
+    pub fn new(seed: u64) -> Keys<T> {
+        Keys { table: HashTable::new(), entries: Vec::new(), free: Vec::new(), seed, removals: 0 }
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Looks up all keys that were read.
+    pub fn look_ahead(&self, read: &mut KeyReader) {
+        read.removals = self.removals;
+        for index in 0..read.keys.len() {
+            read.keys[index].found = self.search(read, index);
+        }
+    }
+
+    #[inline]
+    fn search(&self, read: &KeyReader, index: usize) -> Option<KeyId> {
+        let bytes = read.bytes_of(index);
+        let same = |key: &KeyId| self.entries[key.0 as usize].bytes.as_slice() == bytes;
+        self.table.find(read.keys[index].hash, same).copied()
+    }
+
+    /// The number of the key that the reader stands at, if it holds something.
+    #[inline]
+    pub fn find(&self, read: &KeyReader) -> Option<KeyId> {
+        match read.keys[read.current].found {
+            Some(key) if read.removals == self.removals => Some(key),
+            _ => self.search(read, read.current),
+        }
+    }
+
+    /// Adds the key that the reader stands at, which is that of the event; it must not be there.
+    pub fn insert(&mut self, read: &KeyReader, event: &Arrival) -> KeyId {
+        let bytes = ShortBytes::new(read.bytes_of(read.current));
+        let entry = KeyEntry { bytes, plain: read.plain(event.batch, event.row), item: T::default() };
+        let key = match self.free.pop() {
+            Some(key) => {
+                self.entries[key.0 as usize] = entry;
+                key
+            }
+            None => {
+                self.entries.push(entry);
+                KeyId(self.entries.len() as u32 - 1)
+            }
+        };
+        let (entries, seed) = (&self.entries, self.seed);
+        let rehash = |key: &KeyId| hash_of(entries, *key, seed);
+        self.table.insert_unique(read.keys[read.current].hash, key, rehash);
+        key
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: KeyId) {
+        let hash = hash_of(&self.entries, key, self.seed);
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == key) {
+            entry.remove();
+            self.entries[key.0 as usize] =
+                KeyEntry { bytes: ShortBytes::new(&[]), plain: 0, item: T::default() };
+            self.free.push(key);
+            self.removals += 1;
+            if self.table.is_empty() && self.entries.len() > KEPT {
+                (self.entries, self.free, self.table) = (Vec::new(), Vec::new(), HashTable::new());
+            }
+        }
+    }
+
+    /// A key by its number.
+    #[inline]
+    pub fn entry(&self, key: KeyId) -> &KeyEntry<T> {
+        &self.entries[key.0 as usize]
+    }
+
+    /// What is kept for a key.
+    #[inline]
+    pub fn item(&mut self, key: KeyId) -> &mut T {
+        &mut self.entries[key.0 as usize].item
+    }
+
+    /// Appends the numbers of all keys, in no order that means anything.
+    pub fn list(&self, into: &mut Vec<KeyId>) {
+        into.extend(self.table.iter());
+    }
+}
+
+/// Room for so many keys stays when none is left.
+const KEPT: usize = 4096;
+
+fn hash_of<T>(entries: &[KeyEntry<T>], key: KeyId, seed: u64) -> u64 {
+    xxh3_64_with_seed(entries[key.0 as usize].bytes.as_slice(), seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn batch(names: &[&str]) -> Batch {
+        let mut batch = Batch::new(1, b"");
+        for name in names {
+            let row = batch.push_row(Timestamp(0), Timestamp(0));
+            let span = batch.store(name.as_bytes());
+            batch.set(row, Slot(0), Value::plain_text(span));
+        }
+        batch
+    }
+
+    fn read(reader: &mut KeyReader, batch: &Batch) {
+        let rows: Vec<Row> = (0..batch.len()).map(|row| Row(row as u32)).collect();
+        reader.read(batch, &rows);
+    }
+
+    fn insert(keys: &mut Keys<u32>, reader: &KeyReader, batch: &Batch) -> KeyId {
+        keys.insert(reader, &Arrival { batch, row: Row(0), time: Timestamp(0), order: 0 })
+    }
+
+    #[test]
+    fn what_was_looked_up_may_go_and_its_number_be_used_again() {
+        let mut keys: Keys<u32> = Keys::new(3);
+        let mut reader = KeyReader::new(vec![Slot(0)], 3);
+        let both = batch(&["a", "a key that is too long to be held in place"]);
+        read(&mut reader, &both);
+        assert_eq!(keys.find(&reader), None);
+        let first = insert(&mut keys, &reader, &both);
+        reader.advance();
+        let second = insert(&mut keys, &reader, &both);
+        read(&mut reader, &both);
+        keys.look_ahead(&mut reader);
+        assert_eq!(keys.find(&reader), Some(first));
+        keys.remove(first);
+        assert_eq!(keys.find(&reader), None);
+        reader.advance();
+        assert_eq!(keys.find(&reader), Some(second));
+        let other = batch(&["b"]);
+        read(&mut reader, &other);
+        assert_eq!(insert(&mut keys, &reader, &other), first, "the number is used again");
+        read(&mut reader, &both);
+        assert_eq!(keys.find(&reader), None);
+        assert_eq!(keys.len(), 2);
+    }
+
+    #[test]
+    fn fields_come_back_as_they_were() {
+        let mut keys: Keys<u32> = Keys::new(3);
+        let mut reader = KeyReader::new(vec![Slot(0)], 3);
+        let one = batch(&["x"]);
+        read(&mut reader, &one);
+        let key = insert(&mut keys, &reader, &one);
+        let mut out = batch(&["something else"]);
+        keys.entry(key).write(&mut out, Row(0), &[Some(Slot(0))]);
+        let value = out.get(Row(0), Slot(0));
+        assert_eq!(out.text(value), "x");
+        assert!(value.is_plain());
+    }
+
+    #[test]
+    fn memory_is_given_back_and_taken_again() {
+        let mut keys: Keys<u32> = Keys::new(3);
+        let mut reader = KeyReader::new(vec![Slot(0)], 3);
+        let names: Vec<String> = (0..2 * KEPT).map(|i| i.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let many = batch(&names);
+        for _ in 0..2 {
+            read(&mut reader, &many);
+            for _ in &names {
+                insert(&mut keys, &reader, &many);
+                reader.advance();
+            }
+            let mut all = Vec::new();
+            keys.list(&mut all);
+            assert_eq!(all.len(), names.len());
+            all.into_iter().for_each(|key| keys.remove(key));
+            assert_eq!((keys.len(), keys.entries.len()), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The kinds of window and how their options are read.
+
+use super::plan::{Gap, Grid, WindowKind};
+use crate::config::{Role, Setting, read};
+use crate::dataflow::{ComponentSpec, NodePlanner, OptionKind, OptionSpec, Point};
+use crate::time::{Cuts, Millis};
+
+/// A kind of window, as the registry lists it.
+pub struct WindowSpec {
+    /// What documents it.
+    pub spec: &'static ComponentSpec,
+    /// Whether `offset` and `timezone` say where it is cut.
+    pub cut: bool,
+    /// Whether windows have an end that event time reaches, so that lateness means something.
+    pub ends: bool,
+    /// Reads the options; None if something was reported.
+    pub plan: fn(&mut NodePlanner<'_>, &mut Point, Setting<'_>, Grid) -> Option<WindowKind>,
+}
+
+/// All kinds.
+pub const WINDOWS: &[WindowSpec] = &[TUMBLING, SLIDING, SESSION, GLOBAL, COUNT];
+
+/// Kinds of the language that this version does not have.
+pub const LATER: &[&str] = &["cumulate", "calendar"];
+
+const TUMBLING: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "tumbling",
+        role: Role::Window,
+        summary: "Windows of one length, back to back.",
+        short: Some(OptionKind::Duration),
+        options: &[],
+        later: &[],
+        example: "windows:\n  spend:\n    from: bought\n    key: [user]\n    tumbling: 1m\n    aggregate: { total: sum(amount) }\n",
+    },
+    cut: true,
+    ends: true,
+    plan: |_, _, setting, grid| {
+        let size = length(setting, &grid)?;
+        Some(WindowKind::Tumbling { size, grid })
+    },
+};
+
+const SLIDING: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "sliding",
+        role: Role::Window,
+        summary: "Windows of one length that start every so often and overlap.",
+        short: None,
+        options: &[
+            OptionSpec::required("size", OptionKind::Duration, "The length of a window."),
+            OptionSpec::required("every", OptionKind::Duration, "The time from one start to the next."),
+        ],
+        later: &[],
+        example: "windows:\n  trend:\n    from: readings\n    sliding: { size: 1m, every: 10s }\n    aggregate: { mean: avg(temp) }\n",
+    },
+    cut: true,
+    ends: true,
+    plan: |_, _, setting, grid| {
+        let section = SLIDING.spec.open(setting);
+        let size = section.required("size", |setting| length(setting, &grid));
+        let every = section.required("every", |setting| length(setting, &grid));
+        let (size, every) = (size?, every?);
+        if every > size {
+            let message = "`every` is longer than `size`: events between two windows belong to none";
+            setting.faults.warning(setting.place(), message);
+        }
+        let kind = WindowKind::Sliding { size, every, grid };
+        checked(setting, kind)
+    },
+};
+
+const SESSION: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "session",
+        role: Role::Window,
+        summary: "As long as events follow one another closely; events exactly a gap apart belong together.",
+        short: None,
+        options: &[
+            OptionSpec::required(
+                "gap",
+                OptionKind::Any(&[OptionKind::Duration, OptionKind::Expression]),
+                "The silence that ends a session; an expression gives milliseconds or an interval.",
+            ),
+            OptionSpec::optional("max", OptionKind::Duration, "The longest a session may be."),
+        ],
+        later: &[],
+        example: "windows:\n  visits:\n    from: clicks\n    key: [user]\n    session: { gap: 30s, max: 1h }\n    aggregate: { clicks: count(*) }\n",
+    },
+    cut: false,
+    ends: true,
+    plan: |planner, at, setting, _| {
+        let section = SESSION.spec.open(setting);
+        let gap = section.required("gap", |setting| gap(planner, at, setting));
+        let max = section.optional("max", read::positive_duration);
+        let kind = WindowKind::Session { gap: gap?, max };
+        checked(setting, kind)
+    },
+};
+
+const GLOBAL: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "global",
+        role: Role::Window,
+        summary: "One window a key; fires at the end of bounded input.",
+        short: None,
+        options: &[],
+        later: &[],
+        example: "windows:\n  totals:\n    from: orders\n    key: [shop]\n    global: {}\n    aggregate: { total: sum(amount) }\n",
+    },
+    cut: false,
+    ends: false,
+    plan: |planner, at, setting, _| {
+        GLOBAL.spec.open(setting);
+        if planner.draft.at(at.stage).live {
+            let reported = setting.error("a `global` window over live input never fires without a trigger");
+            reported.hint("triggers are not in this version; use `tumbling`, `session` or `count`");
+            return None;
+        }
+        Some(WindowKind::Global)
+    },
+};
+
+const COUNT: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "count",
+        role: Role::Window,
+        summary: "Over the last events of a key; the rest fires at the end of input.",
+        short: None,
+        options: &[
+            OptionSpec::required("size", OptionKind::Integer, "The most events of a window."),
+            OptionSpec::optional(
+                "every",
+                OptionKind::Integer,
+                "Events from one firing to the next; absent: `size`.",
+            ),
+        ],
+        later: &[],
+        example: "windows:\n  hundreds:\n    from: readings\n    count: { size: 100, every: 10 }\n    aggregate: { mean: avg(temp) }\n",
+    },
+    cut: false,
+    ends: false,
+    plan: |_, _, setting, _| {
+        let section = COUNT.spec.open(setting);
+        let count = || read::integer(1..=i64::from(i32::MAX));
+        let size = section.required("size", count())? as u64;
+        let every = section.optional("every", count()).map_or(size, |every| every as u64);
+        checked(setting, WindowKind::Count { size, every })
+    },
+};
+
+/// A length of time that can be cut where the grid says.
+fn length(setting: Setting<'_>, grid: &Grid) -> Option<Millis> {
+    let size = read::positive_duration(setting)?;
+    let in_days = setting.node.scalar().is_some_and(|text| text.trim().ends_with('d'));
+    if grid.zone.is_some()
+        && let Err(message) = Cuts::check(size, in_days)
+    {
+        setting.error(message);
+        return None;
+    }
+    Some(size)
+}
+
+fn checked(setting: Setting<'_>, kind: WindowKind) -> Option<WindowKind> {
+    match kind.check() {
+        Ok(()) => Some(kind),
+        Err(message) => {
+            setting.error(message);
+            None
+        }
+    }
+}
+
+/// A duration, or an expression for each event's own gap.
+fn gap(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Gap> {
+    let text = setting.node.scalar().unwrap_or_default().trim();
+    if text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return read::positive_duration(setting).map(Gap::Fixed);
+    }
+    let expr = planner.parse(setting)?;
+    planner.slot_of(at, setting, &expr, "gap").map(Gap::Slot)
+}

@@ -1,0 +1,34 @@
+//! Event-time windows and their aggregates: one operator for all kinds.
+//!
+//! An event is assigned to windows, each (key, window) is a pane, a pane holds a state for each aggregate, and the
+//! watermark makes panes fire. The semantics are those of the Dataflow model (Akidau et al., VLDB 2015).
+//!
+//! Start reading at [`WindowOperator`]; the kinds are in `fixed`, `session`, `slices` and `count`. What they
+//! share, from the inside out: `aggregates` (states by pane), `panes` (with their aggregates), `timers` (when panes
+//! are due), `keys`, `keyed` (panes by key), `queue` (slices that are combined), `emitter` (rows that leave).
+
+pub mod aggregates;
+mod assigner;
+mod count;
+mod emitter;
+mod explain;
+mod fixed;
+mod keyed;
+mod keys;
+mod kinds;
+mod operator;
+mod panes;
+mod plan;
+mod queue;
+mod session;
+mod slices;
+mod step;
+mod timers;
+
+pub use kinds::{LATER, WINDOWS, WindowSpec};
+pub use operator::WindowOperator;
+pub use plan::{
+    Accumulation, Aggregate, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput, WindowKind,
+    WindowPlan,
+};
+pub use step::WindowStep;

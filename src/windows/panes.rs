@@ -1,0 +1,239 @@
+//! Panes: what one key has in one window, or in a part of one.
+
+use super::aggregates::{Accumulator, Arrival, PaneId, Setup};
+use super::keys::KeyId;
+use super::plan::Aggregate;
+use crate::event::{Batch, Reason, Row, Slot};
+use crate::time::{Interval, Timestamp};
+use std::ops::{Index, IndexMut};
+
+/// What is known of a pane besides its aggregates. [`PaneId::EMPTY`] stands for "none" in its links.
+#[derive(Clone, Copy, Debug)]
+pub struct Pane {
+    /// The window, or the stretch of time that the events take.
+    pub span: Interval,
+    /// The order of arrival of its first event.
+    pub born: u64,
+    /// Whose it is.
+    pub key: KeyId,
+    /// The next earlier pane of that key.
+    pub earlier: PaneId,
+    /// When to look at it again.
+    pub due: Timestamp,
+    /// The neighbours among panes that are due at the same time.
+    pub beside: [PaneId; 2],
+    /// Where its window stands.
+    pub stage: Stage,
+}
+
+/// Where a window stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its start may still change (a session with `max` that the watermark has not reached).
+    Open,
+    /// It will fire.
+    Waiting,
+    /// It has fired and waits for late events.
+    Fired,
+}
+
+/// All panes of an operator.
+pub struct Panes {
+    panes: Vec<Pane>,
+    free: Vec<PaneId>,
+    columns: Vec<Column>,
+}
+
+/// Room for so many panes stays when none is left.
+const KEPT: usize = 4096;
+
+/// One aggregate.
+struct Column {
+    states: Box<dyn Accumulator>,
+    filter: Option<Slot>,
+    fallible: bool,
+    scarce: bool,
+    into: Slot,
+}
+
+impl Column {
+    #[inline]
+    fn counts(&self, event: &Arrival) -> bool {
+        match self.filter {
+            Some(slot) => event.batch.get(event.row, slot).as_bool() == Some(true),
+            None => true,
+        }
+    }
+}
+
+impl Panes {
+    /// No panes with these aggregates.
+    pub fn new(aggregates: &[Aggregate], setup: Setup) -> Panes {
+        let columns = aggregates.iter().map(|aggregate| {
+            let states = (aggregate.spec.make)(&aggregate.call, setup);
+            let fallible = states.fallible();
+            Column { states, filter: aggregate.filter, fallible, scarce: false, into: aggregate.into }
+        });
+        let always = Pane::new(Interval::NOTHING, 0, KeyId(0));
+        Panes { panes: vec![always; PaneId::ALWAYS], free: Vec::new(), columns: columns.collect() }
+    }
+
+    /// A new pane without events.
+    pub fn open(&mut self, pane: Pane) -> PaneId {
+        if let Some(id) = self.free.pop() {
+            self.panes[id.index()] = pane;
+            return id;
+        }
+        let id = PaneId(self.panes.len() as u32);
+        self.panes.push(pane);
+        self.empty(id);
+        id
+    }
+
+    /// Gives up a pane and what it holds. Links to it must be gone.
+    pub fn close(&mut self, pane: PaneId) {
+        self.empty(pane);
+        self.free.push(pane);
+        if self.free.len() + PaneId::ALWAYS == self.panes.len() && self.panes.len() > KEPT {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.panes.truncate(PaneId::ALWAYS);
+        self.panes.shrink_to_fit();
+        self.free = Vec::new();
+        self.columns.iter_mut().for_each(|column| column.states.shrink());
+    }
+
+    /// Forgets what a pane holds.
+    pub fn empty(&mut self, pane: PaneId) {
+        self.columns.iter_mut().for_each(|column| column.states.reset(pane));
+    }
+
+    /// Whether the pane can take the event.
+    #[inline]
+    pub fn check(&self, pane: PaneId, event: &Arrival) -> Result<(), Reason> {
+        for column in self.columns.iter().filter(|column| column.fallible) {
+            if column.counts(event) {
+                column.states.check(pane, event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether panes that can take the event each by itself may be unable to together, so that
+    /// [`Panes::check_combined`] must be asked. `merging` says that panes become one that were not so far.
+    #[inline]
+    pub fn scarce(&mut self, event: &Arrival, merging: bool) -> bool {
+        let mut any = false;
+        for column in self.columns.iter_mut().filter(|column| column.fallible) {
+            let counted = column.counts(event).then_some(event);
+            column.scarce = (merging || counted.is_some()) && column.states.scarce(counted);
+            any |= column.scarce;
+        }
+        any
+    }
+
+    /// Whether one pane made of these could take the event that [`Panes::scarce`] was asked about.
+    pub fn check_combined(&self, parts: &[PaneId], event: &Arrival) -> Result<(), Reason> {
+        let mut scarce = self.columns.iter().filter(|column| column.scarce);
+        scarce.try_for_each(|column| {
+            let counted = column.counts(event).then_some(event);
+            column.states.check_combined(parts, counted)
+        })
+    }
+
+    /// Whether these panes can be one.
+    pub fn can_merge(&self, parts: &[PaneId]) -> bool {
+        let mut scarce = self.columns.iter().filter(|column| column.fallible && column.states.scarce(None));
+        scarce.all(|column| column.states.check_combined(parts, None).is_ok())
+    }
+
+    /// Adds an event that was checked.
+    #[inline]
+    pub fn add(&mut self, pane: PaneId, event: &Arrival) {
+        for column in &mut self.columns {
+            if column.counts(event) {
+                column.states.add(pane, event);
+            }
+        }
+    }
+
+    /// Adds what one pane holds to another.
+    pub fn merge(&mut self, into: PaneId, from: PaneId) {
+        self.columns.iter_mut().for_each(|column| column.states.merge(into, from));
+        let from = self[from];
+        let into = &mut self[into];
+        into.span = into.span.join(from.span);
+        into.born = into.born.min(from.born);
+    }
+
+    /// Writes the results into a row.
+    pub fn write(&mut self, pane: PaneId, batch: &mut Batch, row: Row) {
+        for column in &mut self.columns {
+            let value = column.states.result(pane, batch);
+            batch.set(row, column.into, value);
+        }
+    }
+}
+
+impl Pane {
+    /// A pane that will fire, not linked to anything.
+    pub fn new(span: Interval, born: u64, key: KeyId) -> Pane {
+        Pane {
+            span,
+            born,
+            key,
+            earlier: PaneId::EMPTY,
+            due: Timestamp::MAX,
+            beside: [PaneId::EMPTY; 2],
+            stage: Stage::Waiting,
+        }
+    }
+}
+
+impl Index<PaneId> for Panes {
+    type Output = Pane;
+    #[inline]
+    fn index(&self, pane: PaneId) -> &Pane {
+        &self.panes[pane.index()]
+    }
+}
+
+impl IndexMut<PaneId> for Panes {
+    #[inline]
+    fn index_mut(&mut self, pane: PaneId) -> &mut Pane {
+        &mut self.panes[pane.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::windows::aggregates::{self, Call};
+
+    #[test]
+    fn memory_is_given_back_and_taken_again() {
+        let spec = aggregates::find("count").expect("known");
+        let count = Aggregate { spec, call: Call::default(), filter: None, into: Slot(0) };
+        let mut panes = Panes::new(&[count], Setup { parts: 1, seed: 0 });
+        let mut batch = Batch::new(1, b"");
+        let row = batch.push_row(Timestamp(0), Timestamp(0));
+        let event = Arrival { batch: &batch, row, time: Timestamp(0), order: 0 };
+        let mut out = Batch::new(1, b"");
+        let into = out.push_row(Timestamp(0), Timestamp(0));
+        for _ in 0..3 {
+            let open: Vec<PaneId> =
+                (0..2 * KEPT).map(|_| panes.open(Pane::new(Interval::NOTHING, 0, KeyId(0)))).collect();
+            for &pane in &open {
+                panes.add(pane, &event);
+                panes.write(pane, &mut out, into);
+                assert_eq!(out.get(into, Slot(0)).as_int(), Some(1));
+            }
+            open.into_iter().for_each(|pane| panes.close(pane));
+            assert_eq!(panes.panes.len(), PaneId::ALWAYS);
+        }
+    }
+}

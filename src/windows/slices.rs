@@ -1,0 +1,196 @@
+//! Sliding windows that share slices: an event is added once, and each key's slices are combined as windows fire.
+//!
+//! For windows that fire once, at their end. The same windows with a pane each are in [`super::fixed`].
+
+use super::aggregates::{Arrival, PaneId, Setup};
+use super::assigner::Overlap;
+use super::keys::{KeyId, KeyReader, Keys};
+use super::operator::{Desk, Windowing};
+use super::panes::Panes;
+use super::plan::{WindowKind, WindowPlan};
+use super::queue::Queue;
+use crate::dataflow::Output;
+use crate::event::Reason;
+use crate::time::{Interval, Millis, Timestamp};
+use std::collections::BTreeMap;
+
+/// One pane a key and slice.
+pub struct Slices {
+    keys: Keys<Queue>,
+    panes: Panes,
+    overlap: Overlap,
+    /// How many keys have something in a slice, by its start.
+    live: BTreeMap<Timestamp, usize>,
+    /// The end of the last window that fired, or a watermark behind it.
+    done: Timestamp,
+    next: Option<Interval>,
+    /// Whether aggregates are so small that combinations of slices are kept.
+    combines: bool,
+    parts: Vec<PaneId>,
+    ripe: Vec<(u64, KeyId)>,
+    all: Vec<KeyId>,
+    /// Of the event at hand: where the windows start that have fired.
+    closed: Vec<Timestamp>,
+}
+
+impl Slices {
+    /// No slices yet.
+    pub fn new(plan: &WindowPlan, seed: u64) -> Slices {
+        let overlap = match &plan.kind {
+            WindowKind::Sliding { size, every, grid } => Overlap::new(*size, *every, grid),
+            _ => Overlap::new(Millis(1), Millis(1), &Default::default()),
+        };
+        let panes = Panes::new(&plan.aggregates, Setup { parts: overlap.parts(), seed });
+        Slices {
+            keys: Keys::new(seed),
+            panes,
+            overlap,
+            live: BTreeMap::new(),
+            done: Timestamp::MIN,
+            next: None,
+            combines: plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable),
+            parts: Vec::new(),
+            ripe: Vec::new(),
+            all: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Finds the windows of an event that have fired. Returns whether there are others.
+    fn find_closed(&mut self, time: Timestamp, watermark: Timestamp) -> bool {
+        self.closed.clear();
+        if time >= watermark {
+            return true;
+        }
+        let windows = self.overlap.windows(time);
+        let closed = windows.iter().rev().filter(|window| window.end <= watermark);
+        self.closed.extend(closed.map(|window| window.start));
+        self.closed.len() < windows.len()
+    }
+
+    /// Whether all windows that the event belongs to and that have not fired can take it.
+    fn check(&mut self, key: Option<KeyId>, desk: &Desk, event: &Arrival) -> Result<(), Reason> {
+        self.panes.check(PaneId::EMPTY, event)?;
+        let scarce = self.panes.scarce(event, false);
+        let Some(key) = key.filter(|_| scarce) else { return Ok(()) };
+        let queue = self.keys.item(key);
+        let open = self.overlap.windows(event.time).iter().filter(|window| window.end > desk.watermark);
+        let open = open.map(|window| (window.start.0, window.end.0));
+        queue.check_windows(open, &self.panes, event)
+    }
+
+    /// One key more has something in the slice.
+    fn enter(&mut self, slice: Timestamp, desk: &mut Desk) {
+        let keys = self.live.entry(slice).or_insert(0);
+        *keys += 1;
+        if *keys == 1 {
+            self.done = self.done.max(desk.watermark);
+            self.find_next();
+            desk.due = desk.due.min(self.next.map_or(Timestamp::MAX, |window| window.end));
+        }
+    }
+
+    fn find_next(&mut self) {
+        let first = self.live.first_key_value().map(|(start, _)| *start);
+        self.next = first.and_then(|first| {
+            let slice = self.overlap.slice(first);
+            self.overlap.next_window(slice, self.done)
+        });
+    }
+
+    /// Brings the keys that have something in the window in the order in which their first events came.
+    fn find_ripe(&mut self, window: Interval) {
+        self.ripe.clear();
+        for &key in &self.all {
+            let queue = self.keys.item(key);
+            if self.combines {
+                queue.combine(window.end.0, key, &mut self.panes);
+            }
+            queue.parts(window.end.0, &mut self.parts);
+            let born = self.parts.iter().map(|&part| self.panes[part].born).min();
+            self.ripe.extend(born.map(|born| (born, key)));
+        }
+        self.ripe.sort_unstable_by_key(|(born, _)| *born);
+    }
+
+    fn emit(&mut self, key: KeyId, window: Interval, desk: &Desk, out: &mut dyn Output) {
+        self.keys.item(key).parts(window.end.0, &mut self.parts);
+        let entry = self.keys.entry(key);
+        if let [only] = self.parts[..] {
+            return desk.emitter.pane(out, &mut self.panes, only, entry, window);
+        }
+        for &part in &self.parts {
+            self.panes.merge(PaneId::WHOLE, part);
+        }
+        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, entry, window);
+        self.panes.empty(PaneId::WHOLE);
+    }
+
+    /// Gives up the slices that no window to come holds.
+    fn evict(&mut self, window: Interval) {
+        let start = self.overlap.next_start(window);
+        for &key in &self.all {
+            let queue = self.keys.item(key);
+            queue.evict(start.0, &mut self.panes, |at| leave(&mut self.live, Timestamp(at)));
+            if queue.is_empty() {
+                self.keys.remove(key);
+            }
+        }
+    }
+}
+
+/// One key fewer has something in the slice.
+fn leave(live: &mut BTreeMap<Timestamp, usize>, slice: Timestamp) {
+    if let Some(keys) = live.get_mut(&slice) {
+        *keys -= 1;
+        if *keys == 0 {
+            live.remove(&slice);
+        }
+    }
+}
+
+impl Windowing for Slices {
+    fn look_ahead(&self, keys: &mut KeyReader) {
+        self.keys.look_ahead(keys);
+    }
+
+    fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
+        let key = self.keys.find(&desk.keys);
+        let taken = self.find_closed(event.time, desk.watermark);
+        if taken {
+            self.check(key, desk, event)?;
+        }
+        for &start in &self.closed {
+            desk.emitter.late(out, event, start);
+        }
+        if !taken {
+            return Ok(());
+        }
+        let slice = self.overlap.slice(event.time);
+        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event));
+        let queue = self.keys.item(key);
+        let place = queue.place(slice.start.0);
+        if queue.add(place, slice.start.0, slice, key, &mut self.panes, event) {
+            self.enter(slice.start, desk);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Timestamp> {
+        self.next.map(|window| window.end)
+    }
+
+    fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let Some(window) = self.next else { return };
+        self.all.clear();
+        self.keys.list(&mut self.all);
+        self.find_ripe(window);
+        for i in 0..self.ripe.len() {
+            let (_, key) = self.ripe[i];
+            self.emit(key, window, desk, out);
+        }
+        self.evict(window);
+        self.done = self.done.max(window.end);
+        self.find_next();
+    }
+}

@@ -1,0 +1,38 @@
+//! The window operator as a step of a plan.
+
+use super::{LATE, LateOutput, WindowOperator, WindowPlan};
+use crate::dataflow::{Operator, StartContext, StepPlan};
+use crate::event::Slot;
+
+/// A window, planned. What late events carry is known only when the whole pipeline is planned, and filled in at start.
+#[derive(Debug)]
+pub struct WindowStep {
+    /// The window; its `late` is none.
+    pub plan: WindowPlan,
+    /// The names of its key fields.
+    pub key: Vec<String>,
+    /// What it puts out, as written: name and expression.
+    pub results: Vec<(String, String)>,
+    /// Where the start of the closed window goes in a late event, if somebody reads the port.
+    pub late_start: Option<Slot>,
+}
+
+impl StepPlan for WindowStep {
+    fn describe(&self) -> String {
+        let key = if self.key.is_empty() { String::new() } else { format!(" by {}", self.key.join(", ")) };
+        format!("{}{key}", self.plan.describe().swap_remove(0))
+    }
+
+    fn details(&self) -> Vec<String> {
+        let results = self.results.iter().map(|(name, text)| format!("{name} = {text}"));
+        results.chain(self.plan.describe().into_iter().skip(1)).collect()
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        let mut plan = self.plan.clone();
+        plan.late = self
+            .late_start
+            .map(|slot| LateOutput { copies: context.copies(LATE, 0), window_start: Some(slot) });
+        Box::new(WindowOperator::new(plan, context.hash_seed))
+    }
+}
