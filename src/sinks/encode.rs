@@ -1,0 +1,95 @@
+//! The step that every sink that takes bytes stands behind: encodes events and writes them in chunks.
+
+use crate::dataflow::{FormatPlan, Operator, Output, SharedSink, Signal, SinkId, StartContext, StepPlan};
+use crate::event::{Batch, Row, View};
+use crate::formats::Encoder;
+use std::sync::Arc;
+
+/// Encoded bytes gathered before they are written, unless a flush comes first.
+const CHUNK: usize = 64 << 10;
+
+/// Takes events and forgets them.
+#[derive(Debug)]
+pub struct ForgetPlan;
+
+impl StepPlan for ForgetPlan {
+    fn describe(&self) -> String {
+        "drop".to_owned()
+    }
+
+    fn start(&self, _context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(Forget)
+    }
+}
+
+struct Forget;
+
+impl Operator for Forget {
+    fn process(&mut self, _batch: &mut Batch, _rows: &mut Vec<Row>, _out: &mut dyn Output) {}
+}
+
+/// Encodes events in a format and writes them to a sink.
+#[derive(Debug)]
+pub struct EncodePlan {
+    /// The sink.
+    pub sink: SinkId,
+    /// What it is, for `explain`.
+    pub target: String,
+    /// The format.
+    pub format: Arc<dyn FormatPlan>,
+    /// How events look where they enter.
+    pub view: View,
+}
+
+impl StepPlan for EncodePlan {
+    fn describe(&self) -> String {
+        format!("{} as {}", self.target, self.format.describe())
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(Encode {
+            // Formats that cannot encode are refused when the pipeline is planned.
+            encoder: self.format.encoder(&self.view).expect("a format that encodes"),
+            sink: context.sink(self.sink),
+            chunk: Vec::new(),
+        })
+    }
+}
+
+struct Encode {
+    encoder: Box<dyn Encoder>,
+    sink: SharedSink,
+    chunk: Vec<u8>,
+}
+
+impl Encode {
+    fn write_chunk(&mut self) {
+        if !self.chunk.is_empty() {
+            self.sink.write(&self.chunk);
+            self.chunk.clear();
+        }
+    }
+}
+
+impl Operator for Encode {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        let mut rejects = Vec::new();
+        rows.retain(|&row| {
+            let outcome = self.encoder.encode(batch, row, &mut self.chunk);
+            if self.chunk.len() >= CHUNK {
+                self.write_chunk();
+            }
+            outcome.map_err(|reason| rejects.push((row, reason))).is_ok()
+        });
+        for (row, reason) in rejects {
+            out.reject(batch, row, reason);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {
+        if matches!(signal, Signal::Flush | Signal::End) {
+            self.write_chunk();
+            self.sink.flush();
+        }
+    }
+}

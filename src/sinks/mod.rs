@@ -1,0 +1,37 @@
+//! Where results go. One file a sink, one line in the registry each.
+
+mod drop;
+mod encode;
+mod file;
+mod stdout;
+mod writer;
+
+use crate::dataflow::SinkSpec;
+
+pub use drop::DropSink;
+pub use encode::{EncodePlan, ForgetPlan};
+pub use file::{FileMode, FileSink, FileSinkConfig};
+pub use stdout::StdoutSink;
+
+/// All sinks.
+pub const SINKS: &[SinkSpec] = &[
+    SinkSpec { spec: &stdout::STDOUT, encodes: true, plan: stdout::plan },
+    SinkSpec { spec: &file::FILE, encodes: true, plan: file::plan },
+    SinkSpec { spec: &drop::DROP, encodes: false, plan: drop::plan },
+];
+
+/// Sinks of the language that this version does not have.
+pub const LATER: &[&str] = &[
+    "mqtt",
+    "kafka",
+    "http",
+    "postgres",
+    "influx",
+    "prometheus",
+    "s3",
+    "parquet",
+    "nats",
+    "exec",
+    "email",
+    "clickhouse",
+];

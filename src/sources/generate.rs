@@ -1,0 +1,179 @@
+//! The `generate` source: events made up by expressions.
+
+mod functions;
+
+use crate::config::{Role, Setting, read};
+use crate::dataflow::{
+    ComponentSpec, FormatPlan, NodePlanner, OptionKind, OptionSpec, Origin, PlannedSource, Point, Polled,
+    Refused, Replay, RowSource, Scope, SourceError, SourcePlan,
+};
+use crate::event::{BATCH_ROWS, Batch, Row, Slot};
+use crate::expr::Program;
+use crate::formats::Decoder;
+use crate::time::{Env, Millis, Random};
+
+/// The registry's entry.
+pub static GENERATE: ComponentSpec = ComponentSpec {
+    name: "generate",
+    role: Role::Source,
+    summary: "Makes events up: for trying things out, for tests and for measuring.",
+    short: None,
+    options: &[
+        OptionSpec::required(
+            "fields",
+            OptionKind::Map(&OptionKind::Expression),
+            "Fields and their expressions.",
+        ),
+        OptionSpec::optional("rate", OptionKind::Number, "Events a second; absent: as fast as it goes."),
+        OptionSpec::optional("count", OptionKind::Integer, "The number of events; absent: endless."),
+        OptionSpec::optional("seed", OptionKind::Integer, "Makes what is random the same in every run."),
+    ],
+    later: &[],
+    example: "\
+sources:
+  readings:
+    generate:
+      count: 3
+      seed: 1
+      fields: { n: sequence(), machine: \"pick('lathe', 'press')\" }
+sinks:
+  out: { from: readings, stdout: {} }
+",
+};
+
+/// Plans a `generate` source. Fields see no other fields.
+pub fn plan(
+    planner: &mut NodePlanner<'_>,
+    setting: Setting<'_>,
+    _format: &dyn FormatPlan,
+) -> Option<PlannedSource> {
+    let section = GENERATE.open(setting);
+    let rate = section.optional("rate", read::number(0.001..=1e9));
+    let count = section.optional("count", read::integer(0..));
+    let seed = section.optional("seed", read::integer(i64::MIN..=i64::MAX));
+    let functions = planner.functions.clone().with(functions::FUNCTIONS);
+    let stage = planner.draft.stage(Origin::Made { fields: Vec::new(), whole: false });
+    let fields = section.required("fields", |setting| {
+        let at = Point { stage, behind: None, scope: Scope::default() };
+        let entries = setting.entries()?;
+        let planned = entries.into_iter().map(|entry| {
+            let expr = planner.parse(entry)?;
+            let program = planner.compile_with(&at, entry, &expr, &functions)?;
+            let slot = planner.draft.slot(stage, entry.name, program.ty());
+            Some((entry.name.to_owned(), slot, program))
+        });
+        planned.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
+    })?;
+    let made = fields.iter().map(|(name, slot, program)| (name.clone(), *slot, program.ty())).collect();
+    planner.draft.at(stage).origin = Origin::Made { fields: made, whole: false };
+    let programs = fields.into_iter().map(|(_, slot, program)| (slot, program)).collect();
+    let plan = GeneratePlan {
+        programs,
+        rate,
+        count: count.map(|count| count as u64),
+        seed: seed.map(|seed| seed as u64),
+    };
+    Some(PlannedSource { plan: Box::new(plan), stage })
+}
+
+#[derive(Clone, Debug)]
+struct GeneratePlan {
+    programs: Vec<(Slot, Program)>,
+    rate: Option<f64>,
+    count: Option<u64>,
+    seed: Option<u64>,
+}
+
+impl SourcePlan for GeneratePlan {
+    fn describe(&self) -> String {
+        let rate = self.rate.map(|rate| format!(", {rate} a second")).unwrap_or_default();
+        let count = self.count.map(|count| format!(", {count} events")).unwrap_or_default();
+        format!("generate{rate}{count}")
+    }
+
+    fn is_live(&self) -> bool {
+        self.count.is_none()
+    }
+
+    fn unlimited(&self) -> Option<Box<dyn SourcePlan>> {
+        self.rate.map(|_| Box::new(GeneratePlan { rate: None, ..self.clone() }) as Box<dyn SourcePlan>)
+    }
+
+    fn replay(&self) -> Replay {
+        Replay::Anew
+    }
+
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn partition(&self, _number: usize, _decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
+        Box::new(Generator {
+            programs: self.programs.clone(),
+            rate: self.rate,
+            count: self.count,
+            random: self.seed.map(Random::seeded),
+            made: 0,
+            start: None,
+        })
+    }
+}
+
+struct Generator {
+    programs: Vec<(Slot, Program)>,
+    rate: Option<f64>,
+    count: Option<u64>,
+    /// The source's own sequence, where it has a seed.
+    random: Option<Random>,
+    made: u64,
+    /// When the first event was due, in elapsed time: a clock that is set changes no rate.
+    start: Option<Millis>,
+}
+
+impl Generator {
+    /// How many events are due now, a batch at most.
+    fn due(&mut self, now: Millis) -> u64 {
+        let start = *self.start.get_or_insert(now);
+        let left = self.count.map_or(u64::MAX, |count| count - self.made);
+        let due = match self.rate {
+            None => u64::MAX,
+            Some(rate) => {
+                let elapsed = (now.0 - start.0).max(0) as f64 / 1000.0;
+                // The first event is due at once.
+                ((elapsed * rate) as u64 + 1).saturating_sub(self.made)
+            }
+        };
+        due.min(left).min(BATCH_ROWS as u64)
+    }
+}
+
+impl RowSource for Generator {
+    fn open(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        batch: &mut Batch,
+        refused: &mut Refused,
+        env: &mut Env,
+    ) -> Result<Polled, SourceError> {
+        let due = self.due(env.elapsed);
+        if let Some(random) = &mut self.random {
+            std::mem::swap(random, &mut env.random);
+        }
+        let mut rows: Vec<Row> = (0..due).map(|_| batch.push_row(env.now, batch.watermark)).collect();
+        for (slot, program) in &mut self.programs {
+            program.store(batch, &mut rows, *slot, env, &mut refused.rows);
+        }
+        if let Some(random) = &mut self.random {
+            std::mem::swap(random, &mut env.random);
+        }
+        self.made += due;
+        Ok(match self.count {
+            Some(count) if self.made >= count => Polled::End,
+            _ if due == 0 => Polled::Empty,
+            _ => Polled::Data,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! Where events come from. One file a source, one line in the registry each.
+
+mod descriptor;
+mod file;
+mod generate;
+mod stdin;
+
+use crate::dataflow::SourceSpec;
+
+pub use file::{FileSource, FileSourceConfig, Start};
+pub use stdin::StdinSource;
+
+/// All sources.
+pub const SOURCES: &[SourceSpec] = &[
+    SourceSpec { spec: &file::FILE, decodes: true, plan: file::plan },
+    SourceSpec { spec: &stdin::STDIN, decodes: true, plan: stdin::plan },
+    SourceSpec { spec: &generate::GENERATE, decodes: false, plan: generate::plan },
+];
+
+/// Sources of the language that this version does not have.
+pub const LATER: &[&str] =
+    &["mqtt", "kafka", "http", "nats", "modbus", "opcua", "syslog", "exec", "postgres_cdc", "s3"];

@@ -1,0 +1,100 @@
+//! `event_time` inside a pipeline: sets the time of events and starts a watermark there.
+
+use crate::config::{Role, Setting};
+use crate::dataflow::{
+    ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Scope, Signal,
+    StartContext, StepPlan, TIMING_OPTIONS, Timing, TimingPlace, TransformSpec,
+};
+use crate::event::{Batch, Rejects, Row};
+use crate::time::Timestamp;
+use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
+
+/// The registry entry.
+pub const EVENT_TIME: TransformSpec = TransformSpec {
+    spec: &ComponentSpec {
+        name: "event_time",
+        role: Role::Transform,
+        summary: "Sets the time of events and starts a watermark here; the options are those at a source.",
+        short: None,
+        options: TIMING_OPTIONS,
+        later: &[],
+        example: "transforms:\n  timed:\n    from: samples\n    event_time: { field: sample.t, unit: s, out_of_order: 5s }\n",
+    },
+    plan,
+};
+
+fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
+    let mut at = at.clone();
+    let timing = Timing::plan(planner, &mut at, setting, TimingPlace::Transform)?;
+    let stage = planner.draft.stage(Origin::Copied(vec![at.clone()]));
+    let step = planner.attach(&at, Box::new(RetimePlan { timing }));
+    planner.draft.emit_to(step, MAIN, stage);
+    Some(vec![(String::new(), Point { stage, behind: None, scope: Scope::origin() })])
+}
+
+/// Gives rows new times in a stage of their own, since other branches keep the old ones.
+#[derive(Debug)]
+pub struct RetimePlan {
+    timing: Timing,
+}
+
+impl StepPlan for RetimePlan {
+    fn describe(&self) -> String {
+        let timing = &self.timing;
+        format!("event_time {}, watermark {}", timing.describe_time(), timing.describe_watermark().join(", "))
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(Retime {
+            assigner: self.timing.assigner(),
+            tracker: self.timing.tracker(1),
+            copier: Copier::new(&context.copies(MAIN, 0)),
+            rejects: Rejects::new(),
+            old: Vec::new(),
+        })
+    }
+}
+
+struct Retime {
+    assigner: TimeAssigner,
+    tracker: WatermarkTracker,
+    copier: Copier,
+    rejects: Rejects,
+    /// The times and watermarks of the batch as it came.
+    old: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Operator for Retime {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.old.clear();
+        self.old.extend(batch.times.iter().copied().zip(batch.watermarks.iter().copied()));
+        let watermark = batch.watermark;
+        self.assigner.assign(&mut self.tracker, Partition(0), batch, rows, &mut self.rejects);
+        for row in rows.drain(..) {
+            let before = batch.watermarks[row.index()];
+            self.copier.copy(batch, row, before, out.emit(MAIN));
+        }
+        // The batch goes on to others as it came.
+        for (index, (time, before)) in self.old.drain(..).enumerate() {
+            batch.times[index] = time;
+            batch.watermarks[index] = before;
+        }
+        batch.watermark = watermark;
+        // The watermark upstream may stand still while this one moves.
+        out.signal(MAIN, Signal::Watermark(self.tracker.watermark()));
+        for (row, reason) in self.rejects.drain(..) {
+            out.reject(batch, row, reason);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
+        match signal {
+            Signal::Watermark(Timestamp::MAX) => {
+                self.tracker.close(Partition(0));
+                out.signal(MAIN, Signal::Watermark(Timestamp::MAX));
+            }
+            Signal::Watermark(_) => out.signal(MAIN, Signal::Watermark(self.tracker.watermark())),
+            Signal::Idle(_) | Signal::Flush | Signal::End => out.signal(MAIN, signal),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `route`: the first condition that is true decides by which port an event leaves.
+
+use crate::config::{Role, Setting};
+use crate::dataflow::{
+    ComponentSpec, NodePlanner, Operator, OptionKind, Output, Point, Port, Ports, StartContext, StepPlan,
+    TransformSpec,
+};
+use crate::event::{Batch, Rejects, Row};
+use crate::expr::Program;
+
+/// The registry entry.
+pub const ROUTE: TransformSpec = TransformSpec {
+    spec: &ComponentSpec {
+        name: "route",
+        role: Role::Transform,
+        summary: "Sends each event by the port of the first condition that is true, or by `rest`.",
+        short: Some(OptionKind::Map(&OptionKind::Expression)),
+        options: &[],
+        later: &[],
+        example: "transforms:\n  by_heat:\n    from: readings\n    route: { hot: temp > 80, cold: temp < 0 }\n",
+    },
+    plan,
+};
+
+/// More ways than this are a mistake.
+const MOST_WAYS: usize = 200;
+
+fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
+    let entries = setting.entries()?;
+    if entries.is_empty() || entries.len() > MOST_WAYS {
+        setting.error(format!("`route` takes 1 to {MOST_WAYS} conditions, found {}", entries.len()));
+        return None;
+    }
+    let mut ways = Vec::new();
+    for entry in &entries {
+        if ["rest", "rejected"].contains(&entry.name) {
+            planner.faults.error(entry.key, format!("the port `{}` is there by itself", entry.name));
+            continue;
+        }
+        if let Some(program) = planner.condition(at, *entry) {
+            ways.push((entry.name.to_owned(), program));
+        }
+    }
+    if ways.len() < entries.len() {
+        return None;
+    }
+    let mut names: Vec<String> = ways.iter().map(|(name, _)| name.clone()).collect();
+    names.push("rest".to_owned());
+    let step = planner.attach(at, Box::new(RoutePlan { ways }));
+    let point = |i| planner.behind(at, step, RoutePlan::port(i), at.scope.clone());
+    Some(names.into_iter().enumerate().map(|(i, name)| (name, point(i))).collect())
+}
+
+/// Ports 1, 2, … for the conditions in order, then one for the rest. Nothing leaves by the main port.
+#[derive(Clone, Debug)]
+pub struct RoutePlan {
+    /// Port name and condition of each way.
+    pub ways: Vec<(String, Program)>,
+}
+
+impl RoutePlan {
+    /// The port of the `i`th way; that of the rest is one further than the last.
+    pub fn port(i: usize) -> Port {
+        Port(i as u8 + 1)
+    }
+}
+
+impl StepPlan for RoutePlan {
+    fn describe(&self) -> String {
+        let names: Vec<&str> = self.ways.iter().map(|(name, _)| name.as_str()).collect();
+        format!("route to {}, rest", names.join(", "))
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        let programs: Vec<Program> = self.ways.iter().map(|(_, program)| program.clone()).collect();
+        let connected = (0..=programs.len()).map(|i| context.is_connected(RoutePlan::port(i))).collect();
+        Box::new(Route { programs, connected, taken: Vec::new(), rejects: Rejects::new() })
+    }
+}
+
+struct Route {
+    programs: Vec<Program>,
+    connected: Vec<bool>,
+    taken: Vec<Row>,
+    rejects: Rejects,
+}
+
+impl Route {
+    fn send(&self, way: usize, rows: &[Row], out: &mut dyn Output) {
+        if rows.is_empty() {
+            return;
+        }
+        if self.connected[way] {
+            out.pass(RoutePlan::port(way), rows);
+        } else {
+            out.discard("not_connected", rows.len() as u64);
+        }
+    }
+}
+
+impl Operator for Route {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        for way in 0..self.programs.len() {
+            self.taken.clear();
+            self.taken.extend_from_slice(rows);
+            let first_reject = self.rejects.len();
+            self.programs[way].filter(batch, &mut self.taken, out.env(), &mut self.rejects);
+            remove(rows, &self.taken);
+            let rejected: Vec<Row> = self.rejects[first_reject..].iter().map(|(row, _)| *row).collect();
+            remove(rows, &rejected);
+            self.send(way, &self.taken, out);
+        }
+        self.send(self.programs.len(), rows, out);
+        rows.clear();
+        for (row, reason) in self.rejects.drain(..) {
+            out.reject(batch, row, reason);
+        }
+    }
+}
+
+/// Removes `gone` from `rows`; both are in the same order.
+fn remove(rows: &mut Vec<Row>, gone: &[Row]) {
+    let mut gone = gone.iter().peekable();
+    rows.retain(|row| gone.next_if_eq(&row).is_none());
+}
