@@ -19,6 +19,8 @@ pub mod dataflow;
 pub mod event;
 pub mod expr;
 pub mod formats;
+pub mod plan;
+pub mod runtime;
 pub mod sinks;
 pub mod sources;
 pub mod time;

@@ -1,0 +1,104 @@
+//! Planning of sinks, and of the taps through which tests see what nodes put out.
+
+use super::connect::line;
+use super::{Plan, Planning, SinkNode};
+use crate::config::{Declaration, Faults, PipelineFile};
+use crate::dataflow::{FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
+use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Planning<'_> {
+    /// Plans a sink: its connector and its format.
+    pub(super) fn sink(&mut self, id: NodeId, declaration: &Declaration) {
+        let names: Vec<&'static str> = SINKS.iter().map(|sink| sink.spec.name).collect();
+        let section = declaration.open(names.iter().copied(), LATER, self.faults);
+        let setting = section.exactly_one(&names, "connector");
+        let Some(setting) = setting else { return };
+        let Some(sink) = SINKS.iter().find(|sink| sink.spec.name == setting.name) else { return };
+        self.plan.nodes[id.0 as usize].kind = sink.spec.name.to_owned();
+        if let Some(format) = section.get("format").filter(|_| !sink.encodes) {
+            let message = format!("`{}` writes nothing: it has no format", sink.spec.name);
+            format.faults.error(format.key, message);
+            return;
+        }
+        let format = section.or("format", formats::json(), formats::writer);
+        let entry = self.entry(id, &declaration.from);
+        let mut planner = self.planner(id, entry.clone());
+        let Some(plan) = (sink.plan)(&mut planner, setting) else { return };
+        let Some(entry) = entry else { return };
+        self.points.insert((declaration.name.clone(), String::new()), entry.clone());
+        self.plan.nodes[id.0 as usize].taps.push(String::new());
+        if sink.encodes {
+            let Some(step) = self.encoding(id, &entry, plan, format) else { return };
+            self.planner(id, Some(entry.clone())).attach(&entry, step);
+        } else {
+            // Nothing is read of the events, so nothing is decoded for them.
+            self.planner(id, Some(entry.clone())).attach(&entry, Box::new(ForgetPlan));
+        }
+    }
+
+    /// Opens a sink of the plan, and the step that encodes events and writes them to it.
+    fn encoding(
+        &mut self,
+        id: NodeId,
+        entry: &Point,
+        plan: Box<dyn SinkPlan>,
+        format: Arc<dyn FormatPlan>,
+    ) -> Option<Box<EncodePlan>> {
+        let node = &self.file.nodes[id.0 as usize];
+        let why = format!("{}: {} writes whole events", line(self.faults, node.place), node.what());
+        let view = self.plan.draft.view(entry.stage, &entry.scope, &why);
+        let mut preamble = Vec::new();
+        match format.encoder(&view) {
+            Ok(encoder) => encoder.preamble(&mut preamble),
+            Err(message) => {
+                self.faults.error(node.place, message);
+                return None;
+            }
+        }
+        let sink = SinkId(self.plan.sinks.len() as u16);
+        let step = EncodePlan { sink, target: plan.describe(), format: format.clone(), view };
+        self.plan.sinks.push(SinkNode { node: id, plan, format, preamble });
+        Some(Box::new(step))
+    }
+
+    /// Attaches a sink of its own to what leaves a node by a port, or comes to a sink.
+    pub(super) fn tap(&mut self, node: &str, port: &str) {
+        let Some(at) = self.points.get(&(node.to_owned(), port.to_owned())).cloned() else { return };
+        let Some(id) = self.file.nodes.iter().position(|n| n.name == node) else { return };
+        let id = NodeId(id as u16);
+        let Some(step) = self.encoding(id, &at, Box::new(Tap), formats::json()) else { return };
+        let name = if port.is_empty() { node.to_owned() } else { format!("{node}.{port}") };
+        self.plan.taps.push((name, step.sink));
+        // What a tap cannot write is no reject of the node: at its `.rejected` port that would go round in a circle.
+        self.plan.draft.attach(&at, id, step);
+    }
+}
+
+/// What a tap writes to is decided by who runs the plan.
+#[derive(Debug)]
+struct Tap;
+
+impl SinkPlan for Tap {
+    fn describe(&self) -> String {
+        "tap".to_owned()
+    }
+
+    fn sink(&self, _preamble: Vec<u8>) -> Box<dyn Sink> {
+        Box::new(DropSink)
+    }
+}
+
+/// Two sinks that write to one target would tear each other's lines.
+pub(super) fn refuse_same_targets(plan: &Plan, file: &PipelineFile, faults: &Faults) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for sink in &plan.sinks {
+        let Some(target) = sink.plan.target() else { continue };
+        let node = &file.nodes[sink.node.0 as usize];
+        if let Some(other) = seen.insert(target, &node.name) {
+            let message = format!("{} writes to the same {} as `{other}`", node.what(), sink.plan.describe());
+            faults.error(node.place, message).hint("let one sink read from both: `from: [a, b]`");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Planning of sources.
+
+use super::{Planning, SourceNode};
+use crate::config::Declaration;
+use crate::dataflow::{NodeId, Origin, Point, Scope, Timing, TimingPlace, formats};
+use crate::sources::{LATER, SOURCES};
+
+impl Planning<'_> {
+    /// Plans a source: its connector, its format, and the times of its events.
+    pub(super) fn source(&mut self, id: NodeId, declaration: &Declaration) {
+        let names: Vec<&'static str> = SOURCES.iter().map(|source| source.spec.name).collect();
+        let section = declaration.open(names.iter().copied(), LATER, self.faults);
+        let setting = section.exactly_one(&names, "connector");
+        let Some(setting) = setting else { return };
+        let Some(source) = SOURCES.iter().find(|source| source.spec.name == setting.name) else { return };
+        self.plan.nodes[id.0 as usize].kind = source.spec.name.to_owned();
+        if let Some(format) = section.get("format").filter(|_| !source.decodes) {
+            format
+                .faults
+                .error(format.key, format!("`{}` makes events itself: it has no format", source.spec.name));
+            return;
+        }
+        let format = section.or("format", formats::json(), formats::reader);
+        let listened = self.listened(&declaration.name);
+        let mut planner = self.planner(id, None);
+        let Some(planned) = (source.plan)(&mut planner, setting, &*format) else { return };
+        let decoding = match planner.draft.at(planned.stage).origin {
+            Origin::Decoded(decoding) => Some(decoding),
+            _ => None,
+        };
+        let live = planned.plan.is_live();
+        planner.draft.at(planned.stage).live = live;
+        let mut at = Point { stage: planned.stage, behind: None, scope: Scope::origin() };
+        planner.prepare = Some(Vec::new());
+        let timing = match section.get("event_time") {
+            Some(setting) => Timing::plan(&mut planner, &mut at, setting, TimingPlace::Source { live }),
+            None => Some(Timing::ingestion(live)),
+        };
+        let prepare = planner.prepare.take().unwrap_or_default();
+        let Some(timing) = timing else { return };
+        let rejected = listened.iter().find(|listened| listened.port == "rejected");
+        let rejected = rejected.map(|by| self.plan.draft.view(planned.stage, &Scope::origin(), &by.by));
+        self.plan.sources.push(SourceNode {
+            node: id,
+            plan: planned.plan,
+            format,
+            decoding,
+            stage: planned.stage,
+            timing,
+            prepare,
+            rejected,
+        });
+        self.leave(id, vec![(String::new(), at)]);
+    }
+}

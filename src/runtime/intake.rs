@@ -1,0 +1,345 @@
+//! A source at work on one worker: reads its partitions, gives rows their times and watermarks.
+
+use super::driver::Driver;
+use super::refusals::{Refusal, Refusals};
+use super::rejected::RejectPort;
+use crate::dataflow::{Copier, MAIN, NodeId, Polled, Refused, RowSource, Signal, SourceError, StageId};
+use crate::event::{Batch, Rejects, Row, Slot};
+use crate::expr::Program;
+use crate::time::{Clock, Timestamp};
+use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Events were handled.
+    Worked,
+    /// Nothing was at hand.
+    Idle,
+    /// The source has ended.
+    Ended,
+}
+
+/// One source on one worker.
+pub struct Intake {
+    node: NodeId,
+    stage: StageId,
+    partitions: Vec<PartitionIntake>,
+    times: TimeAssigner,
+    tracker: WatermarkTracker,
+    prepare: Vec<(Slot, Program)>,
+    rejected: Option<RejectPort>,
+    /// Set where several bounded partitions are read in canonical order.
+    aligned: Option<Copier>,
+    live: bool,
+    ended: bool,
+    /// Whether it was told that the source is idle.
+    idle: bool,
+    refused: Refused,
+    rejects: Rejects,
+}
+
+/// One partition: where its rows come from and what was read but not handed on.
+struct PartitionIntake {
+    rows: Box<dyn RowSource>,
+    number: Partition,
+    pending: Option<Box<Pending>>,
+    /// Its highest event time, where that moves the watermark: what its turn depends on.
+    highest: Timestamp,
+    ended: bool,
+}
+
+/// What was read of a partition, and how far it was handed on.
+struct Pending {
+    batch: Batch,
+    rows: Vec<Row>,
+    /// The position in `rows` of the next.
+    next: usize,
+    refusals: Refusals,
+}
+
+/// What an intake is made of.
+pub struct IntakeParts {
+    /// The source's node.
+    pub node: NodeId,
+    /// The stage its rows go to.
+    pub stage: StageId,
+    /// Its partitions on this worker.
+    pub partitions: Vec<Box<dyn RowSource>>,
+    /// Where event times come from.
+    pub times: TimeAssigner,
+    /// The watermarks.
+    pub tracker: WatermarkTracker,
+    /// What is computed before events get their times.
+    pub prepare: Vec<(Slot, Program)>,
+    /// The `.rejected` port, if it is read.
+    pub rejected: Option<RejectPort>,
+    /// Copies whole rows of the stage, for partitions that are read in canonical order.
+    pub copier: Copier,
+    /// Whether the source never ends by itself.
+    pub live: bool,
+}
+
+impl Intake {
+    /// An intake over opened partitions.
+    pub fn new(parts: IntakeParts) -> Intake {
+        let several = parts.partitions.len() > 1;
+        let partitions = parts.partitions.into_iter().enumerate().map(|(i, rows)| PartitionIntake {
+            rows,
+            number: Partition(i as u32),
+            pending: None,
+            highest: Timestamp::MIN,
+            ended: false,
+        });
+        Intake {
+            node: parts.node,
+            stage: parts.stage,
+            partitions: partitions.collect(),
+            times: parts.times,
+            tracker: parts.tracker,
+            prepare: parts.prepare,
+            rejected: parts.rejected,
+            aligned: (several && !parts.live).then_some(parts.copier),
+            live: parts.live,
+            ended: false,
+            idle: false,
+            refused: Refused::default(),
+            rejects: Rejects::new(),
+        }
+    }
+
+    /// The watermark of the source on this worker.
+    pub fn watermark(&self) -> Timestamp {
+        self.tracker.watermark()
+    }
+
+    /// Whether the source never ends by itself.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether the source has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads about a batch from each partition, or one batch across them in canonical order, and drives it.
+    pub fn step(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<Step, SourceError> {
+        self.tracker.tick(clock.read());
+        let worked = match self.aligned.is_some() {
+            true => self.step_aligned(driver)?,
+            false => self.step_each(driver, clock)?,
+        };
+        if self.partitions.iter().all(|p| p.ended && p.pending.is_none()) {
+            self.ended = true;
+            self.signal(driver, Signal::Watermark(Timestamp::MAX));
+            self.signal(driver, Signal::End);
+            return Ok(Step::Ended);
+        }
+        self.tell_idleness(driver);
+        Ok(if worked { Step::Worked } else { Step::Idle })
+    }
+
+    /// Tells what is joined with this source when it stops holding the watermark, and when it holds it again.
+    fn tell_idleness(&mut self, driver: &mut Driver) {
+        let idle = self.tracker.is_idle();
+        if idle != self.idle {
+            self.idle = idle;
+            self.signal(driver, Signal::Idle(idle));
+        }
+    }
+
+    /// Moves the source's watermark forward by hand; it never goes back.
+    pub fn advance_to(&mut self, driver: &mut Driver, watermark: Timestamp) {
+        self.tracker.advance_to(watermark);
+        self.signal(driver, Signal::Watermark(self.tracker.watermark()));
+    }
+
+    /// Sends a signal through the source's stage and its `.rejected` port.
+    pub fn signal(&mut self, driver: &mut Driver, signal: Signal) {
+        if let Some(port) = &self.rejected {
+            driver.signal_rejected(port, signal);
+        }
+        driver.signal(self.stage, signal);
+    }
+
+    fn step_each(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<bool, SourceError> {
+        let mut worked = false;
+        for i in 0..self.partitions.len() {
+            if self.partitions[i].ended {
+                continue;
+            }
+            let (polled, mut read) = self.read(i, driver)?;
+            let number = self.partitions[i].number;
+            if polled != Polled::Empty {
+                self.tracker.behind(number);
+            }
+            worked |= polled != Polled::Empty;
+            let rows = self.place(driver, number, &mut read);
+            let mut batch = read.batch;
+            if polled == Polled::Empty {
+                self.tracker.caught_up(number, clock.read());
+            }
+            if self.partitions[i].ended {
+                self.tracker.close(number);
+            }
+            batch.watermark = self.tracker.watermark();
+            self.drive(driver, &mut batch, &rows);
+            driver.return_batch(self.stage, batch);
+        }
+        Ok(worked)
+    }
+
+    /// Reads rows of a partition, and tells what of it is to be rejected.
+    fn read(&mut self, i: usize, driver: &mut Driver) -> Result<(Polled, Pending), SourceError> {
+        let mut batch = driver.take_batch(self.stage);
+        batch.ingested = driver.env().now;
+        batch.watermark = self.tracker.watermark();
+        let polled = self.partitions[i].rows.fill(&mut batch, &mut self.refused, driver.env())?;
+        self.partitions[i].ended = polled == Polled::End;
+        // What is refused before times are assigned keeps these.
+        batch.times.fill(self.tracker.ingestion_time());
+        batch.watermarks.fill(batch.watermark);
+        let input = batch.len() + self.refused.unreadable.len();
+        driver.counters().received(self.node, input as u64);
+        let refused = &mut self.refused.rows;
+        refused.sort_by_key(|(row, _)| *row);
+        let is_refused = |row: &Row| refused.binary_search_by_key(row, |(row, _)| *row).is_ok();
+        let mut rows: Vec<Row> = (0..batch.len() as u32).map(Row).filter(|row| !is_refused(row)).collect();
+        for (slot, program) in &mut self.prepare {
+            program.store(&mut batch, &mut rows, *slot, driver.env(), &mut self.refused.rows);
+        }
+        Ok((polled, Pending { batch, rows, next: 0, refusals: Refusals::take(&mut self.refused) }))
+    }
+
+    /// Gives all rows that were read their times, and rejects what is to be rejected where it stands among them.
+    /// Returns the rows that go on.
+    fn place(&mut self, driver: &mut Driver, number: Partition, read: &mut Pending) -> Vec<Row> {
+        let mut placed = Vec::with_capacity(read.rows.len());
+        loop {
+            let before = read.refusals.rows_before();
+            let stretch = read.rows[read.next..].partition_point(|row| row.index() < before);
+            let mut rows = read.rows[read.next..read.next + stretch].to_vec();
+            read.next += stretch;
+            self.assign(driver, number, &mut read.batch, &mut rows);
+            placed.append(&mut rows);
+            let Some(refusal) = read.refusals.next() else { return placed };
+            self.reject(driver, &mut read.batch, refusal);
+        }
+    }
+
+    /// Gives rows their times, and rejects those that have none.
+    fn assign(&mut self, driver: &mut Driver, number: Partition, batch: &mut Batch, rows: &mut Vec<Row>) {
+        self.times.assign(&mut self.tracker, number, batch, rows, &mut self.rejects);
+        for (row, reason) in self.rejects.drain(..) {
+            driver.reject_row(self.node, self.rejected.as_mut(), batch, row, &reason);
+        }
+    }
+
+    /// Rejects what stands behind all that was handed on so far.
+    fn reject(&mut self, driver: &mut Driver, batch: &mut Batch, refusal: Refusal) {
+        batch.watermark = self.tracker.watermark();
+        match refusal {
+            Refusal::Unreadable(unreadable) => {
+                driver.reject_unreadable(self.node, self.rejected.as_mut(), batch, &unreadable);
+            }
+            Refusal::Row(row, reason) => {
+                batch.watermarks[row.index()] = batch.watermark;
+                driver.reject_row(self.node, self.rejected.as_mut(), batch, row, &reason);
+            }
+        }
+    }
+
+    /// Drives rows, then the watermark, through the source's stage and its `.rejected` port.
+    fn drive(&mut self, driver: &mut Driver, batch: &mut Batch, rows: &[Row]) {
+        driver.counters().sent(self.node, MAIN, rows.len() as u64);
+        let watermark = batch.watermark;
+        if let Some(port) = &self.rejected {
+            driver.signal_rejected(port, Signal::Watermark(watermark));
+        }
+        driver.drive(self.stage, batch, rows);
+    }
+}
+
+impl Intake {
+    /// One batch of a bounded source's partitions, always the row of the partition with the lowest watermark next.
+    fn step_aligned(&mut self, driver: &mut Driver) -> Result<bool, SourceError> {
+        let Some(mut copier) = self.aligned.take() else { return Ok(false) };
+        let mut merged = driver.take_batch(self.stage);
+        let mut worked = false;
+        let mut one = Vec::with_capacity(1);
+        while !merged.is_full() {
+            let Some(next) = self.lowest(driver)? else { break };
+            worked = true;
+            let Some(mut read) = self.partitions[next].pending.take() else { break };
+            one.clear();
+            one.push(read.rows[read.next]);
+            read.next += 1;
+            self.assign(driver, self.partitions[next].number, &mut read.batch, &mut one);
+            if let Some(row) = one.first() {
+                let index = row.index();
+                if self.tracker.follows_events() {
+                    let partition = &mut self.partitions[next];
+                    partition.highest = partition.highest.max(read.batch.times[index]);
+                }
+                copier.copy(&read.batch, *row, read.batch.watermarks[index], &mut merged);
+            }
+            self.partitions[next].pending = Some(read);
+        }
+        self.aligned = Some(copier);
+        let rows: Vec<Row> = (0..merged.len() as u32).map(Row).collect();
+        merged.watermark = self.tracker.watermark();
+        self.drive(driver, &mut merged, &rows);
+        driver.return_batch(self.stage, merged);
+        Ok(worked)
+    }
+
+    /// The partition whose row comes next, with a row at hand. None at the end of all.
+    fn lowest(&mut self, driver: &mut Driver) -> Result<Option<usize>, SourceError> {
+        loop {
+            let open = self.partitions.iter().enumerate().filter(|(_, p)| !p.ended || p.pending.is_some());
+            let Some(next) = open.min_by_key(|(i, p)| (p.highest, *i)).map(|(i, _)| i) else {
+                return Ok(None);
+            };
+            self.reject_due(next, driver);
+            if self.partitions[next].has_row() {
+                return Ok(Some(next));
+            }
+            self.refill(next, driver)?;
+        }
+    }
+
+    /// Rejects what stands before the next row of a partition, whose turn it is.
+    fn reject_due(&mut self, i: usize, driver: &mut Driver) {
+        let Some(mut read) = self.partitions[i].pending.take() else { return };
+        let next = read.rows.get(read.next).map_or(usize::MAX, |row| row.index());
+        while read.refusals.rows_before() <= next
+            && let Some(refusal) = read.refusals.next()
+        {
+            self.reject(driver, &mut read.batch, refusal);
+        }
+        self.partitions[i].pending = Some(read);
+    }
+
+    /// Replaces a partition's used-up batch by the next, or notes its end.
+    fn refill(&mut self, i: usize, driver: &mut Driver) -> Result<(), SourceError> {
+        let used_up = self.partitions[i].pending.take();
+        if self.partitions[i].ended {
+            // Its batch goes with it: fewer partitions need fewer batches.
+            self.tracker.close(self.partitions[i].number);
+            return Ok(());
+        }
+        if let Some(used_up) = used_up {
+            driver.return_batch(self.stage, used_up.batch);
+        }
+        let (_, read) = self.read(i, driver)?;
+        self.partitions[i].pending = Some(Box::new(read));
+        Ok(())
+    }
+}
+
+impl PartitionIntake {
+    fn has_row(&self) -> bool {
+        self.pending.as_ref().is_some_and(|read| read.next < read.rows.len())
+    }
+}

@@ -1,0 +1,249 @@
+use super::*;
+use proptest::prelude::*;
+
+const ID: Slot = Slot(0);
+const NAME: Slot = Slot(1);
+
+/// A row as the tests see it: (input, number within the input), the watermark before it.
+type Seen = ((i64, i64), i64);
+
+fn batch_of(input: usize, rows: &[(i64, i64)], watermark: i64) -> (Batch, Vec<Row>) {
+    let mut batch = Batch::new(2, b"const");
+    let pushed = rows.iter().map(|&(number, before)| {
+        let row = batch.push_row(Timestamp(number), Timestamp(before));
+        batch.raw[row.index()] = batch.store(format!("{{\"name\":\"n{number}\"}}").as_bytes());
+        batch.set(row, ID, Value::int(input as i64));
+        let name = batch.store(format!("n{number}").as_bytes());
+        batch.set(row, NAME, Value::text(name));
+        row
+    });
+    let pushed = pushed.collect();
+    batch.watermark = Timestamp(watermark);
+    (batch, pushed)
+}
+
+fn merge(order: MergeOrder, inputs: usize) -> Merge {
+    Merge::new(order, vec![vec![(ID, ID), (NAME, NAME)]; inputs], true)
+}
+
+fn push(merge: &mut Merge, input: usize, rows: &[(i64, i64)], watermark: i64) {
+    let (batch, rows) = batch_of(input, rows, watermark);
+    merge.push(input, batch, rows);
+}
+
+/// Drains everything that can leave, in batches of the size the merge makes, and checks what holds always.
+fn drain(merge: &mut Merge, seen: &mut Vec<Seen>) -> Drained {
+    let mut out = Batch::new(2, b"");
+    loop {
+        out.clear();
+        let before = merge.watermark();
+        let drained = merge.drain(&mut out);
+        let mut last = before;
+        for row in (0..out.len() as u32).map(Row) {
+            let (time, watermark) = (out.times[row.index()].0, out.watermarks[row.index()]);
+            assert!(watermark >= last);
+            last = watermark;
+            assert_eq!(out.text(out.get(row, NAME)), format!("n{time}"));
+            assert_eq!(
+                out.arena[out.raw[row.index()].range()],
+                *format!("{{\"name\":\"n{time}\"}}").as_bytes()
+            );
+            seen.push(((out.get(row, ID).as_int().unwrap(), time), watermark.0));
+        }
+        assert!(out.watermark >= last);
+        assert_eq!(out.watermark, merge.watermark());
+        if drained != Drained::Full {
+            return drained;
+        }
+    }
+}
+
+#[test]
+fn the_lowest_watermark_goes_first() {
+    let mut merge = merge(MergeOrder::Canonical, 2);
+    let mut seen = vec![];
+    push(&mut merge, 1, &[(1, i64::MIN), (2, 5), (3, 9)], 9);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(merge.awaited(), Some(0), "of equals the lower number goes first");
+    assert_eq!(seen, []);
+    push(&mut merge, 0, &[(1, i64::MIN), (2, 7)], 8);
+    assert_eq!(merge.awaited(), None);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen, [((0, 1), i64::MIN), ((1, 1), i64::MIN), ((1, 2), 5), ((0, 2), 7)]);
+    assert_eq!((merge.awaited(), merge.watermark()), (Some(0), Timestamp(8)));
+    merge.advance(0, Timestamp(9));
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen.len(), 4, "at the same watermark the lower number may still have a row");
+    merge.advance(0, Timestamp(10));
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen.last(), Some(&((1, 3), 9)));
+    assert_eq!(merge.awaited(), Some(1));
+    merge.close(1);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(merge.watermark(), Timestamp(10));
+    merge.close(0);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
+    assert_eq!((merge.awaited(), merge.watermark()), (None, Timestamp::MAX));
+}
+
+#[test]
+fn rows_behind_the_last_watermark_leave_before_the_end() {
+    let mut merge = merge(MergeOrder::Canonical, 2);
+    let mut seen = vec![];
+    merge.close(0);
+    push(&mut merge, 1, &[(1, i64::MAX)], i64::MAX);
+    merge.close(1);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
+    assert_eq!(seen, [((1, 1), i64::MAX)]);
+}
+
+#[test]
+fn a_full_batch_interrupts() {
+    let mut merge = merge(MergeOrder::Canonical, 1);
+    let rows: Vec<_> = (0..2 * BATCH_ROWS as i64 + 5).map(|n| (n, n - 1)).collect();
+    push(&mut merge, 0, &rows, rows.len() as i64);
+    assert!(!merge.is_full(0));
+    let mut out = Batch::new(2, b"");
+    assert_eq!(merge.drain(&mut out), Drained::Full);
+    assert_eq!((out.len(), out.watermark), (BATCH_ROWS, Timestamp(BATCH_ROWS as i64 - 1)));
+    let mut seen = vec![];
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen.len(), BATCH_ROWS + 5);
+}
+
+#[test]
+fn what_is_pending_is_limited_and_comes_back() {
+    let mut merge = merge(MergeOrder::Canonical, 2);
+    let rows: Vec<_> = (0..BATCH_ROWS as i64).map(|n| (n, 0)).collect();
+    assert!(merge.reclaim().is_none());
+    for _ in 0..8 {
+        assert!(!merge.is_full(1));
+        push(&mut merge, 1, &rows, 0);
+    }
+    assert!(merge.is_full(1));
+    merge.close(0);
+    assert_eq!(drain(&mut merge, &mut vec![]), Drained::Waiting);
+    assert!(!merge.is_full(1));
+    let batch = merge.reclaim().unwrap();
+    assert!(batch.is_empty());
+    assert_eq!(batch.arena, b"const");
+    push(&mut merge, 1, &[], 3);
+    assert_eq!(merge.inputs[1].spent.len(), 8, "a batch without rows is spent at once");
+}
+
+#[test]
+fn live_rows_leave_as_they_come() {
+    let mut merge = merge(MergeOrder::Arrival, 2);
+    let mut seen = vec![];
+    push(&mut merge, 1, &[(1, 50), (2, 60)], 70);
+    push(&mut merge, 0, &[(1, 10), (2, 20)], 30);
+    push(&mut merge, 1, &[(3, 80)], 90);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen, [((1, 1), 10), ((1, 2), 10), ((0, 1), 10), ((0, 2), 20), ((1, 3), 30)]);
+    assert_eq!(merge.watermark(), Timestamp(30));
+    assert_eq!(merge.awaited(), None);
+}
+
+#[test]
+fn an_idle_input_holds_nothing() {
+    let mut merge = merge(MergeOrder::Arrival, 2);
+    let mut seen = vec![];
+    push(&mut merge, 0, &[(1, 5)], 10);
+    merge.set_idle(1, true);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!((seen.pop(), merge.watermark()), (Some(((0, 1), 5)), Timestamp(10)));
+    push(&mut merge, 1, &[(1, 3)], 4);
+    push(&mut merge, 0, &[(2, 20)], 20);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(seen, [((1, 1), 10), ((0, 2), 10)], "it never goes back");
+    merge.set_idle(0, true);
+    merge.advance(0, Timestamp(30));
+    merge.set_idle(1, true);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
+    assert_eq!(merge.watermark(), Timestamp(30), "when all are idle the farthest speaks");
+    merge.close(0);
+    merge.close(1);
+    assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
+    assert_eq!(merge.watermark(), Timestamp::MAX);
+}
+
+#[test]
+fn slots_are_mapped_and_others_are_null() {
+    let mut merge = Merge::new(MergeOrder::Canonical, vec![vec![(NAME, Slot(2))]], false);
+    push(&mut merge, 0, &[(7, 0)], 0);
+    let mut out = Batch::new(3, b"");
+    merge.drain(&mut out);
+    assert!(out.get(Row(0), Slot(0)).is_null() && out.get(Row(0), Slot(1)).is_null());
+    assert_eq!(out.text(out.get(Row(0), Slot(2))), "n7");
+    assert_eq!(out.raw[0].len, 0);
+}
+
+#[test]
+fn values_inside_the_raw_event_are_copied_once() {
+    let mut batch = Batch::new(1, b"");
+    let row = batch.push_row(Timestamp(0), Timestamp(0));
+    let raw = batch.store(br#"{"a":"xyz"}"#);
+    batch.raw[0] = raw;
+    batch.set(row, ID, Value::text(Span { start: raw.start + 6, len: 3 }));
+    let mut merge = Merge::new(MergeOrder::Canonical, vec![vec![(ID, ID)]], true);
+    merge.push(0, batch, vec![row]);
+    let mut out = Batch::new(1, b"c");
+    merge.drain(&mut out);
+    assert_eq!(out.arena, br#"c{"a":"xyz"}"#);
+    assert_eq!(out.text(out.get(Row(0), ID)), "xyz");
+}
+
+/// The definition: of the rows that are next, always the one with the lowest (watermark, input).
+fn canonical(inputs: &[Vec<i64>]) -> Vec<Seen> {
+    let mut next = vec![0; inputs.len()];
+    let mut order = vec![];
+    loop {
+        let heads = (0..inputs.len()).filter(|&i| next[i] < inputs[i].len());
+        let Some(input) = heads.min_by_key(|&i| (inputs[i][next[i]], i)) else { return order };
+        order.push(((input as i64, next[input] as i64), inputs[input][next[input]]));
+        next[input] += 1;
+    }
+}
+
+proptest! {
+    /// However the inputs are cut into batches, interleaved, and told apart from their signals.
+    #[test]
+    fn canonical_order_depends_on_rows_alone(
+        steps in prop::collection::vec(prop::collection::vec(0i64..4, 0..40), 1..5),
+        script in prop::collection::vec((0usize..5, 0usize..7, 0u8..4), 0..200),
+    ) {
+        let inputs: Vec<Vec<i64>> = steps.iter().map(|steps| {
+            steps.iter().scan(0, |w, step| { *w += step; Some(*w) }).collect()
+        }).collect();
+        let mut merge = merge(MergeOrder::Canonical, inputs.len());
+        let mut next = vec![0; inputs.len()];
+        let mut seen = vec![];
+        let deliver = |merge: &mut Merge, next: &mut Vec<usize>, input: usize, count: usize, how: u8| {
+            let all = &inputs[input];
+            let upto = (next[input] + count).min(all.len());
+            let rows: Vec<_> = (next[input]..upto).map(|n| (n as i64, all[n])).collect();
+            next[input] = upto;
+            // Behind the batch its watermark may be known exactly, or only that of the last row.
+            let behind = if how < 2 { all.get(upto) } else { rows.last().map(|(_, w)| w) };
+            let behind = behind.copied().unwrap_or(i64::MIN);
+            push(merge, input, &rows, behind);
+            if how == 3 && let Some(w) = all.get(upto) {
+                merge.advance(input, Timestamp(*w));
+            }
+        };
+        for (input, count, how) in script {
+            let input = input % inputs.len();
+            deliver(&mut merge, &mut next, input, count, how);
+            if how > 0 {
+                drain(&mut merge, &mut seen);
+            }
+        }
+        for input in 0..inputs.len() {
+            deliver(&mut merge, &mut next, input, usize::MAX / 2, 0);
+            merge.advance(input, Timestamp::MAX);
+            merge.close(input);
+        }
+        prop_assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
+        prop_assert_eq!(seen, canonical(&inputs));
+    }
+}

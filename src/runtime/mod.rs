@@ -1,0 +1,26 @@
+//! From a plan to motion: workers that step.
+//!
+//! [`Pipeline::open`] opens sinks and sources and may fail; [`Pipeline::run`] starts one thread a worker and returns when
+//! all input has ended or the pipeline was told to stop.
+
+mod driver;
+mod exchange;
+mod inlet;
+mod instruments;
+mod intake;
+mod merge;
+mod refusals;
+mod rejected;
+mod start;
+mod stats;
+mod worker;
+
+pub use driver::Driver;
+pub use exchange::WorkerId;
+pub use instruments::Instruments;
+pub use intake::{Intake, Step};
+pub use merge::{Drained, Merge, MergeOrder};
+pub use rejected::RejectPort;
+pub use start::{Pipeline, decoder, intake, start_driver};
+pub use stats::{Counters, NodeCounts};
+pub use worker::{FLUSH_EVERY, Shared};

@@ -1,0 +1,97 @@
+//! What nodes count while they run.
+
+use crate::dataflow::{MAIN, NodeId, Port};
+use crate::event::{Reason, RejectKind};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Rejected events kept a node, so that a person can see what is wrong.
+const SAMPLES: usize = 5;
+/// Bytes kept of a sample's event.
+const SAMPLE_BYTES: usize = 500;
+
+/// The counts of one node.
+#[derive(Clone, Debug, Default)]
+pub struct NodeCounts {
+    /// Events that came in.
+    pub received: u64,
+    /// Events that left by the main port.
+    pub sent: u64,
+    /// Events rejected, by stage of work.
+    pub rejected: BTreeMap<RejectKind, u64>,
+    /// Events dropped by intent, by reason.
+    pub discarded: BTreeMap<&'static str, u64>,
+    /// The last few rejects: reason and event.
+    pub samples: VecDeque<(String, String)>,
+}
+
+impl NodeCounts {
+    /// Adds what another worker counted for the same node.
+    pub fn add(&mut self, other: &NodeCounts) {
+        self.received += other.received;
+        self.sent += other.sent;
+        for (kind, count) in &other.rejected {
+            *self.rejected.entry(*kind).or_default() += count;
+        }
+        for (reason, count) in &other.discarded {
+            *self.discarded.entry(reason).or_default() += count;
+        }
+        self.samples.extend(other.samples.iter().cloned());
+        let surplus = self.samples.len().saturating_sub(SAMPLES);
+        self.samples.drain(..surplus);
+    }
+
+    /// All rejects.
+    pub fn all_rejected(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+}
+
+/// The counts of all nodes of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    nodes: Vec<NodeCounts>,
+}
+
+impl Counters {
+    /// Counters for that many nodes.
+    pub fn new(nodes: usize) -> Counters {
+        Counters { nodes: vec![NodeCounts::default(); nodes] }
+    }
+
+    /// The counts by node.
+    pub fn nodes(&self) -> &[NodeCounts] {
+        &self.nodes
+    }
+
+    fn node(&mut self, node: NodeId) -> &mut NodeCounts {
+        &mut self.nodes[node.0 as usize]
+    }
+
+    /// Events came in.
+    pub fn received(&mut self, node: NodeId, rows: u64) {
+        self.node(node).received += rows;
+    }
+
+    /// Events left by a port; only the main one is counted.
+    pub fn sent(&mut self, node: NodeId, port: Port, rows: u64) {
+        if port == MAIN {
+            self.node(node).sent += rows;
+        }
+    }
+
+    /// An event was rejected.
+    pub fn rejected(&mut self, node: NodeId, reason: &Reason, event: &[u8]) {
+        let node = self.node(node);
+        *node.rejected.entry(reason.kind).or_default() += 1;
+        if node.samples.len() == SAMPLES {
+            node.samples.pop_front();
+        }
+        let shown = String::from_utf8_lossy(&event[..event.len().min(SAMPLE_BYTES)]).into_owned();
+        node.samples.push_back((reason.text.clone().into_owned(), shown));
+    }
+
+    /// Events were dropped by intent.
+    pub fn discarded(&mut self, node: NodeId, reason: &'static str, rows: u64) {
+        *self.node(node).discarded.entry(reason).or_default() += rows;
+    }
+}

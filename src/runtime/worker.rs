@@ -1,0 +1,240 @@
+//! A worker: one thread that steps through its share of a pipeline.
+
+use super::driver::Driver;
+use super::exchange::{Frontiers, Mail, Mailbox};
+use super::intake::{Intake, Step};
+use super::stats::Counters;
+use crate::dataflow::{SharedSink, Signal, SinkStatus, StageId};
+use crate::time::{Clock, Millis, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Buffered output goes out at least this often while there is work, so that results are seen live.
+pub const FLUSH_EVERY: Millis = Millis(200);
+/// How often a run is looked at from outside.
+pub const WATCH_EVERY: Millis = Millis(5);
+/// Time given to others when there is nothing to do.
+const IDLE_WAIT: Millis = Millis(5);
+
+/// What all workers of a pipeline share.
+pub struct Shared<'a> {
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Set from outside when all pipelines are to stop: no window fires, what was put out is flushed. Never set here.
+    pub stop: &'a AtomicBool,
+    /// How far each worker has read.
+    pub frontiers: &'a Frontiers,
+    /// Set when this pipeline alone is to end in the same way: it failed, or nobody reads it any more.
+    pub ended: &'a AtomicBool,
+    /// The opened sinks.
+    pub sinks: &'a [SharedSink],
+    /// What each worker counted, as of its last report.
+    pub reports: &'a [Mutex<Counters>],
+    /// Why the pipeline failed, if it did.
+    pub failure: &'a Mutex<Option<String>>,
+}
+
+impl Shared<'_> {
+    fn must_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Ends the pipeline; the first failure is the one that is told.
+    pub fn fail(&self, message: String) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ends the pipeline when a worker panics: the others wait for its rows and would do so for ever.
+struct PanicGuard<'a>(&'a Shared<'a>);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("a worker panicked: this is a fault of Headwater, please report it".to_owned());
+        }
+    }
+}
+
+/// One worker's share of a pipeline.
+pub struct Worker {
+    number: usize,
+    driver: Driver,
+    intakes: Vec<Intake>,
+    /// Stages into which rows come from other workers.
+    exchanges: Vec<StageId>,
+    /// How many of those have not ended.
+    open_exchanges: usize,
+    mail: Mail,
+    mailbox: Mailbox,
+    flushed: Millis,
+    unflushed: bool,
+}
+
+impl Worker {
+    /// A worker over opened intakes.
+    pub fn new(
+        number: usize,
+        driver: Driver,
+        intakes: Vec<Intake>,
+        exchanges: Vec<StageId>,
+        mail: Mail,
+        mailbox: Mailbox,
+    ) -> Worker {
+        let open_exchanges = exchanges.len();
+        let (flushed, unflushed) = (Millis::ZERO, false);
+        Worker { number, driver, intakes, exchanges, open_exchanges, mail, mailbox, flushed, unflushed }
+    }
+
+    /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop.
+    pub fn run(mut self, shared: &Shared<'_>) {
+        let _guard = PanicGuard(shared);
+        if let Err(message) = self.run_to_end(shared) {
+            shared.fail(message);
+        }
+        self.flush();
+        self.report(shared);
+    }
+
+    fn run_to_end(&mut self, shared: &Shared<'_>) -> Result<(), String> {
+        while !shared.must_stop() {
+            self.driver.env().now = shared.clock.wall();
+            self.driver.env().elapsed = shared.clock.elapsed();
+            let received = self.receive();
+            let read = self.read(shared)?;
+            self.check_sinks(shared)?;
+            if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
+                return Ok(());
+            }
+            self.unflushed |= received || read;
+            let now = shared.clock.elapsed();
+            if self.unflushed && (!(received || read) || now.0 - self.flushed.0 >= FLUSH_EVERY.0) {
+                self.flush();
+                self.report(shared);
+                self.flushed = now;
+            }
+            if !received && !read {
+                shared.clock.wait(IDLE_WAIT);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what other workers have sent.
+    fn receive(&mut self) -> bool {
+        let mut received = false;
+        while let Some(parcel) = self.mailbox.next() {
+            received = true;
+            let (mut done, mut ended) = (0, false);
+            self.driver
+                .with_inlet(parcel.stage, |driver, inlet| (done, ended) = inlet.receive(driver, parcel));
+            self.mailbox.done(done);
+            self.open_exchanges -= usize::from(ended);
+        }
+        received
+    }
+
+    /// Reads from the bounded source that lags furthest behind, and from every live one.
+    fn read(&mut self, shared: &Shared<'_>) -> Result<bool, String> {
+        let reached = self.intakes.iter().filter(|i| !i.has_ended()).map(Intake::watermark).min();
+        shared.frontiers.reach(self.number, reached.unwrap_or(Timestamp::MAX));
+        // Whoever lags behind goes on: all others may be waiting for what it has not read yet.
+        if self.mail.is_congested() && !shared.frontiers.is_last(self.number) {
+            return Ok(false);
+        }
+        let bounded = self.intakes.iter().enumerate().filter(|(_, i)| !i.is_live() && !i.has_ended());
+        let next =
+            bounded.min_by_key(|(number, intake)| (intake.watermark(), *number)).map(|(number, _)| number);
+        let mut worked = false;
+        for number in 0..self.intakes.len() {
+            let intake = &mut self.intakes[number];
+            if intake.has_ended() || !(intake.is_live() || Some(number) == next) {
+                continue;
+            }
+            let step = intake.step(&mut self.driver, shared.clock).map_err(|error| error.to_string())?;
+            worked |= step != Step::Idle;
+        }
+        Ok(worked)
+    }
+
+    fn check_sinks(&self, shared: &Shared<'_>) -> Result<(), String> {
+        for sink in shared.sinks {
+            match sink.status() {
+                SinkStatus::Open => {}
+                SinkStatus::Closed => shared.ended.store(true, Ordering::Relaxed),
+                SinkStatus::Failed(message) => return Err(message),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everything that was buffered for the sake of speed go out.
+    fn flush(&mut self) {
+        for intake in &mut self.intakes {
+            intake.signal(&mut self.driver, Signal::Flush);
+        }
+        for stage in &self.exchanges {
+            self.driver.signal(*stage, Signal::Flush);
+        }
+        self.unflushed = false;
+    }
+
+    fn report(&mut self, shared: &Shared<'_>) {
+        let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
+        report.clone_from(self.driver.counters());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Faults, ProcessEnvironment, SourceFile, Surroundings, read_pipeline};
+    use crate::dataflow::{NodeId, Polled, Refused, RowSource, SourceError};
+    use crate::event::Batch;
+    use crate::plan;
+    use crate::runtime::{Instruments, Pipeline, WorkerId};
+    use crate::time::{Env, SystemClock};
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const TWO_WORKERS: &str = "
+options: { parallelism: 2 }
+sources: { n: { generate: { count: 10, fields: { n: sequence() } } } }
+windows: { w: { from: n, key: [n], count: { size: 2 }, aggregate: { all: count(*) } } }
+sinks: { out: { from: w, drop: {} } }
+";
+
+    /// Sources that panic when they are read.
+    struct Faulty;
+
+    impl Instruments for Faulty {
+        fn rows(&self, _worker: WorkerId, _source: NodeId, _rows: Box<dyn RowSource>) -> Box<dyn RowSource> {
+            Box::new(Faulty)
+        }
+    }
+
+    impl RowSource for Faulty {
+        fn open(&mut self) -> Result<(), SourceError> {
+            Ok(())
+        }
+
+        fn fill(&mut self, _: &mut Batch, _: &mut Refused, _: &mut Env) -> Result<Polled, SourceError> {
+            panic!("as the test wants it")
+        }
+    }
+
+    #[test]
+    fn a_worker_that_panics_ends_its_pipeline_alone() {
+        let faults = Faults::new(SourceFile::new("p.yaml", TWO_WORKERS.into()).unwrap());
+        let surroundings = Surroundings { environment: &ProcessEnvironment::default(), overrides: &[] };
+        let file = read_pipeline(&faults, surroundings).unwrap();
+        let surroundings = plan::Surroundings { folder: Path::new(""), taps: &[] };
+        let plan = plan::plan(&file, &surroundings, &faults).unwrap();
+        assert!(plan.draft.stages.iter().any(|stage| stage.exchange.is_some()), "one waits for the other");
+        let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
+        let pipeline = Pipeline::open_with(&plan, &clock, &Faulty).unwrap();
+        let failure = pipeline.run(&clock, &stop, &mut |_| {}).unwrap_err();
+        assert!(failure.starts_with("a worker panicked"), "{failure}");
+        assert!(!stop.load(Ordering::Relaxed), "other pipelines go on");
+    }
+}
