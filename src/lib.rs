@@ -14,6 +14,7 @@
 //!
 //! Start reading at [`event::Batch`], then [`dataflow::Operator`].
 
+pub mod cli;
 pub mod config;
 pub mod dataflow;
 pub mod event;

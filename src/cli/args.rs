@@ -1,0 +1,205 @@
+//! The command line: verbs, flags, and what belongs to later versions.
+
+use crate::config::units;
+use crate::time::Millis;
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// One small binary that runs streaming pipelines where the data is born.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, about, args_override_self = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, Args)]
+pub struct Shared {
+    /// Reads variables for `${…}` from a file of NAME=value lines; the environment wins
+    #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_ENV_FILE")]
+    pub env_file: Option<PathBuf>,
+    /// What is logged to standard error
+    #[arg(long, global = true, value_name = "LEVEL", env = "HEADWATER_LOG_LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+    /// How it is logged
+    #[arg(long, global = true, value_name = "FORMAT", env = "HEADWATER_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// How the verb prints what it was asked for
+    #[arg(long, global = true, value_name = "FORMAT", env = "HEADWATER_FORMAT", default_value = "text")]
+    pub format: OutputFormat,
+    /// Whether output is coloured; auto: on a terminal
+    #[arg(long, global = true, value_name = "WHEN", env = "HEADWATER_COLOR", default_value = "auto")]
+    pub color: Color,
+    /// Prints less: no summary, warnings and errors only
+    #[arg(short, long, global = true, env = "HEADWATER_QUIET", value_parser = BoolishValueParser::new())]
+    pub quiet: bool,
+    /// Prints more
+    #[arg(short, long, global = true, env = "HEADWATER_VERBOSE", value_parser = BoolishValueParser::new())]
+    pub verbose: bool,
+    #[command(flatten)]
+    pub later: LaterFlags,
+}
+
+/// Flags of the language that this version does not have; given, they are refused.
+#[derive(Clone, Debug, Args)]
+pub struct LaterFlags {
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    #[arg(long, global = true, hide = true)]
+    pub fresh: bool,
+    #[arg(long, global = true, hide = true)]
+    pub strict_recovery: bool,
+    #[arg(long, global = true, hide = true)]
+    pub accept_duplicates: bool,
+    #[arg(long, global = true, hide = true)]
+    pub accept_gap: bool,
+    #[arg(long, global = true, hide = true, value_name = "NODE")]
+    pub allow_dropped_state: Vec<String>,
+    #[arg(long, global = true, hide = true)]
+    pub connect: bool,
+    #[arg(long, global = true, hide = true)]
+    pub update: bool,
+    #[arg(long, global = true, hide = true)]
+    pub url: Option<String>,
+}
+
+impl LaterFlags {
+    /// The flags that were given.
+    pub fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--config", self.config.is_some()),
+            ("--data-dir", self.data_dir.is_some()),
+            ("--fresh", self.fresh),
+            ("--strict-recovery", self.strict_recovery),
+            ("--accept-duplicates", self.accept_duplicates),
+            ("--accept-gap", self.accept_gap),
+            ("--allow-dropped-state", !self.allow_dropped_state.is_empty()),
+            ("--connect", self.connect),
+            ("--update", self.update),
+            ("--url", self.url.is_some()),
+        ];
+        flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Runs pipelines: files, or directories of them; ends when all bounded input has ended
+    Run(Paths),
+    /// Validates pipelines, everything short of opening what they read and write
+    Check(Paths),
+    /// Runs the tests of pipelines on a virtual clock: nothing sleeps, nothing connects
+    Test(Paths),
+    /// Draws how a pipeline's nodes are connected
+    Graph(Paths),
+    /// Shows the plan: operators as they run, fields decoded, state kept, the guarantee of each path
+    Explain(Paths),
+    /// Runs a pipeline as fast as its input comes and measures it
+    Bench(BenchArgs),
+    /// A verb that is none of these.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// Pipelines and their parameters.
+#[derive(Clone, Debug, Args)]
+pub struct Paths {
+    /// Pipeline files, or directories of them (*.yaml and *.yml, not recursive)
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Sets a parameter of the pipelines
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// A pipeline to measure.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// A pipeline file. Files are written as in a run; standard output is counted instead
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Sets a parameter of the pipeline
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Ends the input after this time; 10s where it never ends by itself
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub time: Option<Millis>,
+    /// Ends the input after this many events, give or take a batch
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub events: Option<u64>,
+}
+
+fn duration(text: &str) -> Result<Millis, String> {
+    units::duration(text).map_err(|unreadable| unreadable.hint)
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How it is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// For people or for programs; `graph` has notations of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    Text,
+    Json,
+    Mermaid,
+    Dot,
+    Svg,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Verbs of the language that this version does not have.
+pub const LATER_VERBS: &[&str] = &[
+    "status",
+    "top",
+    "tap",
+    "why",
+    "reload",
+    "pause",
+    "resume",
+    "stop",
+    "savepoint",
+    "state",
+    "record",
+    "replay",
+    "dlq",
+    "sql",
+    "lua",
+    "export",
+    "new",
+    "schema",
+    "functions",
+    "components",
+    "completions",
+    "man",
+];
+
+/// Verbs of this version.
+pub const VERBS: &[&str] = &["run", "check", "test", "graph", "explain", "bench"];

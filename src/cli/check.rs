@@ -1,0 +1,52 @@
+//! `check`: validates everything short of opening what pipelines read and write.
+
+use super::args::Paths;
+use super::exit::Exit;
+use super::load::{self, Findings};
+use super::terminal::Terminal;
+use super::test;
+use crate::config::{Diagnostic, Environment, Severity};
+
+/// Checks pipelines.
+///
+/// # Errors
+/// If one cannot run.
+pub fn check(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
+    let mut findings = load::load(paths, environment, &|_| Vec::new())?;
+    add_tests(&mut findings, test::find(paths, environment)?.diagnostics);
+    if terminal.json {
+        // Diagnostics are what this verb was asked to print.
+        let lines = findings.diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.to_json()));
+        terminal.print(&lines.collect::<String>());
+        return if findings.has_errors() { Err(Exit::Config) } else { Ok(()) };
+    }
+    let reported = load::report(&findings, terminal);
+    if !terminal.json && !terminal.quiet {
+        let warnings = findings.diagnostics.iter().filter(|d| d.severity == Severity::Warning).count();
+        let errors = findings.diagnostics.len() - warnings;
+        terminal.say(&format!("{}\n", verdict(findings.loaded.len(), errors, warnings)));
+    }
+    reported
+}
+
+/// Adds what is wrong with tests, which were read together with their pipelines, to what is known of those.
+fn add_tests(findings: &mut Findings, with_tests: Vec<Diagnostic>) {
+    let known: Vec<String> = findings.diagnostics.iter().map(ToString::to_string).collect();
+    let more = with_tests.into_iter().filter(|diagnostic| !known.contains(&diagnostic.to_string()));
+    findings.diagnostics.extend(more);
+}
+
+fn verdict(good: usize, errors: usize, warnings: usize) -> String {
+    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    let mut parts = Vec::new();
+    if good > 0 && errors == 0 {
+        parts.push(format!("{} ok", count(good, "pipeline")));
+    }
+    if errors > 0 {
+        parts.push(count(errors, "error"));
+    }
+    if warnings > 0 {
+        parts.push(count(warnings, "warning"));
+    }
+    parts.join(", ")
+}

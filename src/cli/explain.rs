@@ -1,0 +1,35 @@
+//! `explain`: the plan of each pipeline in words.
+
+use super::args::Paths;
+use super::exit::Exit;
+use super::load;
+use super::terminal::Terminal;
+use crate::config::Environment;
+use crate::plan::Explanation;
+
+/// Explains pipelines: as text, or as JSON, a line each.
+///
+/// # Errors
+/// If one cannot run.
+pub fn explain(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
+    let findings = load::load(paths, environment, &|_| Vec::new())?;
+    load::report(&findings, terminal)?;
+    let explained = findings.loaded.iter().map(|loaded| Explanation::of(&loaded.plan, &loaded.secrets));
+    if terminal.json {
+        explained.for_each(|explanation| terminal.print(&format!("{}\n", explanation.to_json())));
+        return Ok(());
+    }
+    let texts: Vec<String> =
+        explained.map(|explanation| headed(&explanation.to_string(), terminal)).collect();
+    terminal.print(&texts.join("\n"));
+    Ok(())
+}
+
+/// The text with the lines in bold that begin a section.
+fn headed(text: &str, terminal: &Terminal) -> String {
+    let line = |line: &str| match line.is_empty() || line.starts_with(' ') {
+        true => format!("{line}\n"),
+        false => format!("{}\n", terminal.bold_out(line)),
+    };
+    text.lines().map(line).collect()
+}

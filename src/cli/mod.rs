@@ -1,0 +1,108 @@
+//! The command line.
+
+mod args;
+mod bench;
+mod check;
+mod exit;
+mod explain;
+mod graph;
+mod load;
+mod progress;
+mod run;
+mod terminal;
+mod test;
+
+use crate::config::{ProcessEnvironment, SourceFile};
+use crate::event::nearest;
+use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, VERBS, Verb};
+use clap::Parser;
+use exit::Exit;
+use std::process::ExitCode;
+use terminal::Terminal;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(&cli.shared);
+    match dispatch(&cli, &terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            if let Some(message) = exit.message() {
+                terminal.say(&format!("{}: {message}\n", terminal.bold("error")));
+            }
+            exit.code()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
+    if let Some(flag) = cli.shared.later.given().first() {
+        return Err(Exit::config(format!("`{flag}` is not in this version")));
+    }
+    refuse_notation(cli)?;
+    start_log(&cli.shared, terminal);
+    let environment = environment(&cli.shared)?;
+    match &cli.verb {
+        Verb::Run(paths) => run::run(paths, &environment, terminal),
+        Verb::Check(paths) => check::check(paths, &environment, terminal),
+        Verb::Test(paths) => test::test(paths, &environment, terminal),
+        Verb::Explain(paths) => explain::explain(paths, &environment, terminal),
+        Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &environment, terminal),
+        Verb::Bench(args) => bench::bench(args, &environment, terminal),
+        Verb::Other(words) => Err(other(words)),
+    }
+}
+
+/// Only `graph` writes other notations than text and JSON.
+fn refuse_notation(cli: &Cli) -> Result<(), Exit> {
+    let notation = !matches!(cli.shared.format, OutputFormat::Text | OutputFormat::Json);
+    match &cli.verb {
+        Verb::Graph(_) => Ok(()),
+        _ if notation => Err(Exit::usage("mermaid, dot and svg are formats of `graph` only")),
+        _ => Ok(()),
+    }
+}
+
+/// A verb that is of a later version, or none.
+fn other(words: &[String]) -> Exit {
+    let verb = words.first().map(String::as_str).unwrap_or_default();
+    if LATER_VERBS.contains(&verb) {
+        return Exit::config(format!("`{verb}` is not in this version"));
+    }
+    let hint = nearest(verb, VERBS.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    Exit::usage(format!("there is no verb `{verb}`{}", hint.unwrap_or_default()))
+}
+
+fn environment(shared: &Shared) -> Result<ProcessEnvironment, Exit> {
+    let mut environment = ProcessEnvironment::default();
+    if let Some(path) = &shared.env_file {
+        let added = SourceFile::read(path).and_then(|file| environment.add_file(&file));
+        added.map_err(|diagnostic| Exit::config(diagnostic.to_string()))?;
+    }
+    Ok(environment)
+}
+
+/// Logs go to standard error.
+fn start_log(shared: &Shared, terminal: &Terminal) {
+    let level = match shared.log_level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info if shared.quiet => LevelFilter::WARN,
+        LogLevel::Info if shared.verbose => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.color)
+        .with_target(false);
+    let started = match shared.log_format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => log.compact().try_init(),
+    };
+    // A log that runs already is that of the program this library is part of.
+    drop(started);
+}

@@ -1,0 +1,186 @@
+//! `run`: pipelines in motion, until their input ends or somebody stops them.
+
+use super::args::Paths;
+use super::exit::Exit;
+use super::load::{self, Loaded};
+use super::progress::{Progress, summary};
+use super::terminal::Terminal;
+use crate::config::{Environment, Role};
+use crate::runtime::{NodeCounts, Pipeline};
+use crate::time::{Clock, Millis, SystemClock};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long pipelines may take to stop: a sink whose target takes nothing would hold them for ever.
+const DEADLINE: Millis = Millis(10_000);
+/// How often a stop is looked for.
+const LOOK_EVERY: Millis = Millis(100);
+
+/// Runs pipelines. Each goes its own way: what fails or ends leaves the others alone.
+///
+/// # Errors
+/// If one cannot run, or fails while it runs.
+pub fn run(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
+    let mut findings = load::load(paths, environment, &|_| Vec::new())?;
+    load::refuse_shared(&mut findings);
+    load::report(&findings, terminal)?;
+    let loaded = &findings.loaded;
+    let stop = stop_on_signals()?;
+    let unfinished = Unfinished::new(loaded);
+    end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
+    let clock = SystemClock::new();
+    let runner = Runner { clock: &clock, unfinished: &unfinished, terminal };
+    // One after the other: a pipeline may read what one before it writes.
+    let pipelines: Vec<_> = loaded.iter().map(|loaded| runner.open(loaded)).collect();
+    say_what_is_kept(loaded, terminal);
+    let show = loaded.len() == 1 && terminal.watched && !terminal.json;
+    let (sender, outcomes) = channel();
+    let ended_well = std::thread::scope(|scope| {
+        for (number, pipeline) in pipelines.into_iter().enumerate() {
+            let Some(pipeline) = pipeline else { continue };
+            let progress = show.then(|| Progress::new(&loaded[number].plan, terminal));
+            let (clock, stop, sender) = (&clock, &*stop, sender.clone());
+            scope.spawn(move || {
+                // The receiver is there until all senders are gone.
+                let _ = sender.send((number, in_motion(pipeline, clock, stop, progress)));
+            });
+        }
+        drop(sender);
+        outcomes.iter().filter(|(number, outcome)| runner.conclude(&loaded[*number], outcome)).count()
+    });
+    if ended_well == loaded.len() { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// What came of a pipeline: what its nodes counted, or why it failed.
+type Outcome = Result<Vec<NodeCounts>, String>;
+
+/// Runs a pipeline to its end.
+fn in_motion(
+    pipeline: Pipeline,
+    clock: &SystemClock,
+    stop: &AtomicBool,
+    mut progress: Option<Progress>,
+) -> Outcome {
+    let outcome = pipeline.run(clock, stop, &mut |counts: &[NodeCounts]| {
+        if let Some(progress) = &mut progress {
+            progress.show(counts, clock.elapsed());
+        }
+    });
+    if let Some(progress) = &mut progress {
+        progress.clear();
+    }
+    outcome
+}
+
+/// What pipelines are run with.
+struct Runner<'a> {
+    clock: &'a SystemClock,
+    unfinished: &'a Unfinished,
+    terminal: &'a Terminal,
+}
+
+impl Runner<'_> {
+    /// None if that failed, which is said.
+    fn open(&self, loaded: &Loaded) -> Option<Pipeline> {
+        let opened = Pipeline::open(&loaded.plan, self.clock);
+        opened.map_err(|message| self.say_failed(loaded, &message)).ok()
+    }
+
+    /// Says what a pipeline did; false if it failed.
+    fn conclude(&self, loaded: &Loaded, outcome: &Outcome) -> bool {
+        match outcome {
+            Ok(counts) => {
+                self.unfinished.remove(&loaded.plan.name);
+                if !self.terminal.quiet {
+                    let elapsed = self.clock.elapsed();
+                    self.terminal.say(&summary(&loaded.plan, counts, elapsed, self.terminal));
+                }
+            }
+            Err(message) => self.say_failed(loaded, message),
+        }
+        outcome.is_ok()
+    }
+
+    fn say_failed(&self, loaded: &Loaded, message: &str) {
+        self.unfinished.remove(&loaded.plan.name);
+        let error = self.terminal.bold("error");
+        let message = loaded.secrets.mask(message);
+        self.terminal.say(&format!("{error}: pipeline `{}`: {message}\n", loaded.plan.name));
+    }
+}
+
+/// The pipelines that have not ended, with the names of their sinks.
+#[derive(Clone)]
+struct Unfinished(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+
+impl Unfinished {
+    fn new(loaded: &[Loaded]) -> Unfinished {
+        let pipelines = loaded.iter().map(|loaded| {
+            let plan = &loaded.plan;
+            let sinks = plan.sinks.iter().map(|sink| format!("`{}`", plan.nodes[sink.node.0 as usize].name));
+            (plan.name.clone(), sinks.collect())
+        });
+        Unfinished(Arc::new(Mutex::new(pipelines.collect())))
+    }
+
+    fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// A line for each.
+    fn lines(&self, terminal: &Terminal) -> String {
+        let error = terminal.bold("error");
+        let pipelines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = |(name, sinks): (&String, &Vec<String>)| {
+            let lost = match sinks.is_empty() {
+                true => String::new(),
+                false => format!(": what has not been written to {} is lost", sinks.join(", ")),
+            };
+            format!("{error}: pipeline `{name}` did not stop within {DEADLINE} of the signal{lost}\n")
+        };
+        pipelines.iter().map(line).collect()
+    }
+}
+
+/// Ends the process with status 1 if it is still there [`DEADLINE`] after the signal. A worker that hangs in a system call
+/// cannot be ended by itself.
+fn end_in_time(stop: Arc<AtomicBool>, unfinished: Unfinished, terminal: Terminal) -> Result<(), Exit> {
+    let watch = move || {
+        let clock = SystemClock::new();
+        while !stop.load(Ordering::Relaxed) {
+            clock.wait(LOOK_EVERY);
+        }
+        clock.wait(DEADLINE);
+        // On a thread of its own, as standard error may be what hangs.
+        std::thread::spawn(move || terminal.say(&unfinished.lines(&terminal)));
+        clock.wait(LOOK_EVERY);
+        signal_hook::low_level::exit(1);
+    };
+    // Nobody waits for this thread: it goes when the process ends.
+    let spawned = std::thread::Builder::new().name("deadline".to_owned()).spawn(watch);
+    spawned.map(drop).map_err(|error| Exit::failed(format!("cannot start a thread: {error}")))
+}
+
+/// Windows are the only state so far, and it is kept in memory: said once, since a restart loses it.
+fn say_what_is_kept(loaded: &[Loaded], terminal: &Terminal) {
+    let live = |loaded: &Loaded| loaded.plan.sources.iter().any(|source| source.plan.is_live());
+    let windowed = |loaded: &Loaded| loaded.plan.nodes.iter().any(|node| node.role == Role::Window);
+    if !terminal.quiet && loaded.iter().any(|loaded| live(loaded) && windowed(loaded)) {
+        tracing::info!("open windows are kept in memory: they are lost when the process ends");
+    }
+}
+
+/// A flag that SIGINT and SIGTERM set; a second one ends the process at once.
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>, Exit> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let second = signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone());
+        let first = signal_hook::flag::register(signal, stop.clone());
+        second.and(first).map_err(|error| Exit::failed(format!("cannot handle signals: {error}")))?;
+    }
+    stop.store(false, Ordering::Relaxed);
+    Ok(stop)
+}
