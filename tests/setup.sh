@@ -1,0 +1,28 @@
+#!/bin/sh
+# What the tests need from the system beside Rust. Installs what is missing when it may (root on Debian or a
+# relative of it), says what is missing otherwise.
+set -eu
+
+missing=""
+
+# need COMMAND PACKAGES
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+need cc "gcc libc6-dev"
+need git git
+need readelf binutils
+need python3 python3
+
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    apt-get update -q
+    # The list is split into words on purpose.
+    # shellcheck disable=SC2086
+    apt-get install -qy --no-install-recommends $missing
+else
+    echo "The tests need these packages:$missing" >&2
+    exit 1
+fi
