@@ -1,4 +1,4 @@
-//! Readers of single values, for the accessors of [`Section`](super::Section):
+//! Readers of single values, for the accessors of [`Section`]:
 //! `section.or("every", Millis(1000), read::duration)`.
 //!
 //! A reader returns what it read, or reports what it expected and what it found and returns `None`.

@@ -5,7 +5,7 @@ const MAX_BYTES: usize = 200;
 
 /// The candidate most like `name`, if one is like it enough to be worth suggesting.
 /// Similarity is Jaro-Winkler's over lower case, from 0.8 up; ties go to the first. Its cost is quadratic, so what is
-/// longer than [`MAX_BYTES`] is like nothing.
+/// longer than `MAX_BYTES` is like nothing.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_BYTES {
         return None;

@@ -1,6 +1,6 @@
 //! SQL expressions: parsed, typed, compiled to programs over a batch.
 //!
-//! [`parse`] makes an [`Expr`] of text, [`compile`] a [`Program`] of an expression and the [`Scope`] it
+//! [`parse()`] makes an [`Expr`] of text, [`compile()`] a [`Program`] of an expression and the [`Scope`] it
 //! stands in, and the program filters a batch's rows or computes a slot for each.
 
 mod arithmetic;

@@ -102,10 +102,10 @@ impl Search<'_> {
         self.path.push(position);
         let mut good = true;
         for input in &self.file.nodes[position].from {
-            match self.file.nodes.iter().position(|node| node.name == input.name && node.role != Role::Sink) {
-                Some(next) => good &= self.visit(next),
-                // Reported already; the node is planned all the same, so that its own faults are found.
-                None => {}
+            // A name that leads nowhere was reported; the node is planned all the same, so that its own faults are found.
+            let named = |node: &Declaration| node.name == input.name && node.role != Role::Sink;
+            if let Some(next) = self.file.nodes.iter().position(named) {
+                good &= self.visit(next);
             }
         }
         self.path.pop();

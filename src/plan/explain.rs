@@ -1,4 +1,4 @@
-//! What a plan does, in words: what `headwater explain` shows, for people ([`fmt::Display`]) and for programs
+//! What a plan does, in words: what `headwater explain` shows, for people ([`std::fmt::Display`]) and for programs
 //! ([`Explanation::to_json`]).
 
 mod delivery;

@@ -1,6 +1,6 @@
 //! JSON text (RFC 8259): what lists, maps and raw events are while they flow.
 //!
-//! [`validate`] decides whether bytes are JSON at all. Everything else takes text that was validated: it never
+//! [`validate()`] decides whether bytes are JSON at all. Everything else takes text that was validated: it never
 //! panics on other bytes, but what it finds in them means nothing.
 
 mod access;
