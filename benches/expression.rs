@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headwater::event::{BATCH_ROWS, Batch, Path, Row, Slot, Span, Value};
 use headwater::expr::{Functions, Literal, Program, Resolved, Scope, Type, UnknownField, compile, parse};
-use headwater::time::{Env, Random, Timestamp};
+use headwater::time::{Env, Millis, Random, Timestamp};
 
 /// The fields of the batch, in the order of their slots.
 const FIELDS: [&str; 4] = ["user_id", "type", "amount", "ts"];
@@ -74,8 +74,7 @@ fn filters(c: &mut Criterion) {
         "regexp_match(user_id, '^user-[0-4]')",
     ] {
         let (mut program, mut batch) = compiled(text);
-        let mut env =
-            Env { now: Timestamp(0), elapsed: headwater::time::Millis(0), random: Random::seeded(1) };
+        let mut env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
         let all: Vec<Row> = (0..batch.len() as u32).map(Row).collect();
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         group.bench_function(text, |b| {
@@ -105,8 +104,7 @@ fn computed(c: &mut Criterion) {
         "date_trunc('day', ts, 'Europe/Berlin')",
     ] {
         let (mut program, mut batch) = compiled(text);
-        let mut env =
-            Env { now: Timestamp(0), elapsed: headwater::time::Millis(0), random: Random::seeded(1) };
+        let mut env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
         let all: Vec<Row> = (0..batch.len() as u32).map(Row).collect();
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         let bytes = batch.arena.len();

@@ -5,7 +5,7 @@
 
 use headwater::event::{Batch, Kind, Path, Row, Slot, Span, Value, json};
 use headwater::expr::{Functions, Literal, Resolved, Scope, Type, UnknownField, compile, parse};
-use headwater::time::{Env, Random, Timestamp};
+use headwater::time::{Env, Millis, Random, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -188,7 +188,7 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    let mut env = Env { now: Timestamp(5), random: Random::seeded(7) };
+    let mut env = Env { now: Timestamp(5), elapsed: Millis::ZERO, random: Random::seeded(7) };
     // Twice, as what is kept from batch to batch must not matter.
     for _ in 0..2 {
         let mut batch = batch(&scope.constants);
