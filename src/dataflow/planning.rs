@@ -33,6 +33,8 @@ pub struct NodePlanner<'a> {
     pub name: &'a str,
     /// The ports of this node that somebody reads.
     pub listened: &'a [Listened],
+    /// Whether several workers share the keys.
+    pub parallel: bool,
     /// Where events enter the node; none for sources.
     pub entry: Option<Point>,
     /// For sources: programs that run before events get their times, and so before any step.

@@ -2,17 +2,21 @@
 
 mod batch;
 pub mod json;
+mod kept;
 mod key;
 mod nearest;
 mod path;
 mod reject;
+mod short;
 mod value;
 mod view;
 
 pub use batch::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot};
+pub use kept::{Comparable, Kept, SpannedKind};
 pub use key::{decode_value, encode_key, encode_value};
 pub use nearest::nearest;
 pub use path::{Path, Step};
 pub use reject::{Reason, RejectKind, Rejects, Unreadable};
+pub use short::ShortBytes;
 pub use value::{Kind, Span, Value};
 pub use view::{Layer, View};

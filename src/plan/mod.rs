@@ -277,6 +277,7 @@ impl<'a> Planning<'a> {
             functions: &self.functions,
             params: &self.params,
             folder: self.folder,
+            parallel: self.plan.parallelism > 1,
             node: id,
             name,
             prepare: None,

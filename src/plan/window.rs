@@ -3,7 +3,7 @@
 use super::Planning;
 use crate::config::{Declaration, Place, Section, Setting, read};
 use crate::dataflow::{
-    Binding, ComputePlan, MAIN, NodeId, NodePlanner, Origin, Point, Scope, StageId, is_hidden,
+    Binding, ComputePlan, KeyField, MAIN, NodeId, NodePlanner, Origin, Point, Scope, StageId, is_hidden,
 };
 use crate::event::{Path, Slot, nearest};
 use crate::expr::{self, Expr, Literal, Type};
@@ -17,25 +17,6 @@ use jiff::tz::TimeZone;
 
 const START: &str = "window_start";
 const END: &str = "window_end";
-
-/// A key field: its name outside, and where it stands in the input.
-struct KeyField {
-    name: String,
-    slot: Slot,
-    ty: Type,
-}
-
-impl KeyField {
-    /// Its name for people, with the expression behind it where that is another.
-    fn written(&self, slots: &[(String, Type)]) -> String {
-        let expr = &slots[self.slot.0 as usize].0;
-        if *expr == self.name || is_hidden(expr) {
-            self.name.clone()
-        } else {
-            format!("{expr} as {}", self.name)
-        }
-    }
-}
 
 /// An aggregate as written: its name outside and the expression, in which calls of aggregates were replaced by
 /// references to hidden fields of the window's output.
@@ -63,9 +44,8 @@ impl Planning<'_> {
             self.plan.nodes[id.0 as usize].kind = kind.spec.name.to_owned();
         }
         let Some(entry) = self.entry(id, &declaration.from) else { return };
-        let parallel = self.plan.parallelism > 1;
         let mut planner = self.planner(id, Some(entry.clone()));
-        let planned = plan_window(&mut planner, &section, kind, entry, parallel);
+        let planned = plan_window(&mut planner, &section, kind, entry);
         if let Some((output, late)) = planned {
             let mut ports = vec![(String::new(), output)];
             let is_late_read = late.is_some();
@@ -84,14 +64,11 @@ fn plan_window(
     section: &Section<'_>,
     kind: Option<(Setting<'_>, &'static WindowSpec)>,
     entry: Point,
-    parallel: bool,
 ) -> Option<(Point, Option<Point>)> {
     let mut at = entry;
-    let key = section.optional("key", |setting| key_fields(planner, &mut at, setting));
+    let key = section.optional("key", |setting| planner.key_fields(&mut at, setting, &[START, END]));
     let mut key = if section.has("key") { key? } else { Vec::new() };
-    if parallel {
-        at = exchange(planner, &at, &mut key);
-    }
+    at = planner.exchange(&at, &mut key);
     let grid = grid(section, kind.map(|(_, spec)| spec));
     let kind_plan = kind.and_then(|(setting, spec)| (spec.plan)(planner, &mut at, setting, grid?));
     let spec = kind.map(|(_, spec)| spec);
@@ -138,52 +115,6 @@ fn plan_window(
     }
     let output = behind(planner, section, stage, &key, &outputs)?;
     Some((output, late.map(|(point, _)| point)))
-}
-
-/// Reads `key`: a field, a list of fields, or a map of names and expressions.
-fn key_fields(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Vec<KeyField>> {
-    let named = setting.node.entries().is_some();
-    let items = if named { setting.entries()? } else { setting.one_or_items() };
-    let mut fields: Vec<KeyField> = Vec::new();
-    for item in items {
-        let expr = planner.parse(item)?;
-        let name = match expr.as_path() {
-            _ if named => item.name.to_owned(),
-            Some(path) => path.name().to_owned(),
-            None => {
-                item.error("expected a field")
-                    .hint("write a map to name what is computed: `key: { name: expression }`");
-                return None;
-            }
-        };
-        if fields.iter().any(|field| field.name == name) || [START, END].contains(&name.as_str()) {
-            item.error(format!("the window's output has another field `{name}`"))
-                .hint("name it: `key: { name: field }`");
-            return None;
-        }
-        let ty = planner.type_of(at, item, &expr)?;
-        let slot = planner.slot_of(at, item, &expr, "key")?;
-        fields.push(KeyField { name, slot, ty });
-    }
-    Some(fields)
-}
-
-/// Lets rows move to the worker that owns their key; from here on the key stands in slots of the new stage.
-fn exchange(planner: &mut NodePlanner<'_>, at: &Point, key: &mut [KeyField]) -> Point {
-    let name = |i: usize| format!("(key {i})");
-    let mut from = at.clone();
-    for (i, field) in key.iter().enumerate() {
-        from.scope = from.scope.with(name(i), Binding::Slot(field.slot, field.ty));
-    }
-    let stage = planner.draft.join(vec![from]);
-    planner.draft.at(stage).exchange = Some(key.iter().map(|field| field.slot).collect());
-    let scope = Scope::origin();
-    for (i, field) in key.iter_mut().enumerate() {
-        if let Ok(found) = planner.draft.resolve(stage, &scope, &Path::field(name(i))) {
-            field.slot = found.slot;
-        }
-    }
-    Point { stage, behind: None, scope }
 }
 
 /// Reads `offset` and `timezone`, which only windows that are cut can have.

@@ -4,12 +4,11 @@
 //! input fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
 
 use super::aggregates::{Arrival, PaneId, Setup};
-use super::keys::{KeyId, KeyReader, Keys};
 use super::operator::{Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
 use super::queue::Queue;
-use crate::dataflow::Output;
+use crate::dataflow::{KeyId, KeyReader, Keys, Output};
 use crate::event::Reason;
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -131,7 +130,7 @@ impl Windowing for Count {
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
         let key = self.keys.find(&desk.keys);
         self.check(key, event)?;
-        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event));
+        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
         let Counted { events, queue } = self.keys.item(key);
         let (start, end) = self.shape.under_way(*events);
         let at = *events / self.shape.slice;

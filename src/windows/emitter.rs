@@ -1,10 +1,9 @@
 //! What leaves a window node.
 
 use super::aggregates::{Arrival, PaneId};
-use super::keys::KeyEntry;
 use super::panes::Panes;
 use super::plan::{LATE, LateOutput, PANES, PaneOutput};
-use crate::dataflow::{Copier, Output};
+use crate::dataflow::{Copier, KeyEntry, Output};
 use crate::event::{Slot, Value};
 use crate::time::{Interval, Millis, Timestamp};
 

@@ -3,11 +3,10 @@
 use super::aggregates::{Arrival, PaneId};
 use super::assigner::Assigner;
 use super::keyed::{KeyedPanes, Latest};
-use super::keys::KeyReader;
 use super::operator::{Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::WindowPlan;
-use crate::dataflow::Output;
+use crate::dataflow::{KeyReader, Output};
 use crate::event::Reason;
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -83,7 +82,7 @@ impl Windowing for Fixed {
         if self.targets.is_empty() {
             return Ok(());
         }
-        let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event));
+        let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event.batch, event.row));
         for i in (0..self.targets.len()).rev() {
             let (window, mut pane) = self.targets[i];
             let past = window.end <= desk.watermark;

@@ -1,12 +1,11 @@
 //! Panes of windows that lie side by side, by key: a list a key, latest first.
 
 use super::aggregates::{PaneId, Setup};
-use super::keys::{KeyId, Keys};
 use super::operator::Desk;
 use super::panes::{Pane, Panes};
 use super::plan::{Accumulation, WindowPlan};
 use super::timers::Timers;
-use crate::dataflow::Output;
+use crate::dataflow::{KeyId, Keys, Output};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// The latest pane of a key, with where it starts: most events need to know no more of the list.

@@ -5,7 +5,7 @@
 //!
 //! Start reading at [`WindowOperator`]; the kinds are in `fixed`, `session`, `slices` and `count`. What they
 //! share, from the inside out: `aggregates` (states by pane), `panes` (with their aggregates), `timers` (when panes
-//! are due), `keys`, `keyed` (panes by key), `queue` (slices that are combined), `emitter` (rows that leave).
+//! are due), `keyed` (panes by key), `queue` (slices that are combined), `emitter` (rows that leave).
 
 pub mod aggregates;
 mod assigner;
@@ -14,7 +14,6 @@ mod emitter;
 mod explain;
 mod fixed;
 mod keyed;
-mod keys;
 mod kinds;
 mod operator;
 mod panes;

@@ -4,11 +4,10 @@ use super::aggregates::Arrival;
 use super::count::Count;
 use super::emitter::Emitter;
 use super::fixed::Fixed;
-use super::keys::KeyReader;
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
-use crate::dataflow::{Operator, Output, Signal};
+use crate::dataflow::{KeyReader, Operator, Output, Signal};
 use crate::event::{Batch, Reason, Row};
 use crate::time::Timestamp;
 

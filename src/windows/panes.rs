@@ -1,8 +1,8 @@
 //! Panes: what one key has in one window, or in a part of one.
 
 use super::aggregates::{Accumulator, Arrival, PaneId, Setup};
-use super::keys::KeyId;
 use super::plan::Aggregate;
+use crate::dataflow::KeyId;
 use crate::event::{Batch, Reason, Row, Slot};
 use crate::time::{Interval, Timestamp};
 use std::ops::{Index, IndexMut};

@@ -6,8 +6,8 @@
 //! So each slice is combined about three times in its life, however many windows it is in.
 
 use super::aggregates::{Arrival, PaneId};
-use super::keys::KeyId;
 use super::panes::{Pane, Panes};
+use crate::dataflow::KeyId;
 use crate::event::Reason;
 use crate::time::Interval;
 use std::collections::VecDeque;

@@ -13,11 +13,10 @@
 
 use super::aggregates::{Arrival, PaneId};
 use super::keyed::KeyedPanes;
-use super::keys::{KeyId, KeyReader};
 use super::operator::{Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::{Gap, WindowKind, WindowPlan};
-use crate::dataflow::Output;
+use crate::dataflow::{KeyId, KeyReader, Output};
 use crate::event::{Reason, RejectKind};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -247,7 +246,7 @@ impl Windowing for Sessions {
             return Ok(());
         }
         self.check(event)?;
-        let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event));
+        let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event.batch, event.row));
         let pane = self.add(key, span, stage, event, desk);
         if stage == Stage::Open || self.due(self.keyed.panes[pane].span, Stage::Waiting) > desk.watermark {
             self.set_stage(pane, stage, desk);

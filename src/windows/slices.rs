@@ -4,12 +4,11 @@
 
 use super::aggregates::{Arrival, PaneId, Setup};
 use super::assigner::Overlap;
-use super::keys::{KeyId, KeyReader, Keys};
 use super::operator::{Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan};
 use super::queue::Queue;
-use crate::dataflow::Output;
+use crate::dataflow::{KeyId, KeyReader, Keys, Output};
 use crate::event::Reason;
 use crate::time::{Interval, Millis, Timestamp};
 use std::collections::BTreeMap;
@@ -167,7 +166,7 @@ impl Windowing for Slices {
             return Ok(());
         }
         let slice = self.overlap.slice(event.time);
-        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event));
+        let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
         let queue = self.keys.item(key);
         let place = queue.place(slice.start.0);
         if queue.add(place, slice.start.0, slice, key, &mut self.panes, event) {

@@ -76,9 +76,9 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataflow::KeyId;
     use crate::time::{Interval, Random};
     use crate::windows::aggregates::Setup;
-    use crate::windows::keys::KeyId;
     use crate::windows::panes::Pane;
 
     /// Lists of panes by time, as plain vectors.

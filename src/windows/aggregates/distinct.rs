@@ -2,9 +2,8 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
-use super::short::ShortBytes;
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
-use crate::event::{Batch, Reason, Slot, Value, encode_value};
+use crate::event::{Batch, Reason, ShortBytes, Slot, Value, encode_value};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64_with_seed;

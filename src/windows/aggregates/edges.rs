@@ -1,9 +1,8 @@
 //! `first(x)`, `last(x)`, `any(x)`.
 
 use super::column::{Arrival, Columns, Fold};
-use super::kept::Kept;
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
-use crate::event::{Batch, Slot, Value};
+use crate::event::{Batch, Kept, Slot, Value};
 
 const ARGUMENTS: &[Argument] = &[Argument { name: "x", takes: Takes::Any }];
 

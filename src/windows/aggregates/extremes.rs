@@ -1,9 +1,8 @@
 //! `min(x)`, `max(x)`.
 
 use super::column::{Arrival, Columns, Fold};
-use super::kept::{Comparable, Kept};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
-use crate::event::{Batch, Reason, RejectKind, Slot, Value};
+use crate::event::{Batch, Comparable, Kept, Reason, RejectKind, Slot, Value};
 use std::cmp::Ordering;
 
 const ARGUMENTS: &[Argument] = &[Argument { name: "x", takes: Takes::Ordered }];

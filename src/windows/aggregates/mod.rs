@@ -10,10 +10,8 @@ mod count;
 mod distinct;
 mod edges;
 mod extremes;
-mod kept;
 mod moments;
 mod quantile;
-mod short;
 mod sum;
 
 #[cfg(test)]
@@ -21,8 +19,6 @@ mod tests;
 
 pub use budget::HELD_BYTES;
 pub use column::{Accumulator, Arrival, Columns, Fold, PaneId};
-pub use kept::Kept;
-pub use short::ShortBytes;
 
 use crate::event::{Reason, RejectKind, Slot, Value, nearest};
 

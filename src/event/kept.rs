@@ -1,6 +1,7 @@
 //! Values that outlive the batch they came in.
 
-use crate::event::{Batch, Kind, Value};
+use super::batch::Batch;
+use super::value::{Kind, Value};
 use std::cmp::Ordering;
 
 /// An owned value.

@@ -1,7 +1,6 @@
 //! The keys that hold something, each once.
 
-use super::aggregates::{Arrival, ShortBytes};
-use crate::event::{Batch, Kind, Row, Slot, Value, decode_value, encode_key};
+use crate::event::{Batch, Kind, Row, ShortBytes, Slot, Value, decode_value, encode_key};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -142,10 +141,10 @@ impl<T: Default> Keys<T> {
         }
     }
 
-    /// Adds the key that the reader stands at, which is that of the event; it must not be there.
-    pub fn insert(&mut self, read: &KeyReader, event: &Arrival) -> KeyId {
+    /// Adds the key that the reader stands at, which is that of the row; it must not be there.
+    pub fn insert(&mut self, read: &KeyReader, batch: &Batch, row: Row) -> KeyId {
         let bytes = ShortBytes::new(read.bytes_of(read.current));
-        let entry = KeyEntry { bytes, plain: read.plain(event.batch, event.row), item: T::default() };
+        let entry = KeyEntry { bytes, plain: read.plain(batch, row), item: T::default() };
         let key = match self.free.pop() {
             Some(key) => {
                 self.entries[key.0 as usize] = entry;
@@ -223,7 +222,7 @@ mod tests {
     }
 
     fn insert(keys: &mut Keys<u32>, reader: &KeyReader, batch: &Batch) -> KeyId {
-        keys.insert(reader, &Arrival { batch, row: Row(0), time: Timestamp(0), order: 0 })
+        keys.insert(reader, batch, Row(0))
     }
 
     #[test]
