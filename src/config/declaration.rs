@@ -12,8 +12,8 @@ use super::source::Place;
 
 /// What a source may have beside its connector.
 const SOURCE: Keys<'static> = Keys {
-    known: &["format", "event_time"],
-    later: &["id", "id_within", "durable", "startup", "stale_after", "align", "ordered", "was"],
+    known: &["format", "event_time", "ordered"],
+    later: &["id", "id_within", "durable", "startup", "stale_after", "align", "was"],
     hints: &[
         (
             "from",
@@ -27,7 +27,7 @@ const SOURCE: Keys<'static> = Keys {
     ],
 };
 /// What a transform may have beside its operators.
-const TRANSFORM: Keys<'static> = Keys { known: &["from"], later: &["ordered", "was"], hints: &[] };
+const TRANSFORM: Keys<'static> = Keys { known: &["from", "ordered"], later: &["was"], hints: &[] };
 /// What a window may have beside its kind.
 const WINDOW: Keys<'static> = Keys {
     known: &[
@@ -40,8 +40,9 @@ const WINDOW: Keys<'static> = Keys {
         "aggregate",
         "having",
         "trigger",
+        "ordered",
     ],
-    later: &["emit_empty", "carry", "ordered", "was"],
+    later: &["emit_empty", "carry", "was"],
     hints: &[
         ("select", "a window puts out its key and its aggregates; a transform behind it can `select`"),
         ("where", "filter in a transform before the window, or its results with `having`"),
@@ -49,8 +50,8 @@ const WINDOW: Keys<'static> = Keys {
 };
 /// What a sink may have beside its connector.
 const SINK: Keys<'static> = Keys {
-    known: &["from", "format"],
-    later: &["batch", "retry", "buffer", "delivery", "ordered", "was"],
+    known: &["from", "format", "ordered"],
+    later: &["batch", "retry", "buffer", "delivery", "was"],
     hints: &[],
 };
 

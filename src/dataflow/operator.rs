@@ -18,6 +18,8 @@ pub enum Signal {
     /// The input has had nothing for so long that it no longer holds the watermark of what it is joined with; or it
     /// holds it again.
     Idle(bool),
+    /// Processing time has gone on: [`Env::now`] and [`Env::elapsed`] may have moved. Comes every now and then.
+    Tick,
     /// The worker has nothing more at hand: what is buffered for the sake of speed goes out now.
     Flush,
     /// Bounded input has ended and its last watermark was seen.

@@ -35,6 +35,12 @@ pub struct NodePlanner<'a> {
     pub listened: &'a [Listened],
     /// Whether several workers share the keys.
     pub parallel: bool,
+    /// `ordered`, where the node says so.
+    pub ordered: Option<bool>,
+    /// Whether events of this node wait for the watermark, so that there are late ones.
+    pub is_ordered: bool,
+    /// Where events are that came too late to be put in order, if somebody reads them.
+    pub late: Option<Point>,
     /// Where events enter the node; none for sources.
     pub entry: Option<Point>,
     /// For sources: programs that run before events get their times, and so before any step.
@@ -233,4 +239,6 @@ pub struct TransformSpec {
     pub spec: &'static ComponentSpec,
     /// Plans one at a point; None if something was reported.
     pub plan: fn(&mut NodePlanner<'_>, &Point, Setting<'_>) -> Option<Ports>,
+    /// Whether it gathers events by key, and puts them in order itself where that is asked for.
+    pub gathers: bool,
 }

@@ -63,14 +63,15 @@ impl StartContext<'_> {
     /// What must be copied into the batch behind an emitting port, for the given input of that stage.
     /// Nothing if the port is not connected.
     pub fn copies(&self, port: Port, input: usize) -> Copies {
-        let stage = self.outputs.iter().find_map(|(p, target)| match target {
-            Target::Emit(stage) if *p == port => Some(*stage),
-            _ => None,
-        });
-        stage
+        self.behind(port)
             .and_then(|stage| self.draft.stages[stage.0 as usize].copies.get(input))
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Columns of the stage behind an emitting port; none if the port is not connected.
+    pub fn slots(&self, port: Port) -> usize {
+        self.behind(port).map_or(0, |stage| self.draft.stages[stage.0 as usize].slots.len())
     }
 
     /// What is wanted of a decoder.
@@ -86,5 +87,13 @@ impl StartContext<'_> {
     /// Whether anything listens at the port.
     pub fn is_connected(&self, port: Port) -> bool {
         self.outputs.iter().any(|(p, _)| *p == port)
+    }
+
+    /// The stage behind an emitting port.
+    fn behind(&self, port: Port) -> Option<StageId> {
+        self.outputs.iter().find_map(|(p, target)| match target {
+            Target::Emit(stage) if *p == port => Some(*stage),
+            _ => None,
+        })
     }
 }

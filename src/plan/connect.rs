@@ -46,10 +46,10 @@ pub fn line(faults: &Faults, place: Place) -> String {
 /// Whether the input is a node that can be read from; reports what it is instead.
 fn is_source_of(file: &PipelineFile, input: &Input, faults: &Faults) -> bool {
     match file.node(&input.name) {
-        Some(node) if node.role != Role::Sink => true,
+        Some(node) if node.role != Role::Sink || input.port.is_some() => true,
         Some(node) => {
             let reported = faults.error(input.place, format!("{} cannot be read from", node.what()));
-            reported.hint("read from what the sink reads from");
+            reported.hint("read from what the sink reads from, or from one of its ports: `.rejected`");
             false
         }
         None => {
@@ -103,7 +103,9 @@ impl Search<'_> {
         let mut good = true;
         for input in &self.file.nodes[position].from {
             // A name that leads nowhere was reported; the node is planned all the same, so that its own faults are found.
-            let named = |node: &Declaration| node.name == input.name && node.role != Role::Sink;
+            let named = |node: &Declaration| {
+                node.name == input.name && (node.role != Role::Sink || input.port.is_some())
+            };
             if let Some(next) = self.file.nodes.iter().position(named) {
                 good &= self.visit(next);
             }

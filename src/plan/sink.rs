@@ -2,7 +2,7 @@
 
 use super::connect::line;
 use super::{Plan, Planning, SinkNode};
-use crate::config::{Declaration, Faults, PipelineFile};
+use crate::config::{Declaration, Faults, PipelineFile, read};
 use crate::dataflow::{FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
@@ -24,9 +24,19 @@ impl Planning<'_> {
         }
         let format = section.or("format", formats::json(), formats::writer);
         let entry = self.entry(id, &declaration.from);
+        let ordered = section.or("ordered", false, read::boolean);
         let mut planner = self.planner(id, entry.clone());
+        let entry = entry.map(|entry| if ordered { planner.gather(&entry, &mut [], true) } else { entry });
+        let late = planner.late.take();
         let Some(plan) = (sink.plan)(&mut planner, setting) else { return };
         let Some(entry) = entry else { return };
+        if ordered {
+            self.note_port(id, "late", late.as_ref());
+        }
+        if let Some(late) = late {
+            self.points.insert((declaration.name.clone(), "late".to_owned()), late);
+            self.plan.nodes[id.0 as usize].taps.push("late".to_owned());
+        }
         self.points.insert((declaration.name.clone(), String::new()), entry.clone());
         self.plan.nodes[id.0 as usize].taps.push(String::new());
         if sink.encodes {

@@ -1,8 +1,8 @@
 //! Planning of sources.
 
 use super::{Planning, SourceNode};
-use crate::config::Declaration;
-use crate::dataflow::{NodeId, Origin, Point, Scope, Timing, TimingPlace, formats};
+use crate::config::{Declaration, read};
+use crate::dataflow::{Lateness, NodeId, Origin, Point, Scope, Timing, TimingPlace, formats};
 use crate::sources::{LATER, SOURCES};
 
 impl Planning<'_> {
@@ -50,6 +50,15 @@ impl Planning<'_> {
             prepare,
             rejected,
         });
-        self.leave(id, vec![(String::new(), at)]);
+        let mut planner = self.planner(id, None);
+        if section.or("ordered", false, read::boolean) {
+            at = planner.order(&at, &mut [], Lateness::Leaves);
+        }
+        let (is_ordered, late) = (planner.is_ordered, planner.late.take());
+        if is_ordered && late.is_none() {
+            self.note_port(id, "late", None);
+        }
+        let late = late.map(|late| ("late".to_owned(), late));
+        self.leave(id, [(String::new(), at)].into_iter().chain(late).collect());
     }
 }

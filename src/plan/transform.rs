@@ -1,7 +1,7 @@
 //! Planning of transforms.
 
 use super::Planning;
-use crate::config::Declaration;
+use crate::config::{Declaration, read};
 use crate::dataflow::{NodeId, Point, Ports};
 use crate::transforms::{LATER, TRANSFORMS};
 
@@ -29,14 +29,24 @@ impl Planning<'_> {
         }
         let Some(entry) = self.entry(id, &declaration.from) else { return };
         let mut planner = self.planner(id, Some(entry.clone()));
+        planner.ordered = section.optional("ordered", read::boolean);
+        let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers);
+        let orders = !gathers && planner.ordered == Some(true);
+        let entry = if orders { planner.gather(&entry, &mut [], true) } else { entry };
         let mut ports: Option<Ports> = Some(vec![(String::new(), entry)]);
         for i in chosen {
             let Some(setting) = section.get(TRANSFORMS[i].spec.name) else { continue };
             let Some(at) = main_point(&ports) else { break };
             ports = (TRANSFORMS[i].plan)(&mut planner, &at, setting);
         }
-        if let Some(ports) = ports {
+        let (is_ordered, late) = (planner.is_ordered, planner.late.take());
+        if let Some(mut ports) = ports {
+            let is_late_read = late.is_some();
+            ports.extend(late.map(|late| ("late".to_owned(), late)));
             self.leave(id, ports);
+            if is_ordered && !is_late_read {
+                self.note_port(id, "late", None);
+            }
         }
     }
 }

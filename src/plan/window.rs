@@ -3,7 +3,8 @@
 use super::Planning;
 use crate::config::{Declaration, Place, Section, Setting, read};
 use crate::dataflow::{
-    Binding, ComputePlan, KeyField, MAIN, NodeId, NodePlanner, Origin, Point, Scope, StageId, is_hidden,
+    Binding, ComputePlan, KeyField, Lateness, MAIN, NodeId, NodePlanner, Origin, Point, Scope, StageId,
+    is_hidden,
 };
 use crate::event::{Path, Slot, nearest};
 use crate::expr::{self, Expr, Literal, Type};
@@ -46,12 +47,14 @@ impl Planning<'_> {
         let Some(entry) = self.entry(id, &declaration.from) else { return };
         let mut planner = self.planner(id, Some(entry.clone()));
         let planned = plan_window(&mut planner, &section, kind, entry);
+        let (is_ordered, ordered_late) = (planner.is_ordered, planner.late.take());
         if let Some((output, late)) = planned {
+            let late = late.or(ordered_late);
             let mut ports = vec![(String::new(), output)];
             let is_late_read = late.is_some();
             ports.extend(late.map(|late| ("late".to_owned(), late)));
             self.leave(id, ports);
-            if !is_late_read && kind.is_some_and(|(_, kind)| kind.ends) {
+            if !is_late_read && (is_ordered || kind.is_some_and(|(_, kind)| kind.ends)) {
                 self.note_port(id, "late", None);
             }
         }
@@ -69,6 +72,12 @@ fn plan_window(
     let key = section.optional("key", |setting| planner.key_fields(&mut at, setting, &[START, END]));
     let mut key = if section.has("key") { key? } else { Vec::new() };
     at = planner.exchange(&at, &mut key);
+    planner.ordered = section.optional("ordered", read::boolean);
+    if planner.ordered == Some(true) {
+        let ends = kind.is_none_or(|(_, spec)| spec.ends);
+        let lateness = if ends { Lateness::GoesOn } else { Lateness::Leaves };
+        at = planner.order(&at, &mut key, lateness);
+    }
     let grid = grid(section, kind.map(|(_, spec)| spec));
     let kind_plan = kind.and_then(|(setting, spec)| (spec.plan)(planner, &mut at, setting, grid?));
     let spec = kind.map(|(_, spec)| spec);

@@ -165,7 +165,7 @@ impl Outgoing {
         }
     }
 
-    /// Sends all rows so far to their workers, then the signal to every worker; but a flush is each worker's own.
+    /// Sends all rows so far to their workers, then the signal to every worker; but a flush and a tick are each worker's own.
     pub fn signal(&mut self, signal: Signal) {
         for to in 0..self.filling.len() {
             let batch = self.filling[to].take();
@@ -174,7 +174,7 @@ impl Outgoing {
                 Signal::Idle(idle) => self.send(to, batch, Timestamp::MIN, News::Idle(idle)),
                 Signal::End => self.send(to, batch, Timestamp::MIN, News::End),
                 Signal::Flush if batch.is_some() => self.send(to, batch, Timestamp::MIN, News::None),
-                Signal::Flush => {}
+                Signal::Flush | Signal::Tick => {}
             }
         }
     }

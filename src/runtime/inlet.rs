@@ -103,7 +103,7 @@ impl Inlet {
                     merge.set_idle(group, idle);
                     drain(merge, driver, stage);
                 }
-                Signal::Flush => driver.signal(stage, Signal::Flush),
+                Signal::Flush | Signal::Tick => driver.signal(stage, signal),
                 Signal::End => {
                     merge.close(group);
                     if drain(merge, driver, stage) {

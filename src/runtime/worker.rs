@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 pub const FLUSH_EVERY: Millis = Millis(200);
 /// How often a run is looked at from outside.
 pub const WATCH_EVERY: Millis = Millis(5);
+/// Operators that wait for processing time are told this often that it has gone on.
+pub const TICK_EVERY: Millis = Millis(10);
 /// Time given to others when there is nothing to do.
 const IDLE_WAIT: Millis = Millis(5);
 
@@ -70,6 +72,7 @@ pub struct Worker {
     mailbox: Mailbox,
     flushed: Millis,
     unflushed: bool,
+    ticked: Millis,
 }
 
 impl Worker {
@@ -83,8 +86,19 @@ impl Worker {
         mailbox: Mailbox,
     ) -> Worker {
         let open_exchanges = exchanges.len();
-        let (flushed, unflushed) = (Millis::ZERO, false);
-        Worker { number, driver, intakes, exchanges, open_exchanges, mail, mailbox, flushed, unflushed }
+        let (flushed, unflushed, ticked) = (Millis::ZERO, false, Millis::ZERO);
+        Worker {
+            number,
+            driver,
+            intakes,
+            exchanges,
+            open_exchanges,
+            mail,
+            mailbox,
+            flushed,
+            unflushed,
+            ticked,
+        }
     }
 
     /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop.
@@ -101,6 +115,7 @@ impl Worker {
         while !shared.must_stop() {
             self.driver.env().now = shared.clock.wall();
             self.driver.env().elapsed = shared.clock.elapsed();
+            self.tick();
             let received = self.receive();
             let read = self.read(shared)?;
             self.check_sinks(shared)?;
@@ -169,15 +184,31 @@ impl Worker {
         Ok(())
     }
 
+    /// Says that processing time has gone on, every now and then.
+    fn tick(&mut self) {
+        let now = self.driver.env().elapsed;
+        if now.0 - self.ticked.0 >= TICK_EVERY.0 {
+            self.ticked = now;
+            self.signal(Signal::Tick);
+            // What that made operators put out is to be seen.
+            self.unflushed = true;
+        }
+    }
+
     /// Lets everything that was buffered for the sake of speed go out.
     fn flush(&mut self) {
+        self.signal(Signal::Flush);
+        self.unflushed = false;
+    }
+
+    /// Signals to all that this worker drives.
+    fn signal(&mut self, signal: Signal) {
         for intake in &mut self.intakes {
-            intake.signal(&mut self.driver, Signal::Flush);
+            intake.signal(&mut self.driver, signal);
         }
         for stage in &self.exchanges {
-            self.driver.signal(*stage, Signal::Flush);
+            self.driver.signal(*stage, signal);
         }
-        self.unflushed = false;
     }
 
     fn report(&mut self, shared: &Shared<'_>) {

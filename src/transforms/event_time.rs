@@ -21,6 +21,7 @@ pub const EVENT_TIME: TransformSpec = TransformSpec {
         example: "transforms:\n  timed:\n    from: samples\n    event_time: { field: sample.t, unit: s, out_of_order: 5s }\n",
     },
     plan,
+    gathers: false,
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
@@ -94,7 +95,7 @@ impl Operator for Retime {
                 out.signal(MAIN, Signal::Watermark(Timestamp::MAX));
             }
             Signal::Watermark(_) => out.signal(MAIN, Signal::Watermark(self.tracker.watermark())),
-            Signal::Idle(_) | Signal::Flush | Signal::End => out.signal(MAIN, signal),
+            Signal::Idle(_) | Signal::Tick | Signal::Flush | Signal::End => out.signal(MAIN, signal),
         }
     }
 }

@@ -29,6 +29,7 @@ pub const EXPLODE: TransformSpec = TransformSpec {
         example: "transforms:\n  samples:\n    from: packets\n    explode: { field: samples, as: sample, index: n }\n",
     },
     plan,
+    gathers: false,
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

@@ -19,6 +19,7 @@ pub const SET: TransformSpec = TransformSpec {
         example: "transforms:\n  celsius:\n    from: readings\n    set: { temp: (fahrenheit - 32) / 1.8 }\n",
     },
     plan: set,
+    gathers: false,
 };
 
 /// The registry entry of `select`.
@@ -36,6 +37,7 @@ pub const SELECT: TransformSpec = TransformSpec {
         example: "transforms:\n  slim:\n    from: readings\n    select: { device: id, temp: data.temperature }\n",
     },
     plan: select,
+    gathers: false,
 };
 
 /// The registry entry of `drop`.
@@ -50,6 +52,7 @@ pub const DROP: TransformSpec = TransformSpec {
         example: "transforms:\n  public:\n    from: readings\n    drop: [password, token]\n",
     },
     plan: drop_fields,
+    gathers: false,
 };
 
 fn set(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

@@ -9,7 +9,7 @@ use crate::event::{Batch, Rejects, Row};
 use crate::expr::Program;
 
 /// The registry entry.
-pub const WHERE: TransformSpec = TransformSpec { spec: &SPEC, plan };
+pub const WHERE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: false };
 
 const SPEC: ComponentSpec = ComponentSpec {
     name: "where",

@@ -30,6 +30,7 @@ pub const PARSE: TransformSpec = TransformSpec {
         example: "transforms:\n  readable:\n    from: log\n    parse: { field: message, as: json, into: details }\n",
     },
     plan,
+    gathers: false,
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

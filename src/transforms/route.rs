@@ -20,6 +20,7 @@ pub const ROUTE: TransformSpec = TransformSpec {
         example: "transforms:\n  by_heat:\n    from: readings\n    route: { hot: temp > 80, cold: temp < 0 }\n",
     },
     plan,
+    gathers: false,
 };
 
 /// More ways than this are a mistake.

@@ -229,7 +229,7 @@ impl Output for Collector {
                 self.reached[port.0 as usize] = watermark.0;
             }
             Signal::End => self.ends += 1,
-            Signal::Flush | Signal::Idle(_) => {}
+            Signal::Flush | Signal::Tick | Signal::Idle(_) => {}
         }
     }
 

@@ -103,6 +103,9 @@ impl Rig {
         self.driver.env().now = self.clock.wall();
         self.driver.env().elapsed = self.clock.elapsed();
         (0..self.inputs.len()).for_each(|number| self.settle(number));
+        for input in &mut self.inputs {
+            input.intake.signal(&mut self.driver, Signal::Tick);
+        }
     }
 
     /// Reads a source until it has nothing more at hand.

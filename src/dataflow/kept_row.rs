@@ -1,0 +1,55 @@
+//! Rows that outlive the batch they came in: an operator holds them and lets them go on later.
+
+use super::copy::{Copies, whole_event};
+use crate::event::{Batch, Kept, Row, Slot};
+use crate::formats::json::{JsonEncoder, JsonOutput};
+use crate::time::Timestamp;
+
+/// What of a row is needed behind an emitting port, owned.
+#[derive(Clone, Debug)]
+pub struct KeptRow {
+    /// The event's time.
+    pub time: Timestamp,
+    cells: Box<[Kept]>,
+    /// The whole event, where it is needed.
+    raw: Box<[u8]>,
+}
+
+/// Keeps rows as a [`Copies`] says, and writes them into the batch behind the port.
+pub struct Keeper {
+    cells: Vec<(Slot, Slot)>,
+    whole: Option<JsonEncoder>,
+    scratch: Vec<u8>,
+}
+
+impl Keeper {
+    /// A keeper of what is copied behind a port.
+    pub fn new(copies: &Copies) -> Keeper {
+        let whole = copies.whole.as_ref().map(|view| JsonEncoder::new(JsonOutput::default(), view));
+        Keeper { cells: copies.cells.clone(), whole, scratch: Vec::new() }
+    }
+
+    /// A copy of the row.
+    pub fn keep(&mut self, batch: &Batch, row: Row) -> KeptRow {
+        let cells = self.cells.iter().map(|(from, _)| Kept::of(batch, batch.get(row, *from))).collect();
+        self.scratch.clear();
+        if let Some(encoder) = &mut self.whole {
+            let span = whole_event(encoder, batch, row, &mut self.scratch);
+            self.scratch.truncate(span.range().end);
+        }
+        KeptRow { time: batch.times[row.index()], cells, raw: self.scratch.as_slice().into() }
+    }
+
+    /// Adds the row to the batch behind the port, with its own event time.
+    pub fn write(&self, kept: &KeptRow, watermark: Timestamp, into: &mut Batch) -> Row {
+        let row = into.push_row(kept.time, watermark);
+        for ((_, slot), value) in self.cells.iter().zip(&kept.cells) {
+            let value = value.write(into);
+            into.set(row, *slot, value);
+        }
+        if self.whole.is_some() {
+            into.raw[row.index()] = into.store(&kept.raw);
+        }
+        row
+    }
+}
