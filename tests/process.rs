@@ -30,6 +30,7 @@ transforms:
     route: { odd: n % 2 = 1 }
   marked: { from: sides.odd, set: { side: \"'odd'\" } }
   others: { from: sides.rest, set: { side: \"'even'\" } }
+  sorted: { from: [marked, others], ordered: true, select: [ts, n] }
 windows:
   minutes:
     from: [marked, others]
@@ -52,10 +53,13 @@ sinks:
   late_out: { from: [minutes.late, visits.late], file: { path: late.ndjson, mode: replace } }
   visits_out: { from: visits, file: { path: visits.ndjson, mode: replace } }
   hundreds_out: { from: hundreds, file: { path: hundreds.ndjson, mode: replace } }
+  sorted_out: { from: sorted, file: { path: sorted.ndjson, mode: replace } }
+  unsorted_out: { from: sorted.late, file: { path: unsorted.ndjson, mode: replace } }
   passed: { from: [others, marked, events], stdout: {} }
 ";
 
-const OUTPUTS: [&str; 4] = ["minutes.ndjson", "late.ndjson", "visits.ndjson", "hundreds.ndjson"];
+const OUTPUTS: [&str; 6] =
+    ["minutes.ndjson", "late.ndjson", "visits.ndjson", "hundreds.ndjson", "sorted.ndjson", "unsorted.ndjson"];
 
 /// A small generator of numbers, the same in every run.
 struct Numbers(u64);
@@ -131,6 +135,30 @@ fn results_do_not_depend_on_how_input_is_cut() {
             assert!(whole == cut, "{name} differs with seed {seed}");
         }
     }
+}
+
+/// Event time and number of each line.
+fn places(text: &str) -> Vec<(i64, i64)> {
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.filter_map(|event| Some((event["ts"].as_i64()?, event["n"].as_i64()?))).collect()
+}
+
+#[test]
+fn ordered_events_are_in_order_and_the_late_ones_beside() {
+    let input = events(6_000);
+    let all = outputs(&input, std::iter::empty(), false);
+    let (mut in_time, mut late, mut highest) = (Vec::new(), Vec::new(), 0);
+    for place in places(str::from_utf8(&input).unwrap()) {
+        // Three seconds behind the highest, as the source says.
+        let side = if place.0 < highest - 3_000 { &mut late } else { &mut in_time };
+        side.push(place);
+        highest = highest.max(place.0);
+    }
+    // Numbers rise in order of arrival, which is that of events of the same time.
+    in_time.sort_unstable();
+    assert!(!late.is_empty());
+    assert_eq!(places(&all[5]), in_time);
+    assert_eq!(places(&all[6]), late);
 }
 
 #[test]
