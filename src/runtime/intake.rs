@@ -7,7 +7,7 @@ use crate::dataflow::{Copier, MAIN, NodeId, Polled, Refused, RowSource, Signal, 
 use crate::event::{Batch, Rejects, Row, Slot};
 use crate::expr::Program;
 use crate::time::{Clock, Timestamp};
-use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
+use crate::watermark::{Partition, TimeAssigner, Tournament, WatermarkTracker};
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Intake {
     prepare: Vec<(Slot, Program)>,
     rejected: Option<RejectPort>,
     /// Set where several bounded partitions are read in canonical order.
-    aligned: Option<Copier>,
+    aligned: Option<Aligned>,
     live: bool,
     ended: bool,
     /// Whether it was told that the source is idle.
@@ -39,13 +39,24 @@ pub struct Intake {
     rejects: Rejects,
 }
 
+/// What reading in canonical order takes.
+struct Aligned {
+    copier: Copier,
+    /// Whose turn it is: of the partitions that have not ended, the one with the lowest time.
+    turns: Tournament<Turn>,
+}
+
+/// Whether a partition has ended, and its highest event time, where that moves the watermark.
+type Turn = (bool, Timestamp);
+
+/// The turn of a partition that has ended.
+const ENDED: Turn = (true, Timestamp::MAX);
+
 /// One partition: where its rows come from and what was read but not handed on.
 struct PartitionIntake {
     rows: Box<dyn RowSource>,
     number: Partition,
     pending: Option<Box<Pending>>,
-    /// Its highest event time, where that moves the watermark: what its turn depends on.
-    highest: Timestamp,
     ended: bool,
 }
 
@@ -84,11 +95,12 @@ impl Intake {
     /// An intake over opened partitions.
     pub fn new(parts: IntakeParts) -> Intake {
         let several = parts.partitions.len() > 1;
+        let mut turns = Tournament::new(ENDED);
+        parts.partitions.iter().for_each(|_| turns.push((false, Timestamp::MIN)));
         let partitions = parts.partitions.into_iter().enumerate().map(|(i, rows)| PartitionIntake {
             rows,
             number: Partition(i as u32),
             pending: None,
-            highest: Timestamp::MIN,
             ended: false,
         });
         Intake {
@@ -99,7 +111,7 @@ impl Intake {
             tracker: parts.tracker,
             prepare: parts.prepare,
             rejected: parts.rejected,
-            aligned: (several && !parts.live).then_some(parts.copier),
+            aligned: (several && !parts.live).then_some(Aligned { copier: parts.copier, turns }),
             live: parts.live,
             ended: false,
             idle: false,
@@ -264,12 +276,12 @@ impl Intake {
 impl Intake {
     /// One batch of a bounded source's partitions, always the row of the partition with the lowest watermark next.
     fn step_aligned(&mut self, driver: &mut Driver) -> Result<bool, SourceError> {
-        let Some(mut copier) = self.aligned.take() else { return Ok(false) };
+        let Some(mut aligned) = self.aligned.take() else { return Ok(false) };
         let mut merged = driver.take_batch(self.stage);
         let mut worked = false;
         let mut one = Vec::with_capacity(1);
         while !merged.is_full() {
-            let Some(next) = self.lowest(driver)? else { break };
+            let Some(next) = self.lowest(driver, &mut aligned.turns)? else { break };
             worked = true;
             let Some(mut read) = self.partitions[next].pending.take() else { break };
             one.clear();
@@ -279,14 +291,14 @@ impl Intake {
             if let Some(row) = one.first() {
                 let index = row.index();
                 if self.tracker.follows_events() {
-                    let partition = &mut self.partitions[next];
-                    partition.highest = partition.highest.max(read.batch.times[index]);
+                    let (_, highest) = aligned.turns.get(next);
+                    aligned.turns.set(next, (false, highest.max(read.batch.times[index])));
                 }
-                copier.copy(&read.batch, *row, read.batch.watermarks[index], &mut merged);
+                aligned.copier.copy(&read.batch, *row, read.batch.watermarks[index], &mut merged);
             }
             self.partitions[next].pending = Some(read);
         }
-        self.aligned = Some(copier);
+        self.aligned = Some(aligned);
         let rows: Vec<Row> = (0..merged.len() as u32).map(Row).collect();
         merged.watermark = self.tracker.watermark();
         self.drive(driver, &mut merged, &rows);
@@ -295,17 +307,24 @@ impl Intake {
     }
 
     /// The partition whose row comes next, with a row at hand. None at the end of all.
-    fn lowest(&mut self, driver: &mut Driver) -> Result<Option<usize>, SourceError> {
+    fn lowest(
+        &mut self,
+        driver: &mut Driver,
+        turns: &mut Tournament<Turn>,
+    ) -> Result<Option<usize>, SourceError> {
         loop {
-            let open = self.partitions.iter().enumerate().filter(|(_, p)| !p.ended || p.pending.is_some());
-            let Some(next) = open.min_by_key(|(i, p)| (p.highest, *i)).map(|(i, _)| i) else {
+            if turns.least() == ENDED {
                 return Ok(None);
-            };
+            }
+            let next = turns.winner();
             self.reject_due(next, driver);
             if self.partitions[next].has_row() {
                 return Ok(Some(next));
             }
             self.refill(next, driver)?;
+            if self.partitions[next].ended && self.partitions[next].pending.is_none() {
+                turns.set(next, ENDED);
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 //!
 //! The merged watermark is the minimum over the inputs that are neither at their end nor idle; it never goes back.
 
-use crate::event::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot, Span, Value};
+use crate::event::{Batch, Row, Slot, Span, Value};
 use crate::time::Timestamp;
 use crate::watermark::Tournament;
 use std::collections::VecDeque;
@@ -27,17 +27,11 @@ pub enum MergeOrder {
 pub enum Drained {
     /// The batch is full and there may be more.
     Full,
-    /// Nothing more can leave before an input delivers; see [`Merge::awaited`].
+    /// Nothing more can leave before an input delivers.
     Waiting,
     /// All inputs are at their end and everything has left.
     Ended,
 }
-
-/// Rows an input may have pending before it should be held back.
-const PENDING_ROWS: usize = 8 * BATCH_ROWS;
-
-/// Bytes an input may have pending before it should be held back.
-const PENDING_BYTES: usize = 8 * BATCH_BYTES;
 
 /// Merges batches of several inputs, each with its own layout, into batches of one layout.
 pub struct Merge {
@@ -58,7 +52,6 @@ struct Input {
     slots: Vec<(Slot, Slot)>,
     pending: VecDeque<Pending>,
     pending_rows: usize,
-    pending_bytes: usize,
     /// Batches that were used up, for the input to fill again.
     spent: Vec<Batch>,
     /// The watermark behind everything that is pending.
@@ -86,7 +79,6 @@ impl Input {
             slots,
             pending: VecDeque::new(),
             pending_rows: 0,
-            pending_bytes: 0,
             spent: Vec::new(),
             watermark: Timestamp::MIN,
             idle: false,
@@ -131,7 +123,6 @@ impl Merge {
             to.spent.push(batch);
         } else {
             to.pending_rows += rows.len();
-            to.pending_bytes += batch.arena.len();
             to.pending.push_back(Pending { batch, rows, next: 0 });
             if self.order == MergeOrder::Arrival {
                 self.arrivals.push_back(input);
@@ -165,20 +156,6 @@ impl Merge {
     pub fn close(&mut self, input: usize) {
         self.inputs[input].closed = true;
         self.heads.set(input, self.inputs[input].head());
-    }
-
-    /// The input that must deliver (rows, a higher watermark, or its end) before the merge can go on. None if
-    /// rows are at hand, if all inputs are at their end, or if any input will do.
-    pub fn awaited(&self) -> Option<usize> {
-        let winner = self.heads.winner();
-        let waits = self.order == MergeOrder::Canonical && !self.heads.least().1;
-        (waits && self.inputs[winner].pending.is_empty()).then_some(winner)
-    }
-
-    /// Whether an input has so much pending that it should be held back.
-    pub fn is_full(&self, input: usize) -> bool {
-        let input = &self.inputs[input];
-        input.pending_rows >= PENDING_ROWS || input.pending_bytes >= PENDING_BYTES
     }
 
     /// A batch that was used up, to be filled again; it is empty.
@@ -269,7 +246,6 @@ impl Merge {
     fn retire(&mut self, number: usize) {
         let input = &mut self.inputs[number];
         if let Some(Pending { batch, .. }) = input.pending.pop_front() {
-            input.pending_bytes -= batch.arena.len();
             input.spent.push(batch);
         }
         self.arrivals.pop_front();

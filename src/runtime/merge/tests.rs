@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::BATCH_ROWS;
 use proptest::prelude::*;
 
 const ID: Slot = Slot(0);
@@ -64,26 +65,23 @@ fn the_lowest_watermark_goes_first() {
     let mut seen = vec![];
     push(&mut merge, 1, &[(1, i64::MIN), (2, 5), (3, 9)], 9);
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
-    assert_eq!(merge.awaited(), Some(0), "of equals the lower number goes first");
     assert_eq!(seen, []);
     push(&mut merge, 0, &[(1, i64::MIN), (2, 7)], 8);
-    assert_eq!(merge.awaited(), None);
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
     assert_eq!(seen, [((0, 1), i64::MIN), ((1, 1), i64::MIN), ((1, 2), 5), ((0, 2), 7)]);
-    assert_eq!((merge.awaited(), merge.watermark()), (Some(0), Timestamp(8)));
+    assert_eq!(merge.watermark(), Timestamp(8));
     merge.advance(0, Timestamp(9));
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
     assert_eq!(seen.len(), 4, "at the same watermark the lower number may still have a row");
     merge.advance(0, Timestamp(10));
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
     assert_eq!(seen.last(), Some(&((1, 3), 9)));
-    assert_eq!(merge.awaited(), Some(1));
     merge.close(1);
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
     assert_eq!(merge.watermark(), Timestamp(10));
     merge.close(0);
     assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
-    assert_eq!((merge.awaited(), merge.watermark()), (None, Timestamp::MAX));
+    assert_eq!(merge.watermark(), Timestamp::MAX);
 }
 
 #[test]
@@ -102,7 +100,6 @@ fn a_full_batch_interrupts() {
     let mut merge = merge(MergeOrder::Canonical, 1);
     let rows: Vec<_> = (0..2 * BATCH_ROWS as i64 + 5).map(|n| (n, n - 1)).collect();
     push(&mut merge, 0, &rows, rows.len() as i64);
-    assert!(!merge.is_full(0));
     let mut out = Batch::new(2, b"");
     assert_eq!(merge.drain(&mut out), Drained::Full);
     assert_eq!((out.len(), out.watermark), (BATCH_ROWS, Timestamp(BATCH_ROWS as i64 - 1)));
@@ -112,18 +109,15 @@ fn a_full_batch_interrupts() {
 }
 
 #[test]
-fn what_is_pending_is_limited_and_comes_back() {
+fn batches_come_back() {
     let mut merge = merge(MergeOrder::Canonical, 2);
     let rows: Vec<_> = (0..BATCH_ROWS as i64).map(|n| (n, 0)).collect();
     assert!(merge.reclaim().is_none());
     for _ in 0..8 {
-        assert!(!merge.is_full(1));
         push(&mut merge, 1, &rows, 0);
     }
-    assert!(merge.is_full(1));
     merge.close(0);
     assert_eq!(drain(&mut merge, &mut vec![]), Drained::Waiting);
-    assert!(!merge.is_full(1));
     let batch = merge.reclaim().unwrap();
     assert!(batch.is_empty());
     assert_eq!(batch.arena, b"const");
@@ -141,7 +135,6 @@ fn live_rows_leave_as_they_come() {
     assert_eq!(drain(&mut merge, &mut seen), Drained::Waiting);
     assert_eq!(seen, [((1, 1), 10), ((1, 2), 10), ((0, 1), 10), ((0, 2), 20), ((1, 3), 30)]);
     assert_eq!(merge.watermark(), Timestamp(30));
-    assert_eq!(merge.awaited(), None);
 }
 
 #[test]
