@@ -1,5 +1,6 @@
 //! The contracts between components and what drives them.
 
+mod addressed;
 mod compute;
 mod copy;
 mod draft;
@@ -18,8 +19,10 @@ mod sink;
 mod source;
 mod spec;
 mod step;
+mod template;
 mod timing;
 
+pub use addressed::{read_addressed, write_addressed};
 pub use compute::ComputePlan;
 pub use copy::{Copier, Copies, whole_event};
 pub use draft::{Decoding, DecodingId, Draft, Origin, StageDraft, StepDraft, is_hidden};
@@ -39,4 +42,5 @@ pub use source::{
 };
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};
+pub use template::{MAX_RENDERED, Template};
 pub use timing::{TIMING_OPTIONS, Timing, TimingPlace};

@@ -41,7 +41,7 @@ pub struct NodePlanner<'a> {
     pub is_ordered: bool,
     /// Where events are that came too late to be put in order, if somebody reads them.
     pub late: Option<Point>,
-    /// Where events enter the node; none for sources.
+    /// Where events enter the node, behind what templates of a sink compute; none for sources.
     pub entry: Option<Point>,
     /// For sources: programs that run before events get their times, and so before any step.
     pub prepare: Option<Vec<(Slot, Program)>>,
@@ -58,7 +58,13 @@ impl NodePlanner<'_> {
     /// Reads an expression.
     pub fn parse(&self, setting: Setting<'_>) -> Option<Expr> {
         let snippet = read::expression(setting)?;
-        expr::parse(snippet.text).map_err(|fault| report(snippet, &fault)).ok()
+        self.parse_text(setting, snippet.text)
+    }
+
+    /// Reads a text as an expression, with faults at the same bytes of the setting's text.
+    pub fn parse_text(&self, setting: Setting<'_>, text: &str) -> Option<Expr> {
+        let snippet = read::expression(setting)?;
+        expr::parse(text).map_err(|fault| report(snippet, &fault)).ok()
     }
 
     /// Compiles an expression that stands in a node of the file at a point.

@@ -44,6 +44,17 @@ impl SharedSink {
         self.attempt(|sink| sink.flush());
     }
 
+    /// Whether it can take more at once; one that takes nothing any more holds nobody up.
+    pub fn is_ready(&self) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.status != SinkStatus::Open || held.sink.is_ready()
+    }
+
+    /// Waits until all that was written has arrived; see [`Sink::close`].
+    pub fn close(&self, stopped: &dyn Fn() -> bool) {
+        self.attempt(|sink| sink.close(stopped));
+    }
+
     /// How it is doing.
     pub fn status(&self) -> SinkStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).status.clone()

@@ -1,7 +1,7 @@
 //! Where bytes go.
 
-use super::ComponentSpec;
 use super::planning::NodePlanner;
+use super::{ComponentSpec, Template};
 use crate::config::Setting;
 use std::fmt;
 
@@ -15,6 +15,17 @@ pub trait Sink: Send {
 
     /// Makes what was written visible to readers of the target.
     fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// Whether it can take more at once. While it cannot, workers read nothing new; what they still write is taken.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Nothing more will be written: waits until all has arrived. Once `stopped` says that somebody wants an end, no
+    /// longer than some seconds.
+    fn close(&mut self, _stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 /// Why a sink stopped working.
@@ -47,6 +58,12 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The texts of the address that each event carries: then what is written are the records of
+    /// [`super::read_addressed`].
+    fn address(&self) -> &[Template] {
+        &[]
+    }
+
     /// Whether a new run forgets what an earlier one has written.
     fn starts_anew(&self) -> bool {
         false
@@ -56,7 +73,7 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink>;
 }
 
-/// Reads the options of a sink; None if something was reported.
+/// Reads the options of a sink; None if something was reported. Its templates move the planner's entry.
 pub type PlanSink = fn(&mut NodePlanner<'_>, Setting<'_>) -> Option<Box<dyn SinkPlan>>;
 
 /// A kind of sink, as its folder's registry lists it.

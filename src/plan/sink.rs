@@ -25,11 +25,13 @@ impl Planning<'_> {
         let format = section.or("format", formats::json(), formats::writer);
         let entry = self.entry(id, &declaration.from);
         let ordered = section.or("ordered", false, read::boolean);
-        let mut planner = self.planner(id, entry.clone());
-        let entry = entry.map(|entry| if ordered { planner.gather(&entry, &mut [], true) } else { entry });
+        let mut planner = self.planner(id, entry);
+        if let (true, Some(entry)) = (ordered, planner.entry.clone()) {
+            planner.entry = Some(planner.gather(&entry, &mut [], true));
+        }
         let late = planner.late.take();
         let Some(plan) = (sink.plan)(&mut planner, setting) else { return };
-        let Some(entry) = entry else { return };
+        let Some(entry) = planner.entered() else { return };
         if ordered {
             self.note_port(id, "late", late.as_ref());
         }
@@ -68,7 +70,8 @@ impl Planning<'_> {
             }
         }
         let sink = SinkId(self.plan.sinks.len() as u16);
-        let step = EncodePlan { sink, target: plan.describe(), format: format.clone(), view };
+        let (target, address) = (plan.describe(), plan.address().to_vec());
+        let step = EncodePlan { sink, target, format: format.clone(), view, address };
         self.plan.sinks.push(SinkNode { node: id, plan, format, preamble });
         Some(Box::new(step))
     }

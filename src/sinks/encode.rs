@@ -1,7 +1,10 @@
 //! The step that every sink that takes bytes stands behind: encodes events and writes them in chunks.
 
-use crate::dataflow::{FormatPlan, Operator, Output, SharedSink, Signal, SinkId, StartContext, StepPlan};
-use crate::event::{Batch, Row, View};
+use crate::dataflow::{
+    FormatPlan, Operator, Output, SharedSink, Signal, SinkId, StartContext, StepPlan, Template,
+    write_addressed,
+};
+use crate::event::{Batch, Reason, Row, View};
 use crate::formats::Encoder;
 use std::sync::Arc;
 
@@ -39,6 +42,8 @@ pub struct EncodePlan {
     pub format: Arc<dyn FormatPlan>,
     /// How events look where they enter.
     pub view: View,
+    /// The texts of each event's address; none where all events go to one place.
+    pub address: Vec<Template>,
 }
 
 impl StepPlan for EncodePlan {
@@ -51,6 +56,8 @@ impl StepPlan for EncodePlan {
             // Formats that cannot encode are refused when the pipeline is planned.
             encoder: self.format.encoder(&self.view).expect("a format that encodes"),
             sink: context.sink(self.sink),
+            texts: vec![String::new(); self.address.len()],
+            address: self.address.clone(),
             chunk: Vec::new(),
         })
     }
@@ -59,10 +66,25 @@ impl StepPlan for EncodePlan {
 struct Encode {
     encoder: Box<dyn Encoder>,
     sink: SharedSink,
+    address: Vec<Template>,
+    /// The rendered address of an event, kept for its allocations.
+    texts: Vec<String>,
     chunk: Vec<u8>,
 }
 
 impl Encode {
+    /// Adds an event to the chunk, behind its address where it has one.
+    fn encode(&mut self, batch: &Batch, row: Row) -> Result<(), Reason> {
+        if self.address.is_empty() {
+            return self.encoder.encode(batch, row, &mut self.chunk);
+        }
+        for (template, text) in self.address.iter().zip(&mut self.texts) {
+            text.clear();
+            template.render(batch, row, text)?;
+        }
+        write_addressed(&self.texts, &mut self.chunk, |into| self.encoder.encode(batch, row, into))
+    }
+
     fn write_chunk(&mut self) {
         if !self.chunk.is_empty() {
             self.sink.write(&self.chunk);
@@ -75,7 +97,7 @@ impl Operator for Encode {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         let mut rejects = Vec::new();
         rows.retain(|&row| {
-            let outcome = self.encoder.encode(batch, row, &mut self.chunk);
+            let outcome = self.encode(batch, row);
             if self.chunk.len() >= CHUNK {
                 self.write_chunk();
             }

@@ -264,6 +264,14 @@ impl Sink for CountedSink {
     fn flush(&mut self) -> Result<(), SinkError> {
         self.inner.as_mut().map_or(Ok(()), |sink| sink.flush())
     }
+
+    fn is_ready(&self) -> bool {
+        self.inner.as_ref().is_none_or(|sink| sink.is_ready())
+    }
+
+    fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
+        self.inner.as_mut().map_or(Ok(()), |sink| sink.close(stopped))
+    }
 }
 
 /// A clock that notes how long workers wait.

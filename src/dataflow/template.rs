@@ -1,0 +1,221 @@
+//! Templates: texts with expressions in braces, such as the topic or path that a sink writes an event to.
+
+use super::planning::NodePlanner;
+use super::scope::Point;
+use crate::config::{Setting, Snippet, read};
+use crate::event::{Batch, Kind, Reason, RejectKind, Row, Slot};
+use crate::expr::functions::write_scalar;
+use std::fmt::Write;
+
+/// The longest text that a template gives, in bytes.
+pub const MAX_RENDERED: usize = 64 << 10;
+
+/// A text that is written anew for each event: `plant/{line}/spend`, `{{` being a brace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    /// As it stands in the file, before substitution.
+    written: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Text(String),
+    /// The value of an expression, with the expression for messages.
+    Value(Slot, String),
+}
+
+/// A piece of a template's text: where it stands there, and the text or expression.
+#[derive(Debug, PartialEq)]
+enum Part<'t> {
+    Text(String),
+    Expression(usize, &'t str),
+}
+
+impl Template {
+    /// Reads a template and compiles its expressions at the point where events enter the node. Values that must be
+    /// computed are computed by steps of their own there, behind which the point then stands.
+    pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Template> {
+        let text = read::text(setting)?;
+        let snippet = Snippet { text, node: setting.node, faults: setting.faults };
+        let parts = match split(text) {
+            Ok(parts) => parts,
+            Err((at, message)) => {
+                snippet.error(at..at + 1, message).hint("a brace is written `{{`");
+                return None;
+            }
+        };
+        let written = setting.node.as_written().unwrap_or_default().to_owned();
+        let pieces: Vec<Option<Piece>> =
+            parts.into_iter().map(|part| piece(planner, setting, part)).collect();
+        Some(Template { written, pieces: pieces.into_iter().collect::<Option<_>>()? })
+    }
+
+    /// The text, where it is the same for all events.
+    pub fn fixed(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// As it stands in the file: for `explain`.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Appends the text for a row. Timestamps are epoch milliseconds, lists and maps JSON.
+    ///
+    /// # Errors
+    /// A value is null or no text, or the text becomes too long; `into` then ends with a part of it.
+    #[inline]
+    pub fn render(&self, batch: &Batch, row: Row, into: &mut String) -> Result<(), Reason> {
+        let start = into.len();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => into.push_str(text),
+                Piece::Value(slot, name) => {
+                    let value = batch.get(row, *slot);
+                    let written = match value.kind() {
+                        Kind::Null => Err("is null"),
+                        Kind::Bytes => Err("is bytes, not text"),
+                        Kind::Timestamp => {
+                            // Writing into a string does not fail.
+                            let _ = write!(into, "{}", value.as_timestamp().unwrap_or_default());
+                            Ok(())
+                        }
+                        _ => write_scalar(batch, value, into).map_err(|_| "is not text"),
+                    };
+                    written.map_err(|why| refused(&self.written, &format!("`{name}` {why}")))?;
+                }
+            }
+        }
+        match into.len() - start > MAX_RENDERED {
+            true => Err(refused(&self.written, "the text is longer than 64 KiB")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cold]
+fn refused(template: &str, why: &str) -> Reason {
+    Reason::new(RejectKind::Encode, format!("the template `{template}` cannot be filled in: {why}"))
+}
+
+fn piece(planner: &mut NodePlanner<'_>, setting: Setting<'_>, part: Part<'_>) -> Option<Piece> {
+    let (at, text) = match part {
+        Part::Text(text) => return Some(Piece::Text(text)),
+        Part::Expression(at, text) => (at, text),
+    };
+    // Blanks in place of what stands before it let faults point to where the expression stands in the template.
+    let padded = " ".repeat(at) + text;
+    let expr = planner.parse_text(setting, &padded)?;
+    let mut entry = planner.entry.take()?;
+    let slot = planner.slot_of(&mut entry, setting, &expr, "template");
+    planner.entry = Some(entry);
+    Some(Piece::Value(slot?, expr.to_string()))
+}
+
+/// Cuts a template into texts and expressions. A fault is the byte where it is, and what it is.
+fn split(template: &str) -> Result<Vec<Part<'_>>, (usize, &'static str)> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut at = 0;
+    while let Some(open) = template[at..].find('{').map(|found| at + found) {
+        text.push_str(&template[at..open]);
+        if template[open + 1..].starts_with('{') {
+            text.push('{');
+            at = open + 2;
+            continue;
+        }
+        let start = open + 1;
+        let end = start + closing(&template[start..]).ok_or((open, "this brace is not closed"))?;
+        if template[start..end].trim().is_empty() {
+            return Err((open, "there is no expression in these braces"));
+        }
+        if !text.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut text)));
+        }
+        parts.push(Part::Expression(start, &template[start..end]));
+        at = end + 1;
+    }
+    text.push_str(&template[at..]);
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    Ok(parts)
+}
+
+/// The byte at which an expression's closing brace stands; braces in quotes do not count.
+fn closing(expression: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in expression.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'}') => return Some(at),
+            (None, b'\'' | b'"' | b'`') => quote = Some(byte),
+            (Some(open), byte) if byte == open => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+impl NodePlanner<'_> {
+    /// Plans templates of a sink in the order in which they are given; see [`Template::plan`].
+    pub fn templates<'s>(
+        &mut self,
+        settings: impl IntoIterator<Item = Setting<'s>>,
+    ) -> Option<Vec<Template>> {
+        let planned: Vec<_> = settings.into_iter().map(|setting| Template::plan(self, setting)).collect();
+        planned.into_iter().collect()
+    }
+
+    /// Where events enter this node, behind what its templates compute.
+    pub fn entered(&self) -> Option<Point> {
+        self.entry.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Part<'static> {
+        Part::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_template_is_texts_and_expressions() {
+        assert_eq!(split("plain").unwrap(), [text("plain")]);
+        assert_eq!(split("").unwrap(), []);
+        let parts = split("a/{b}/{{c}/{upper(d) || '}'}").unwrap();
+        let second = Part::Expression(11, "upper(d) || '}'");
+        assert_eq!(parts, [text("a/"), Part::Expression(3, "b"), text("/{c}/"), second]);
+    }
+
+    #[test]
+    fn braces_must_be_closed_and_hold_something() {
+        assert_eq!(split("a{b").unwrap_err().0, 1);
+        assert_eq!(split("a{b '}").unwrap_err().0, 1);
+        assert_eq!(split("{ }").unwrap_err().0, 0);
+    }
+
+    #[test]
+    fn values_are_written_as_output_has_them() {
+        let mut batch = Batch::new(3, b"");
+        let row = batch.push_row(crate::time::Timestamp(0), crate::time::Timestamp::MIN);
+        let span = batch.store("hä".as_bytes());
+        batch.set(row, Slot(0), crate::event::Value::text(span));
+        batch.set(row, Slot(1), crate::event::Value::timestamp(1500));
+        let value = |slot| Piece::Value(Slot(slot), "x".to_owned());
+        let pieces = vec![value(0), Piece::Text("/".to_owned()), value(1)];
+        let template = Template { written: "{x}".to_owned(), pieces };
+        let mut text = String::new();
+        template.render(&batch, row, &mut text).unwrap();
+        assert_eq!(text, "hä/1500");
+        let missing = Template { written: "{x}".to_owned(), pieces: vec![value(2)] };
+        let reason = missing.render(&batch, row, &mut text).unwrap_err();
+        assert_eq!(reason.text, "the template `{x}` cannot be filled in: `x` is null");
+    }
+}
