@@ -5,9 +5,10 @@
 //!
 //! | layer | modules | what |
 //! | --- | --- | --- |
-//! | 5 | `cli` | the command line |
-//! | 4 | `plan`, `runtime` | document → plan; plan → motion |
-//! | 3 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
+//! | 6 | `cli` | the command line |
+//! | 5 | `plan`, `runtime` | document → plan; plan → motion |
+//! | 4 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
+//! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
 //! | 1 | `config`, `expr`, `formats`, `watermark` | text to meaning, bytes to rows, event time; none imports another |
 //! | 0 | `event`, `time` | what flows, and when |
@@ -15,6 +16,7 @@
 //! Start reading at [`event::Batch`], then [`dataflow::Operator`].
 
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod dataflow;
 pub mod event;

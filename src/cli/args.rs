@@ -22,6 +22,9 @@ pub struct Shared {
     /// Reads variables for `${…}` from a file of NAME=value lines; the environment wins
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_ENV_FILE")]
     pub env_file: Option<PathBuf>,
+    /// Keeps what must last there: one process at a time; for `run`. Absent: `$STATE_DIRECTORY`, or nothing lasts
+    #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
     #[arg(long, global = true, value_name = "LEVEL", env = "HEADWATER_LOG_LEVEL", default_value = "info")]
     pub log_level: LogLevel,
@@ -49,8 +52,6 @@ pub struct Shared {
 pub struct LaterFlags {
     #[arg(long, global = true, hide = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    #[arg(long, global = true, hide = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
     #[arg(long, global = true, hide = true)]
     pub fresh: bool,
     #[arg(long, global = true, hide = true)]
@@ -74,7 +75,6 @@ impl LaterFlags {
     pub fn given(&self) -> Vec<&'static str> {
         let flags = [
             ("--config", self.config.is_some()),
-            ("--data-dir", self.data_dir.is_some()),
             ("--fresh", self.fresh),
             ("--strict-recovery", self.strict_recovery),
             ("--accept-duplicates", self.accept_duplicates),

@@ -7,7 +7,7 @@ use crate::config::{
     Diagnostic, Environment, Faults, Param, PipelineFile, Place, Secrets, Severity, SourceFile, Surroundings,
     read_pipeline, unknown_override,
 };
-use crate::dataflow::NodeId;
+use crate::dataflow::{Instance, NodeId};
 use crate::plan::{self, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -113,6 +113,16 @@ pub fn load(
     environment: &dyn Environment,
     taps: &dyn Fn(&PipelineFile) -> Vec<String>,
 ) -> Result<Findings, Exit> {
+    load_as(&Instance::default(), paths, environment, taps)
+}
+
+/// The same for those who run them: as what instance.
+pub fn load_as(
+    instance: &Instance,
+    paths: &Paths,
+    environment: &dyn Environment,
+    taps: &dyn Fn(&PipelineFile) -> Vec<String>,
+) -> Result<Findings, Exit> {
     let overrides = overrides(paths)?;
     let mut findings = Findings { loaded: Vec::new(), diagnostics: Vec::new() };
     let mut params: Vec<Param> = Vec::new();
@@ -130,7 +140,7 @@ pub fn load(
             params.extend(file.params.iter().cloned());
             let folder = path.parent().unwrap_or(Path::new(""));
             let taps = taps(&file);
-            let surroundings = plan::Surroundings { folder, taps: &taps };
+            let surroundings = plan::Surroundings { folder, taps: &taps, instance };
             if let Some(plan) = plan::plan(&file, &surroundings, &faults) {
                 let places = file.nodes.iter().map(|node| node.place).collect();
                 findings.loaded.push(Loaded { source, plan, secrets: faults.secrets().clone(), places });

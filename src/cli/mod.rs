@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod check;
+mod data_dir;
 mod exit;
 mod explain;
 mod graph;
@@ -43,8 +44,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     refuse_notation(cli)?;
     start_log(&cli.shared, terminal);
     let environment = environment(&cli.shared)?;
+    let data_dir = cli.shared.data_dir.clone().or_else(data_dir::of_the_service);
     match &cli.verb {
-        Verb::Run(paths) => run::run(paths, &environment, terminal),
+        Verb::Run(paths) => run::run(paths, data_dir.as_deref(), &environment, terminal),
         Verb::Check(paths) => check::check(paths, &environment, terminal),
         Verb::Test(paths) => test::test(paths, &environment, terminal),
         Verb::Explain(paths) => explain::explain(paths, &environment, terminal),

@@ -90,6 +90,9 @@ pub fn summary(plan: &Plan, counts: &[NodeCounts], elapsed: Millis, terminal: &T
         for (reason, count) in counts.discarded.iter().filter(|(reason, _)| **reason != "filtered") {
             let _ = writeln!(text, "  {} {reason} at `{}`", grouped(*count), node.name);
         }
+        for (what, count) in &counts.noted {
+            let _ = writeln!(text, "  {} {what} at `{}`", grouped(*count), node.name);
+        }
     }
     text
 }

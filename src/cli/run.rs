@@ -1,15 +1,18 @@
 //! `run`: pipelines in motion, until their input ends or somebody stops them.
 
 use super::args::Paths;
+use super::data_dir::{self, DataDir};
 use super::exit::Exit;
 use super::load::{self, Loaded};
 use super::progress::{Progress, summary};
 use super::terminal::Terminal;
 use crate::config::{Environment, Role};
+use crate::dataflow::Instance;
 use crate::runtime::{NodeCounts, Pipeline};
 use crate::time::{Clock, Millis, SystemClock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,15 +26,26 @@ const LOOK_EVERY: Millis = Millis(100);
 ///
 /// # Errors
 /// If one cannot run, or fails while it runs.
-pub fn run(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
-    let mut findings = load::load(paths, environment, &|_| Vec::new())?;
+pub fn run(
+    paths: &Paths,
+    data_dir: Option<&Path>,
+    environment: &dyn Environment,
+    terminal: &Terminal,
+) -> Result<(), Exit> {
+    let clock = SystemClock::new();
+    // Held until the end: nobody else may use the directory meanwhile.
+    let data_dir = data_dir.map(|path| DataDir::open(path, clock.entropy())).transpose()?;
+    let instance = match &data_dir {
+        Some(data_dir) => data_dir.instance(),
+        None => Instance { id: data_dir::new_id(clock.entropy()), lasting: false },
+    };
+    let mut findings = load::load_as(&instance, paths, environment, &|_| Vec::new())?;
     load::refuse_shared(&mut findings);
     load::report(&findings, terminal)?;
     let loaded = &findings.loaded;
     let stop = stop_on_signals()?;
     let unfinished = Unfinished::new(loaded);
     end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
-    let clock = SystemClock::new();
     let runner = Runner { clock: &clock, unfinished: &unfinished, terminal };
     // One after the other: a pipeline may read what one before it writes.
     let pipelines: Vec<_> = loaded.iter().map(|loaded| runner.open(loaded)).collect();

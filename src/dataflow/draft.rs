@@ -7,7 +7,7 @@
 use super::scope::{Binding, Point, Scope, ScopeLayer};
 use super::{Copies, Next, NodeId, Port, StageId, StepId, StepPlan, Target};
 use crate::event::{Layer, Path, Slot, Span, View};
-use crate::expr::{Resolved, Type, UnknownField};
+use crate::expr::{Resolved, SourceField, Type, UnknownField};
 use crate::formats::Wanted;
 use std::collections::BTreeMap;
 
@@ -61,6 +61,8 @@ pub struct StageDraft {
     pub copies: Vec<Copies>,
     /// The slots that copied paths go to.
     pub copied: BTreeMap<Path, Slot>,
+    /// What the source is asked of where its events came from, by hidden names, and where that goes.
+    pub provided: BTreeMap<String, (SourceField, Slot)>,
     /// Whether rows come from a source that never ends by itself.
     pub live: bool,
     /// Set where rows move to the worker that owns their key: the key's slots in the stage that they come from.
@@ -127,6 +129,7 @@ impl Draft {
             exchange: None,
             copies: vec![Copies::default(); inputs],
             copied: BTreeMap::new(),
+            provided: BTreeMap::new(),
         });
         StageId((self.stages.len() - 1) as u16)
     }
@@ -223,6 +226,8 @@ impl Draft {
                     let hint = Some(format!("`{name}` is not there any more: it was dropped"));
                     return Err(UnknownField { candidates: self.names(stage, layers), hint });
                 }
+                // What is parsed out of a field knows nothing of sources.
+                ScopeLayer::Parsed(_) if is_hidden(path.root()) => {}
                 ScopeLayer::Parsed(decoding) => {
                     if let Some(found) = self.parsed_field(stage, *decoding, &layers[..i], path) {
                         return Ok(found);
@@ -263,6 +268,7 @@ impl Draft {
 
     fn origin_field(&mut self, stage: StageId, path: &Path) -> Option<Resolved> {
         match &self.at(stage).origin {
+            Origin::Decoded(_) if is_hidden(path.root()) => self.provided(stage, path),
             Origin::Decoded(id) => {
                 let id = *id;
                 self.want(stage, id, path)
@@ -273,6 +279,21 @@ impl Draft {
                 .map(|(_, slot, ty)| Resolved { slot: *slot, ty: *ty, rest: path.rest().to_vec() }),
             Origin::Copied(_) => self.copied(stage, path),
         }
+    }
+
+    /// Asks a source for what it knows of where an event came from.
+    fn provided(&mut self, stage: StageId, path: &Path) -> Option<Resolved> {
+        let field = SourceField::hidden(path.root())?;
+        let ty = field.ty();
+        let slot = match self.at(stage).provided.get(path.root()) {
+            Some((_, slot)) => *slot,
+            None => {
+                let slot = self.slot(stage, path.root(), ty);
+                self.at(stage).provided.insert(path.root().to_owned(), (field, slot));
+                slot
+            }
+        };
+        Some(Resolved { slot, ty, rest: Vec::new() })
     }
 
     /// Asks a decoder for a path. None if its format has no such field.

@@ -2,10 +2,14 @@
 
 use super::draft::{Draft, Origin};
 use super::scope::{Point, Scope};
-use super::{ComponentSpec, ComputePlan, FormatPlan, MAIN, NodeId, Port, StageId, StepId, StepPlan};
+use super::{
+    ComponentSpec, ComputePlan, FormatPlan, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan, Upkeep,
+};
 use crate::config::{Faults, Node, Setting, Snippet, read};
 use crate::event::{Path, Slot, Span};
-use crate::expr::{self, Expr, ExprFault, Functions, Literal, Program, Resolved, Type, UnknownField};
+use crate::expr::{
+    self, Expr, ExprFault, Functions, Literal, Program, Resolved, SourceField, Type, UnknownField,
+};
 use std::collections::BTreeMap;
 
 /// A port of a node that somebody reads.
@@ -47,6 +51,12 @@ pub struct NodePlanner<'a> {
     pub prepare: Option<Vec<(Slot, Program)>>,
     /// The folder that relative input paths start at.
     pub folder: &'a std::path::Path,
+    /// The name of the pipeline.
+    pub pipeline: &'a str,
+    /// Who runs the pipeline.
+    pub instance: &'a Instance,
+    /// For sources: what is said beside the connector about staying connected.
+    pub upkeep: Upkeep,
 }
 
 impl NodePlanner<'_> {
@@ -81,8 +91,13 @@ impl NodePlanner<'_> {
         expr: &Expr,
         functions: &Functions,
     ) -> Option<Program> {
-        let mut scope =
-            PointScope { draft: self.draft, stage: at.stage, scope: &at.scope, params: self.params };
+        let mut scope = PointScope {
+            draft: self.draft,
+            stage: at.stage,
+            scope: &at.scope,
+            params: self.params,
+            instance: self.instance,
+        };
         match expr::compile(expr, &mut scope, functions) {
             Ok(program) => Some(program),
             Err(fault) => {
@@ -220,6 +235,7 @@ struct PointScope<'a> {
     stage: StageId,
     scope: &'a Scope,
     params: &'a BTreeMap<String, Literal>,
+    instance: &'a Instance,
 }
 
 impl expr::Scope for PointScope<'_> {
@@ -233,6 +249,15 @@ impl expr::Scope for PointScope<'_> {
 
     fn param(&self, name: &str) -> Option<Literal> {
         self.params.get(name).cloned()
+    }
+
+    fn source_field(&mut self, field: &SourceField) -> Option<Resolved> {
+        let path = Path::field(field.hidden_name());
+        self.draft.resolve(self.stage, self.scope, &path).ok()
+    }
+
+    fn instance(&self) -> &str {
+        &self.instance.id
     }
 }
 

@@ -64,6 +64,11 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// Whether each event is a message by itself, without what separates events of a stream.
+    fn takes_messages(&self) -> bool {
+        false
+    }
+
     /// Whether a new run forgets what an earlier one has written.
     fn starts_anew(&self) -> bool {
         false

@@ -3,7 +3,8 @@
 use super::planning::NodePlanner;
 use super::{ComponentSpec, FormatPlan, StageId};
 use crate::config::Setting;
-use crate::event::{Batch, Rejects, Unreadable};
+use crate::event::{Batch, Rejects, Slot, Unreadable};
+use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
 use crate::time::Env;
 use std::fmt;
@@ -51,6 +52,10 @@ pub struct Refused {
     pub unreadable: Vec<Unreadable>,
     /// Rows of the batch that could not be completed.
     pub rows: Rejects,
+    /// Events that were lost before they could be read: why, and how many.
+    pub discarded: Vec<(&'static str, u64)>,
+    /// What happened outside that a person should see: what, and how often.
+    pub noted: Vec<(&'static str, u64)>,
 }
 
 /// A partition that gives rows: a byte source with its decoder, or a generator.
@@ -66,6 +71,9 @@ pub trait RowSource: Send {
         refused: &mut Refused,
         env: &mut Env,
     ) -> Result<Polled, SourceError>;
+
+    /// The pipeline ends, and all rows that were given have gone through it and were flushed. Not called where it failed.
+    fn close(&mut self) {}
 }
 
 /// What a new run of a pipeline gets of what an earlier one has read.
@@ -97,6 +105,25 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// Number of partitions; each is read by one worker.
     fn partitions(&self) -> usize;
+
+    /// Whether it keeps a connection, so that `startup` and `stale_after` mean something.
+    fn connects(&self) -> bool {
+        false
+    }
+
+    /// Whether each block of bytes that it gives to a decoder is one record.
+    fn gives_records(&self) -> bool {
+        false
+    }
+
+    /// Fields that it adds to what its format decodes, as `set` does, and where they go.
+    fn added_fields(&self) -> Vec<(String, Slot, Type)> {
+        Vec::new()
+    }
+
+    /// Is told once, when the pipeline is planned, what expressions ask of where an event came from. What a source does
+    /// not know stays null.
+    fn provide(&mut self, _wanted: Vec<(SourceField, Slot)>) {}
 
     /// A partition, ready to be opened. `decoder` makes decoders of what the plan wants, for sources of bytes.
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource>;

@@ -8,15 +8,19 @@ use crate::expr::functions::write_scalar;
 use std::fmt::Write;
 
 /// The longest text that a template gives, in bytes.
-pub const MAX_RENDERED: usize = 64 << 10;
+pub const MAX_RENDERED: usize = (64 << 10) - 1;
 
 /// A text that is written anew for each event: `plant/{line}/spend`, `{{` being a brace.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Template {
     /// As it stands in the file, before substitution.
     written: String,
     pieces: Vec<Piece>,
+    check: Check,
 }
+
+/// Whether a rendered text will do; if not, why.
+pub type Check = fn(&str) -> Result<(), &'static str>;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
@@ -34,8 +38,9 @@ enum Part<'t> {
 
 impl Template {
     /// Reads a template and compiles its expressions at the point where events enter the node. Values that must be
-    /// computed are computed by steps of their own there, behind which the point then stands.
-    pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Template> {
+    /// computed are computed by steps of their own there, behind which the point then stands. `check` is asked of every
+    /// text that is made.
+    pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>, check: Check) -> Option<Template> {
         let text = read::text(setting)?;
         let snippet = Snippet { text, node: setting.node, faults: setting.faults };
         let parts = match split(text) {
@@ -48,7 +53,13 @@ impl Template {
         let written = setting.node.as_written().unwrap_or_default().to_owned();
         let pieces: Vec<Option<Piece>> =
             parts.into_iter().map(|part| piece(planner, setting, part)).collect();
-        Some(Template { written, pieces: pieces.into_iter().collect::<Option<_>>()? })
+        let pieces: Vec<Piece> = pieces.into_iter().collect::<Option<_>>()?;
+        let template = Template { written, pieces, check };
+        if let Some(Err(message)) = template.fixed().map(check) {
+            setting.error(message);
+            return None;
+        }
+        Some(template)
     }
 
     /// The text, where it is the same for all events.
@@ -68,7 +79,7 @@ impl Template {
     /// Appends the text for a row. Timestamps are epoch milliseconds, lists and maps JSON.
     ///
     /// # Errors
-    /// A value is null or no text, or the text becomes too long; `into` then ends with a part of it.
+    /// A value is null or no text, or the text becomes too long or does not pass the check; `into` then ends with a part of it.
     #[inline]
     pub fn render(&self, batch: &Batch, row: Row, into: &mut String) -> Result<(), Reason> {
         let start = into.len();
@@ -91,10 +102,10 @@ impl Template {
                 }
             }
         }
-        match into.len() - start > MAX_RENDERED {
-            true => Err(refused(&self.written, "the text is longer than 64 KiB")),
-            false => Ok(()),
+        if into.len() - start > MAX_RENDERED {
+            return Err(refused(&self.written, "the text is longer than 64 KiB"));
         }
+        (self.check)(&into[start..]).map_err(|why| refused(&self.written, why))
     }
 }
 
@@ -162,15 +173,6 @@ fn closing(expression: &str) -> Option<usize> {
 }
 
 impl NodePlanner<'_> {
-    /// Plans templates of a sink in the order in which they are given; see [`Template::plan`].
-    pub fn templates<'s>(
-        &mut self,
-        settings: impl IntoIterator<Item = Setting<'s>>,
-    ) -> Option<Vec<Template>> {
-        let planned: Vec<_> = settings.into_iter().map(|setting| Template::plan(self, setting)).collect();
-        planned.into_iter().collect()
-    }
-
     /// Where events enter this node, behind what its templates compute.
     pub fn entered(&self) -> Option<Point> {
         self.entry.clone()
@@ -190,7 +192,7 @@ mod tests {
         assert_eq!(split("plain").unwrap(), [text("plain")]);
         assert_eq!(split("").unwrap(), []);
         let parts = split("a/{b}/{{c}/{upper(d) || '}'}").unwrap();
-        let second = Part::Expression(11, "upper(d) || '}'");
+        let second = Part::Expression(12, "upper(d) || '}'");
         assert_eq!(parts, [text("a/"), Part::Expression(3, "b"), text("/{c}/"), second]);
     }
 
@@ -210,12 +212,15 @@ mod tests {
         batch.set(row, Slot(1), crate::event::Value::timestamp(1500));
         let value = |slot| Piece::Value(Slot(slot), "x".to_owned());
         let pieces = vec![value(0), Piece::Text("/".to_owned()), value(1)];
-        let template = Template { written: "{x}".to_owned(), pieces };
+        let check: Check = |text| if text.contains('!') { Err("it is loud") } else { Ok(()) };
+        let template = Template { written: "{x}".to_owned(), pieces, check };
         let mut text = String::new();
         template.render(&batch, row, &mut text).unwrap();
         assert_eq!(text, "hä/1500");
-        let missing = Template { written: "{x}".to_owned(), pieces: vec![value(2)] };
+        let missing = Template { written: "{x}".to_owned(), pieces: vec![value(2)], check };
         let reason = missing.render(&batch, row, &mut text).unwrap_err();
         assert_eq!(reason.text, "the template `{x}` cannot be filled in: `x` is null");
+        let loud = Template { pieces: vec![Piece::Text("a!".to_owned())], ..missing };
+        assert!(loud.render(&batch, row, &mut text).unwrap_err().text.ends_with("it is loud"));
     }
 }

@@ -6,6 +6,7 @@ use super::fault::ExprFault;
 use super::functions::{AGGREGATES, Body, Form, FunctionSpec, LATER, Returns};
 use super::literal::Literal;
 use super::op::{Apply, ApplyBody, Op, Unit};
+use super::scope::SourceField;
 use super::types::Type;
 use crate::event::nearest;
 
@@ -18,6 +19,12 @@ impl Compiler<'_> {
             Body::Form(Form::Coalesce) => self.coalesce(expr, &call.args, register),
             Body::Form(Form::If) => self.choice(expr, &call.args, register),
             Body::Form(Form::Param) => self.param(expr, call),
+            Body::Form(Form::Instance) => {
+                let id = self.scope.instance().to_owned();
+                self.constant(expr, &Literal::Text(id))
+            }
+            Body::Form(Form::Source(field)) => self.source_field(expr, field, register),
+            Body::Form(Form::SourceHeader) => self.source_header(expr, call, register),
             Body::Plain(body) => self.apply(expr, call, function, |_| Ok(ApplyBody::Plain(body)), register),
             Body::Made(make) => {
                 let make = |constants: &[Option<&Literal>]| make(constants).map(ApplyBody::Made);
@@ -63,6 +70,22 @@ impl Compiler<'_> {
             Some(literal) => self.constant(expr, &literal),
             None => Err(ExprFault::new(expr.span.clone(), format!("there is no parameter `{name}`"))
                 .hint("parameters are declared under `params`, with their defaults")),
+        }
+    }
+
+    fn source_header(&mut self, expr: &Expr, call: &Call, register: usize) -> Lowered {
+        let Some(name) = call.args.first().and_then(Expr::as_text) else {
+            let fault = ExprFault::new(expr.span.clone(), "`source_header` takes a name in quotes");
+            return Err(fault.hint("source_header('unit')"));
+        };
+        self.source_field(expr, &SourceField::Header(name.to_owned()), register)
+    }
+
+    /// What the source left in a cell; null where no source can know.
+    fn source_field(&mut self, expr: &Expr, field: &SourceField, register: usize) -> Lowered {
+        match self.scope.source_field(field) {
+            Some(found) => Ok(self.unit(expr, Op::Cell(found.slot), found.ty, register)),
+            None => self.constant(expr, &Literal::Null),
         }
     }
 

@@ -90,4 +90,8 @@ impl Scope for Constants<'_> {
     fn param(&self, name: &str) -> Option<Literal> {
         self.params.param(name)
     }
+
+    fn instance(&self) -> &str {
+        self.params.instance()
+    }
 }

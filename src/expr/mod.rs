@@ -37,7 +37,7 @@ pub use functions::Functions;
 pub use literal::Literal;
 pub use parse::{MAX_DEPTH, MAX_LENGTH, MAX_NESTING, MAX_TOKENS, parse};
 pub use program::Program;
-pub use scope::{Resolved, Scope, UnknownField};
+pub use scope::{Resolved, Scope, SourceField, UnknownField};
 pub use types::Type;
 
 #[cfg(test)]

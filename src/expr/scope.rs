@@ -18,7 +18,62 @@ pub trait Scope {
 
     /// The value of a parameter of the pipeline.
     fn param(&self, name: &str) -> Option<Literal>;
+
+    /// Where it stands what an event's source knows of it; none where no source can know.
+    fn source_field(&mut self, _field: &SourceField) -> Option<Resolved> {
+        None
+    }
+
+    /// The id of the instance that runs; a fixed word where none does.
+    fn instance(&self) -> &str {
+        "instance"
+    }
 }
+
+/// What a source may know of where an event came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceField {
+    /// The topic of a message, the path of a file.
+    Topic,
+    /// The number of the partition.
+    Partition,
+    /// The place within the partition.
+    Offset,
+    /// The key of a message.
+    Key,
+    /// The header of this name.
+    Header(String),
+}
+
+impl SourceField {
+    /// The type of the cell that holds it.
+    pub fn ty(&self) -> Type {
+        match self {
+            SourceField::Topic | SourceField::Key | SourceField::Header(_) => Type::TEXT,
+            SourceField::Partition | SourceField::Offset => Type::INT,
+        }
+    }
+
+    /// A name that no user can write, by which it is carried through a pipeline.
+    pub fn hidden_name(&self) -> String {
+        match self {
+            SourceField::Topic => "(source topic)".to_owned(),
+            SourceField::Partition => "(source partition)".to_owned(),
+            SourceField::Offset => "(source offset)".to_owned(),
+            SourceField::Key => "(source key)".to_owned(),
+            SourceField::Header(name) => format!("{HEADER}{name}"),
+        }
+    }
+
+    /// What a hidden name stands for.
+    pub fn hidden(name: &str) -> Option<SourceField> {
+        let fixed = [SourceField::Topic, SourceField::Partition, SourceField::Offset, SourceField::Key];
+        let header = || name.strip_prefix(HEADER).map(|header| SourceField::Header(header.to_owned()));
+        fixed.into_iter().find(|field| field.hidden_name() == name).or_else(header)
+    }
+}
+
+const HEADER: &str = "(source header)";
 
 /// Where a field is found at run time.
 #[derive(Clone, Debug, PartialEq)]

@@ -36,4 +36,9 @@ pub trait Encoder: Send {
 
     /// Bytes that stand before the first event of a file, such as a CSV header.
     fn preamble(&self, _into: &mut Vec<u8>) {}
+
+    /// What [`Encoder::encode`] puts behind each event: where an event is a message by itself it is taken off again.
+    fn separator(&self) -> &'static [u8] {
+        b"\n"
+    }
 }

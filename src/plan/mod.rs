@@ -14,8 +14,8 @@ mod words;
 
 use crate::config::{Faults, Param, ParamValue, PipelineFile, Role, Secrets};
 use crate::dataflow::{
-    DecodingId, Draft, FormatPlan, Listened, NodeId, NodePlanner, Origin, Point, Port, Scope, SinkId,
-    SinkPlan, SourcePlan, StageId, StepId, Timing,
+    DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port, Scope,
+    SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing, Upkeep,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
@@ -125,6 +125,8 @@ pub struct Surroundings<'a> {
     /// Further outputs to read, as `node` or `node.port`: those that tests look at. The name of a sink stands for what
     /// it receives. Each that is there becomes a sink, see [`Plan::taps`].
     pub taps: &'a [String],
+    /// Who runs it.
+    pub instance: &'a Instance,
 }
 
 /// Plans a pipeline. None if something was reported as an error.
@@ -142,6 +144,7 @@ pub fn plan(file: &PipelineFile, surroundings: &Surroundings<'_>, faults: &Fault
     for (node, port) in &taps {
         planning.tap(node, port);
     }
+    planning.ask_sources();
     sink::refuse_same_targets(&planning.plan, file, faults);
     (!faults.has_errors()).then_some(planning.plan)
 }
@@ -151,6 +154,7 @@ struct Planning<'a> {
     plan: Plan,
     file: &'a PipelineFile,
     folder: &'a Path,
+    instance: &'a Instance,
     faults: &'a Faults,
     functions: Functions,
     params: Params,
@@ -214,6 +218,7 @@ impl<'a> Planning<'a> {
             plan,
             file,
             folder: surroundings.folder,
+            instance: surroundings.instance,
             faults,
             functions: Functions::standard(),
             params: literals(&file.params),
@@ -250,6 +255,14 @@ impl<'a> Planning<'a> {
         self.points.insert((name, "rejected".to_owned()), point);
     }
 
+    /// Tells sources what was asked of where their events come from.
+    fn ask_sources(&mut self) {
+        for source in &mut self.plan.sources {
+            let provided = &self.plan.draft.stages[source.stage.0 as usize].provided;
+            source.plan.provide(provided.values().cloned().collect());
+        }
+    }
+
     /// Notes whether what comes out of the `.rejected` port ends, as what goes into the node does.
     fn settle_rejected(&mut self, id: NodeId, inputs: &[crate::config::Input]) {
         let Some(&stage) = self.plan.rejected.get(&id) else { return };
@@ -277,6 +290,9 @@ impl<'a> Planning<'a> {
             functions: &self.functions,
             params: &self.params,
             folder: self.folder,
+            pipeline: &self.file.name,
+            instance: self.instance,
+            upkeep: Upkeep::default(),
             parallel: self.plan.parallelism > 1,
             ordered: None,
             is_ordered: false,

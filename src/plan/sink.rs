@@ -71,7 +71,8 @@ impl Planning<'_> {
         }
         let sink = SinkId(self.plan.sinks.len() as u16);
         let (target, address) = (plan.describe(), plan.address().to_vec());
-        let step = EncodePlan { sink, target, format: format.clone(), view, address };
+        let messages = plan.takes_messages();
+        let step = EncodePlan { sink, target, format: format.clone(), view, address, messages };
         self.plan.sinks.push(SinkNode { node: id, plan, format, preamble });
         Some(Box::new(step))
     }

@@ -2,7 +2,9 @@
 
 use super::{Planning, SourceNode};
 use crate::config::{Declaration, read};
-use crate::dataflow::{Lateness, NodeId, Origin, Point, Scope, Timing, TimingPlace, formats};
+use crate::dataflow::{
+    Binding, Lateness, NodeId, Origin, Point, Scope, Timing, TimingPlace, Upkeep, formats,
+};
 use crate::sources::{LATER, SOURCES};
 
 impl Planning<'_> {
@@ -22,15 +24,23 @@ impl Planning<'_> {
         }
         let format = section.or("format", formats::json(), formats::reader);
         let listened = self.listened(&declaration.name);
+        let upkeep = Upkeep::plan(&section);
         let mut planner = self.planner(id, None);
+        planner.upkeep = upkeep;
         let Some(planned) = (source.plan)(&mut planner, setting, &*format) else { return };
+        if !planned.plan.connects() {
+            Upkeep::refuse(&section, source.spec.name);
+        }
         let decoding = match planner.draft.at(planned.stage).origin {
             Origin::Decoded(decoding) => Some(decoding),
             _ => None,
         };
         let live = planned.plan.is_live();
         planner.draft.at(planned.stage).live = live;
-        let mut at = Point { stage: planned.stage, behind: None, scope: Scope::origin() };
+        let added = planned.plan.added_fields().into_iter();
+        let scope =
+            added.fold(Scope::origin(), |scope, (name, slot, ty)| scope.with(name, Binding::Slot(slot, ty)));
+        let mut at = Point { stage: planned.stage, behind: None, scope };
         planner.prepare = Some(Vec::new());
         let timing = match section.get("event_time") {
             Some(setting) => Timing::plan(&mut planner, &mut at, setting, TimingPlace::Source { live }),

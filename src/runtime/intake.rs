@@ -161,6 +161,11 @@ impl Intake {
         }
     }
 
+    /// The pipeline ends well, and all that was read has gone through.
+    pub fn close(&mut self) {
+        self.partitions.iter_mut().for_each(|partition| partition.rows.close());
+    }
+
     /// Moves the source's watermark forward by hand; it never goes back.
     pub fn advance_to(&mut self, driver: &mut Driver, watermark: Timestamp) {
         self.tracker.advance_to(watermark);
@@ -214,6 +219,12 @@ impl Intake {
         batch.watermarks.fill(batch.watermark);
         let input = batch.len() + self.refused.unreadable.len();
         driver.counters().received(self.node, input as u64);
+        for (reason, events) in self.refused.discarded.drain(..) {
+            driver.counters().discarded(self.node, reason, events);
+        }
+        for (what, times) in self.refused.noted.drain(..) {
+            driver.counters().noted(self.node, what, times);
+        }
         let refused = &mut self.refused.rows;
         refused.sort_by_key(|(row, _)| *row);
         let is_refused = |row: &Row| refused.binary_search_by_key(row, |(row, _)| *row).is_ok();

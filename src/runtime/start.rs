@@ -18,7 +18,7 @@ use crate::plan::{Plan, SourceNode};
 use crate::time::{Clock, Env, Random};
 use crate::watermark::WatermarkTracker;
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Opens all sinks of a plan.
@@ -220,8 +220,9 @@ impl Pipeline {
                 let _ = thread.join();
             }
         });
-        // The last flushes came after the workers' last look at the sinks.
+        let stopped = || stop.load(Ordering::Relaxed);
         for sink in &self.sinks {
+            sink.close(&stopped);
             if let SinkStatus::Failed(message) = sink.status() {
                 shared.fail(message);
             }
@@ -272,8 +273,12 @@ fn open_sources(plan: &Plan, workers: usize, instruments: &dyn Instruments) -> R
 pub fn decoder(plan: &Plan, source: &SourceNode) -> Box<dyn crate::formats::Decoder> {
     let wanted =
         source.decoding.map(|id| plan.draft.decodings[id.0 as usize].wanted.clone()).unwrap_or_default();
+    let decoder = match source.plan.gives_records() {
+        true => source.format.record_decoder(&wanted),
+        false => source.format.decoder(&wanted),
+    };
     // Formats that cannot decode are refused when the pipeline is planned.
-    source.format.decoder(&wanted).expect("a format that decodes")
+    decoder.expect("a format that decodes")
 }
 
 fn worker(

@@ -20,6 +20,8 @@ pub struct NodeCounts {
     pub rejected: BTreeMap<RejectKind, u64>,
     /// Events dropped by intent, by reason.
     pub discarded: BTreeMap<&'static str, u64>,
+    /// What else happened and how often: connections that were lost.
+    pub noted: BTreeMap<&'static str, u64>,
     /// The last few rejects: reason and event.
     pub samples: VecDeque<(String, String)>,
 }
@@ -34,6 +36,9 @@ impl NodeCounts {
         }
         for (reason, count) in &other.discarded {
             *self.discarded.entry(reason).or_default() += count;
+        }
+        for (what, count) in &other.noted {
+            *self.noted.entry(what).or_default() += count;
         }
         self.samples.extend(other.samples.iter().cloned());
         let surplus = self.samples.len().saturating_sub(SAMPLES);
@@ -88,6 +93,11 @@ impl Counters {
         }
         let shown = String::from_utf8_lossy(&event[..event.len().min(SAMPLE_BYTES)]).into_owned();
         node.samples.push_back((reason.text.clone().into_owned(), shown));
+    }
+
+    /// Something happened that is no matter of single events.
+    pub fn noted(&mut self, node: NodeId, what: &'static str, times: u64) {
+        *self.node(node).noted.entry(what).or_default() += times;
     }
 
     /// Events were dropped by intent.

@@ -15,7 +15,7 @@ pub const FLUSH_EVERY: Millis = Millis(200);
 pub const WATCH_EVERY: Millis = Millis(5);
 /// Operators that wait for processing time are told this often that it has gone on.
 pub const TICK_EVERY: Millis = Millis(10);
-/// Time given to others when there is nothing to do.
+/// Time given to others when there is nothing to do, unless a source wakes the worker.
 const IDLE_WAIT: Millis = Millis(5);
 
 /// What all workers of a pipeline share.
@@ -39,6 +39,10 @@ pub struct Shared<'a> {
 impl Shared<'_> {
     fn must_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Ends the pipeline; the first failure is the one that is told.
@@ -108,6 +112,12 @@ impl Worker {
             shared.fail(message);
         }
         self.flush();
+        if let Err(message) = self.check_sinks(shared) {
+            shared.fail(message);
+        }
+        if !shared.has_failed() {
+            self.intakes.iter_mut().for_each(Intake::close);
+        }
         self.report(shared);
     }
 
@@ -117,7 +127,7 @@ impl Worker {
             self.driver.env().elapsed = shared.clock.elapsed();
             self.tick();
             let received = self.receive();
-            let read = self.read(shared)?;
+            let read = shared.sinks.iter().all(SharedSink::is_ready) && self.read(shared)?;
             self.check_sinks(shared)?;
             if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
                 return Ok(());
@@ -130,7 +140,7 @@ impl Worker {
                 self.flushed = now;
             }
             if !received && !read {
-                shared.clock.wait(IDLE_WAIT);
+                shared.clock.doze(IDLE_WAIT);
             }
         }
         Ok(())
@@ -259,7 +269,8 @@ sinks: { out: { from: w, drop: {} } }
         let faults = Faults::new(SourceFile::new("p.yaml", TWO_WORKERS.into()).unwrap());
         let surroundings = Surroundings { environment: &ProcessEnvironment::default(), overrides: &[] };
         let file = read_pipeline(&faults, surroundings).unwrap();
-        let surroundings = plan::Surroundings { folder: Path::new(""), taps: &[] };
+        let surroundings =
+            plan::Surroundings { folder: Path::new(""), taps: &[], instance: &Default::default() };
         let plan = plan::plan(&file, &surroundings, &faults).unwrap();
         assert!(plan.draft.stages.iter().any(|stage| stage.exchange.is_some()), "one waits for the other");
         let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));

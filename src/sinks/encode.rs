@@ -44,6 +44,8 @@ pub struct EncodePlan {
     pub view: View,
     /// The texts of each event's address; none where all events go to one place.
     pub address: Vec<Template>,
+    /// Whether each event is a message by itself; then it has an address.
+    pub messages: bool,
 }
 
 impl StepPlan for EncodePlan {
@@ -52,9 +54,11 @@ impl StepPlan for EncodePlan {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        // Formats that cannot encode are refused when the pipeline is planned.
+        let encoder = self.format.encoder(&self.view).expect("a format that encodes");
         Box::new(Encode {
-            // Formats that cannot encode are refused when the pipeline is planned.
-            encoder: self.format.encoder(&self.view).expect("a format that encodes"),
+            surplus: if self.messages { encoder.separator().len() } else { 0 },
+            encoder,
             sink: context.sink(self.sink),
             texts: vec![String::new(); self.address.len()],
             address: self.address.clone(),
@@ -65,6 +69,8 @@ impl StepPlan for EncodePlan {
 
 struct Encode {
     encoder: Box<dyn Encoder>,
+    /// Bytes that are taken off again behind an event.
+    surplus: usize,
     sink: SharedSink,
     address: Vec<Template>,
     /// The rendered address of an event, kept for its allocations.
@@ -82,7 +88,11 @@ impl Encode {
             text.clear();
             template.render(batch, row, text)?;
         }
-        write_addressed(&self.texts, &mut self.chunk, |into| self.encoder.encode(batch, row, into))
+        write_addressed(&self.texts, &mut self.chunk, |into| {
+            self.encoder.encode(batch, row, into)?;
+            into.truncate(into.len() - self.surplus);
+            Ok(())
+        })
     }
 
     fn write_chunk(&mut self) {

@@ -3,6 +3,7 @@
 mod drop;
 mod encode;
 mod file;
+mod mqtt;
 mod stdout;
 mod writer;
 
@@ -17,12 +18,12 @@ pub use stdout::StdoutSink;
 pub const SINKS: &[SinkSpec] = &[
     SinkSpec { spec: &stdout::STDOUT, encodes: true, plan: stdout::plan },
     SinkSpec { spec: &file::FILE, encodes: true, plan: file::plan },
+    SinkSpec { spec: &mqtt::MQTT, encodes: true, plan: mqtt::plan },
     SinkSpec { spec: &drop::DROP, encodes: false, plan: drop::plan },
 ];
 
 /// Sinks of the language that this version does not have.
 pub const LATER: &[&str] = &[
-    "mqtt",
     "kafka",
     "http",
     "postgres",

@@ -3,6 +3,7 @@
 mod descriptor;
 mod file;
 mod generate;
+mod mqtt;
 mod stdin;
 
 use crate::dataflow::SourceSpec;
@@ -14,9 +15,10 @@ pub use stdin::StdinSource;
 pub const SOURCES: &[SourceSpec] = &[
     SourceSpec { spec: &file::FILE, decodes: true, plan: file::plan },
     SourceSpec { spec: &stdin::STDIN, decodes: true, plan: stdin::plan },
+    SourceSpec { spec: &mqtt::MQTT, decodes: true, plan: mqtt::plan },
     SourceSpec { spec: &generate::GENERATE, decodes: false, plan: generate::plan },
 ];
 
 /// Sources of the language that this version does not have.
 pub const LATER: &[&str] =
-    &["mqtt", "kafka", "http", "nats", "modbus", "opcua", "syslog", "exec", "postgres_cdc", "s3"];
+    &["kafka", "http", "nats", "modbus", "opcua", "syslog", "exec", "postgres_cdc", "s3"];

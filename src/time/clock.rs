@@ -22,6 +22,11 @@ pub trait Clock: Send + Sync {
     /// Lets that much time pass.
     fn wait(&self, span: Millis);
 
+    /// Lets that much time pass, or less: until somebody wakes this thread by [`std::thread::Thread::unpark`].
+    fn doze(&self, span: Millis) {
+        self.wait(span);
+    }
+
     /// Whether the time of day can be relied on: a board without a clock battery starts in the past.
     fn synchronised(&self) -> bool;
 
@@ -115,6 +120,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn wait(&self, span: Millis) {
         std::thread::sleep(Duration::from_millis(span.0.max(0) as u64));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn doze(&self, span: Millis) {
+        std::thread::park_timeout(Duration::from_millis(span.0.max(0) as u64));
     }
 
     /// The time is not before [`BUILD_TIME`], and the kernel or systemd say that it was set by a time server.
@@ -237,6 +247,14 @@ mod tests {
         assert!(after.elapsed.0 >= before.elapsed.0 + 3);
         assert!(before.wall > BUILD_TIME, "the machine's clock is in the past");
         assert_ne!(clock.entropy(), clock.entropy());
+    }
+
+    #[test]
+    fn a_doze_ends_when_the_thread_is_woken() {
+        let clock = SystemClock::new();
+        std::thread::current().unpark();
+        clock.doze(Millis(60_000));
+        assert!(clock.elapsed() < Millis(30_000));
     }
 
     #[test]

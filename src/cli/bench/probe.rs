@@ -217,6 +217,10 @@ impl RowSource for TimedSource {
         self.limit.read.fetch_add(rows, Ordering::Relaxed);
         polled
     }
+
+    fn close(&mut self) {
+        self.rows.close();
+    }
 }
 
 struct TimedDecoder {
@@ -293,6 +297,12 @@ impl Clock for WatchedClock {
     fn wait(&self, span: Millis) {
         let before = self.0.nanos();
         self.0.wait(span);
+        note_wait(self.0.nanos() - before);
+    }
+
+    fn doze(&self, span: Millis) {
+        let before = self.0.nanos();
+        self.0.doze(span);
         note_wait(self.0.nanos() - before);
     }
 

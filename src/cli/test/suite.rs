@@ -10,6 +10,7 @@ use crate::config::{
     Diagnostic, Environment, Faults, Param, PipelineFile, Role, Secrets, SourceFile, Surroundings,
     read_pipeline, read_tests,
 };
+use crate::dataflow::Instance;
 use crate::plan::{self, Plan};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,7 +138,12 @@ impl Loader<'_> {
         };
         params.extend(file.params.iter().cloned());
         let folder = target.pipeline.parent().unwrap_or(Path::new(""));
-        let planned = plan::plan(&file, &plan::Surroundings { folder, taps: &[] }, &faults).is_some();
+        let planned = plan::plan(
+            &file,
+            &plan::Surroundings { folder, taps: &[], instance: &Instance::default() },
+            &faults,
+        )
+        .is_some();
         let whole = planned.then(|| plan_with_ports(&file, folder, &source)).flatten();
         let shape = Shape::new(&file, whole.as_ref());
         let own = file.tests.as_ref().filter(|_| target.own);
@@ -205,7 +211,11 @@ impl Loader<'_> {
                 taps.push(output.to_owned());
             }
         }
-        let plan = plan::plan(file, &plan::Surroundings { folder, taps: &taps }, &faults);
+        let plan = plan::plan(
+            file,
+            &plan::Surroundings { folder, taps: &taps, instance: &Instance::default() },
+            &faults,
+        );
         if plan.is_none() {
             let message =
                 format!("test `{}` cannot run: with its parameters the pipeline is wrong", case.name);
@@ -219,5 +229,9 @@ impl Loader<'_> {
 /// A plan that shows all ports that there are: that of late events is there only where it is read.
 fn plan_with_ports(file: &PipelineFile, folder: &Path, source: &Arc<SourceFile>) -> Option<Plan> {
     let taps: Vec<String> = file.nodes_of(Role::Window).map(|node| format!("{}.late", node.name)).collect();
-    plan::plan(file, &plan::Surroundings { folder, taps: &taps }, &Faults::new(source.clone()))
+    plan::plan(
+        file,
+        &plan::Surroundings { folder, taps: &taps, instance: &Instance::default() },
+        &Faults::new(source.clone()),
+    )
 }

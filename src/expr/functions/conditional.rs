@@ -41,6 +41,17 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
     ),
     FunctionSpec::new(
         Group::Conditional,
+        "instance",
+        &[],
+        Returns::Is(Type::TEXT),
+        Body::Form(Form::Instance),
+    )
+    .doc(
+        "The id of this gateway: made once in the data directory; without one, another in every run.",
+        &[("instance()", "\"instance\"")],
+    ),
+    FunctionSpec::new(
+        Group::Conditional,
         "nullif",
         &[arg("x", Type::ANY), arg("y", Type::ANY)],
         Returns::AsFirst,

@@ -13,6 +13,7 @@ mod math;
 mod parts;
 mod pattern;
 mod round;
+mod source;
 mod spec;
 mod strftime;
 mod text;
@@ -39,6 +40,7 @@ const STANDARD: &[&[FunctionSpec]] = &[
     json::FUNCTIONS,
     list::FUNCTIONS,
     conditional::FUNCTIONS,
+    source::FUNCTIONS,
 ];
 
 /// Functions by name.

@@ -3,6 +3,7 @@
 use super::context::{Context, Outcome};
 use crate::event::Value;
 use crate::expr::literal::Literal;
+use crate::expr::scope::SourceField;
 use crate::expr::types::Type;
 use std::fmt::Write;
 
@@ -19,6 +20,8 @@ pub enum Group {
     Json,
     /// Choices and what fits nowhere else.
     Conditional,
+    /// Where an event came from.
+    Source,
     /// Made-up data, in the `generate` source.
     Generate,
 }
@@ -32,6 +35,7 @@ impl Group {
             Group::Time => "time",
             Group::Json => "json, lists, maps",
             Group::Conditional => "conditional, other",
+            Group::Source => "source",
             Group::Generate => "generate",
         }
     }
@@ -120,6 +124,12 @@ pub enum Form {
     If,
     /// A parameter's value.
     Param,
+    /// The id of the instance that runs.
+    Instance,
+    /// Where an event came from.
+    Source(&'static SourceField),
+    /// A header of the message that an event came in.
+    SourceHeader,
 }
 
 /// A function with a state of its own at each place of call.

@@ -1,0 +1,103 @@
+//! The directory in which a gateway keeps what must outlive the process.
+//!
+//! So far that is the lock and the instance's id; state follows in a later version.
+
+use super::exit::Exit;
+use crate::dataflow::Instance;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The longest id that is read back.
+const LONGEST_ID: usize = 64;
+
+/// A directory that nobody else uses while this value lives.
+pub struct DataDir {
+    id: String,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is not there, takes it for this process, and reads or makes the id.
+    ///
+    /// # Errors
+    /// It cannot be made or written, or another process has it.
+    pub fn open(path: &Path, entropy: u64) -> Result<DataDir, Exit> {
+        let failed =
+            |error: io::Error| Exit::failed(format!("the data directory `{}`: {error}", path.display()));
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).map_err(failed)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let message = format!("the data directory `{}` is used by another process", path.display());
+            return Err(Exit::failed(message));
+        }
+        let id = instance(path, entropy).map_err(failed)?;
+        Ok(DataDir { id, _lock: lock })
+    }
+
+    /// The gateway that the directory belongs to.
+    pub fn instance(&self) -> Instance {
+        Instance { id: self.id.clone(), lasting: true }
+    }
+}
+
+/// The id that was made first in the directory.
+fn instance(path: &Path, entropy: u64) -> io::Result<String> {
+    let file = path.join("instance");
+    match fs::read_to_string(&file) {
+        Ok(text) if is_id(text.trim()) => Ok(text.trim().to_owned()),
+        Ok(_) => {
+            let message = "the file `instance` in it holds no id; remove it for a new one";
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = new_id(entropy);
+            // Under another name first: a half-written id must not stay when the power goes.
+            let new = path.join("instance.new");
+            let mut written = File::create(&new)?;
+            writeln!(written, "{id}")?;
+            written.sync_all()?;
+            fs::rename(&new, &file)?;
+            File::open(path)?.sync_all()?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.len() <= LONGEST_ID && text.chars().all(safe)
+}
+
+/// An id that no other gateway has, as good as certainly.
+pub fn new_id(entropy: u64) -> String {
+    format!("{entropy:016x}")
+}
+
+/// The directory that systemd made for the service.
+pub fn of_the_service() -> Option<PathBuf> {
+    let all = std::env::var_os("STATE_DIRECTORY").filter(|all| !all.is_empty())?;
+    // Of several, separated by colons, the first is ours.
+    std::env::split_paths(&all).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_once_and_the_directory_is_for_one() {
+        let path = std::env::temp_dir().join(format!("headwater-data-dir-{}", std::process::id()));
+        let first = DataDir::open(&path, 7).unwrap();
+        assert!(DataDir::open(&path, 8).is_err());
+        let instance = first.instance();
+        drop(first);
+        assert_eq!(DataDir::open(&path, 8).unwrap().instance(), instance);
+        assert_eq!(instance, Instance { id: "0000000000000007".to_owned(), lasting: true });
+        fs::write(path.join("instance"), "a b").unwrap();
+        assert!(DataDir::open(&path, 8).is_err());
+        fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,0 +1,165 @@
+//! The options of a connection, which source and sink share.
+
+use super::{Address, Connecting, Hidden, Qos, TlsFiles, Transport, Version};
+use crate::config::{Section, Setting, read};
+use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, open_options};
+use crate::time::Millis;
+use std::path::PathBuf;
+
+/// The broker.
+pub const URL: OptionSpec = OptionSpec::required(
+    "url",
+    OptionKind::Text,
+    "The broker: `mqtt://host:1883`, `mqtts://host:8883`, or `ws://host:80/path`.",
+);
+/// The version of the protocol.
+pub const VERSION: OptionSpec =
+    OptionSpec::or("version", "5", OptionKind::Word(&["5", "3.1.1"]), "The version of the protocol.");
+/// How often a message may arrive.
+pub const QOS: OptionSpec = OptionSpec::or(
+    "qos",
+    "1",
+    OptionKind::Integer,
+    "How often a message may arrive: 0 at most once, 1 at least once, 2 exactly once within a session.",
+);
+/// The user.
+pub const USERNAME: OptionSpec = OptionSpec::optional("username", OptionKind::Text, "Who we are.");
+/// The password.
+pub const PASSWORD: OptionSpec = OptionSpec::optional(
+    "password",
+    OptionKind::Text,
+    "Proves it; best as `${file:…}` or `${credential:…}`.",
+);
+/// The client id.
+pub const CLIENT_ID: OptionSpec = OptionSpec::optional(
+    "client_id",
+    OptionKind::Text,
+    "What the broker knows the client by; absent: `headwater-<instance>-<pipeline>-<node>`.",
+);
+/// The keep-alive.
+pub const KEEP_ALIVE: OptionSpec = OptionSpec::or(
+    "keep_alive",
+    "30s",
+    OptionKind::Duration,
+    "A connection on which nothing moves for so long is tried.",
+);
+/// Certificates.
+pub const TLS: OptionSpec = OptionSpec::optional(
+    "tls",
+    OptionKind::Options(TLS_OPTIONS),
+    "Certificates for `mqtts://`, in PEM files; they are watched, and a change is taken up.",
+);
+
+const TLS_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "ca",
+        OptionKind::Path,
+        "Who may have signed the broker's certificate; absent: whom the system trusts.",
+    ),
+    OptionSpec::optional("cert", OptionKind::Path, "The client's own certificate."),
+    OptionSpec::optional("key", OptionKind::Path, "Its key."),
+];
+
+/// Characters of a client id that is made up.
+fn is_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+/// The longest text that the protocol carries, in bytes.
+const LONGEST_TEXT: usize = 65_535;
+
+/// Reads what a connection needs. What belongs to a session is as a client without one has it.
+pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Option<Connecting> {
+    let address = section.required("url", address);
+    let versions = [("5", Version::Five), ("3.1.1", Version::Three)];
+    let version = section.or("version", Version::Five, read::word(&versions, &[]));
+    let credentials = credentials(section);
+    let client_id = section.optional("client_id", client_id);
+    let keep_alive = section.or("keep_alive", Millis(30_000), read::positive_duration);
+    let tls = section.optional("tls", |setting| tls(planner, setting));
+    let address = address?;
+    if let (Some(setting), true) = (section.get("tls"), address.transport != Transport::Tls) {
+        setting.faults.error(setting.key, "`tls` goes with a URL that starts with `mqtts://`");
+    }
+    let made_up = format!("headwater-{}-{}-{}", planner.instance.id, planner.pipeline, planner.name);
+    let made_up = made_up.chars().map(|c| if is_safe(c) { c } else { '_' }).take(LONGEST_TEXT).collect();
+    Some(Connecting {
+        who: format!("`{}` of `{}`", planner.name, planner.pipeline),
+        address,
+        version,
+        credentials,
+        client_id: client_id.unwrap_or(made_up),
+        keep_alive: keep_alive.0.div_euclid(1000).clamp(1, 65_535) as u16,
+        tls: tls.unwrap_or_default(),
+        clean_start: true,
+        session_expiry: 0,
+        receive_maximum: 1,
+        largest_packet: 1 << 20,
+        secrets: planner.faults.secrets().clone(),
+    })
+}
+
+fn address(setting: Setting<'_>) -> Option<Address> {
+    let text = read::text(setting)?;
+    match Address::parse(text) {
+        Ok(address) => Some(address),
+        Err(hint) => {
+            setting.wrong("the URL of a broker").hint(hint);
+            None
+        }
+    }
+}
+
+fn client_id(setting: Setting<'_>) -> Option<String> {
+    let text = read::text(setting)?;
+    if text.len() > LONGEST_TEXT || text.contains('\0') {
+        setting.wrong("a text of at most 65535 bytes without null characters");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn credentials(section: &Section<'_>) -> Option<(String, Hidden)> {
+    let username = section.optional("username", |setting| read::text(setting).map(str::to_owned));
+    let password = section.optional("password", |setting| read::any_text(setting).map(str::to_owned));
+    if let (Some(setting), None) = (section.get("password"), section.get("username")) {
+        setting.faults.error(setting.key, "`password` needs `username`");
+    }
+    Some((username?, Hidden(password.unwrap_or_default())))
+}
+
+fn tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFiles> {
+    let section = open_options(setting, "`tls`", TLS_OPTIONS, &[]);
+    let path = |setting: Setting<'_>| read::text(setting).map(|path| planner.folder.join(path));
+    let ca: Option<PathBuf> = section.optional("ca", path);
+    let (cert, key) = (section.optional("cert", path), section.optional("key", path));
+    if section.has("cert") != section.has("key") {
+        section.error("`cert` and `key` go together: a certificate, and the key that belongs to it");
+        return None;
+    }
+    Some(TlsFiles { ca, own: cert.zip(key) })
+}
+
+/// How often a message may arrive.
+pub fn qos(section: &Section<'_>) -> Qos {
+    let number = section.or("qos", 1, read::integer(0..=2));
+    match number {
+        0 => Qos::AtMostOnce,
+        2 => Qos::ExactlyOnce,
+        _ => Qos::AtLeastOnce,
+    }
+}
+
+/// Whether a text can be the topic of a message.
+///
+/// # Errors
+/// Why not.
+pub fn is_topic(text: &str) -> Result<(), &'static str> {
+    match text {
+        "" => Err("a topic cannot be empty"),
+        _ if text.len() > LONGEST_TEXT => Err("a topic has at most 65535 bytes"),
+        _ if text.contains(['+', '#']) => Err("a message goes to one topic: `+` and `#` cannot stand in it"),
+        _ if text.contains('\0') => Err("a topic cannot hold null characters"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! Certificates and keys from PEM files, looked at again when they change.
+
+use rumqttc::TlsConfiguration;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where certificates stand. All optional: without `ca` those that the system trusts are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Who may have signed the broker's certificate.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate, with those between it and its root, and its key.
+    pub own: Option<(PathBuf, PathBuf)>,
+}
+
+/// What tells a changed file from an unchanged one: its identity, length and time of change. None if it is not there.
+pub type Stamp = Vec<Option<(u64, u64, i64, i64)>>;
+
+impl TlsFiles {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let own = self.own.iter().flat_map(|(cert, key)| [cert, key]);
+        self.ca.iter().chain(own).map(PathBuf::as_path)
+    }
+
+    /// How the files look now.
+    pub fn stamp(&self) -> Stamp {
+        let look = |path: &Path| {
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+        };
+        self.paths().map(look).collect()
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Which of them cannot be used, and why.
+    pub fn load(&self) -> Result<TlsConfiguration, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.trusted()? {
+            // Systems carry certificates that no longer are any; those given by name must all be good.
+            if roots.add(certificate).is_err()
+                && let Some(path) = &self.ca
+            {
+                return Err(format!("`{}` holds something that is no certificate", path.display()));
+            }
+        }
+        if roots.is_empty() {
+            return Err("this system trusts no certificates: give `tls: { ca: … }`".to_owned());
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS: {error}"))?
+            .with_root_certificates(roots);
+        let config = match &self.own {
+            None => builder.with_no_client_auth(),
+            Some((cert, key)) => {
+                let chain = certificates(cert)?;
+                let secret =
+                    PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "key", error))?;
+                builder.with_client_auth_cert(chain, secret).map_err(|error| {
+                    format!("`{}` and `{}` do not go together: {error}", cert.display(), key.display())
+                })?
+            }
+        };
+        Ok(TlsConfiguration::Rustls(Arc::new(config)))
+    }
+
+    fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        match &self.ca {
+            Some(path) => certificates(path),
+            None => Ok(rustls_native_certs::load_native_certs().certs),
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if certificates.is_empty() => {
+            Err(format!("there is no certificate in `{}`", path.display()))
+        }
+        read => read.map_err(|error| unusable(path, "certificate", error)),
+    }
+}
+
+fn unusable(path: &Path, what: &str, error: PemError) -> String {
+    match error {
+        PemError::Io(error) => format!("`{}` cannot be read: {error}", path.display()),
+        PemError::NoItemsFound => format!("there is no {what} in `{}`", path.display()),
+        error => format!("the {what} in `{}` cannot be read: {error}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let folder = std::env::temp_dir().join(format!("headwater-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("ca.pem");
+        let tls = TlsFiles { ca: Some(file.clone()), own: None };
+        let before = tls.stamp();
+        assert_eq!(before, [None]);
+        assert!(tls.load().unwrap_err().contains("cannot be read"));
+        std::fs::write(&file, "nothing").unwrap();
+        assert!(tls.load().unwrap_err().starts_with("there is no certificate in `"));
+        assert_ne!(tls.stamp(), before);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,51 @@
+//! The `mqtt` sink: each event a message of its own.
+
+mod outbox;
+mod plan;
+mod publishing;
+
+use crate::clients::mqtt::{CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, TLS, URL, USERNAME, VERSION};
+use crate::config::Role;
+use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
+
+pub use plan::plan;
+
+/// The registry's entry.
+pub static MQTT: ComponentSpec = ComponentSpec {
+    name: "mqtt",
+    role: Role::Sink,
+    summary: "Publishes each event to an MQTT broker. What is not acknowledged is kept in memory and published again; \
+              when there is too much of it, the pipeline waits.",
+    short: None,
+    options: &[
+        URL,
+        OptionSpec::required("topic", OptionKind::Template, "The topic of each event."),
+        VERSION,
+        QOS,
+        OptionSpec::or(
+            "retain",
+            "false",
+            OptionKind::Boolean,
+            "Whether the broker keeps the last message of a topic for those who come later.",
+        ),
+        OptionSpec::optional(
+            "properties",
+            OptionKind::Map(&OptionKind::Template),
+            "User properties of each message (version 5).",
+        ),
+        USERNAME,
+        PASSWORD,
+        CLIENT_ID,
+        KEEP_ALIVE,
+        TLS,
+    ],
+    later: &[],
+    example: "\
+sources:
+  readings: { stdin: {} }
+sinks:
+  out:
+    from: readings
+    mqtt: { url: \"mqtt://localhost:1883\", topic: \"plant/{line}/reading\", properties: { unit: celsius } }
+",
+};

@@ -1,0 +1,71 @@
+//! The options of an `mqtt` sink.
+
+use super::MQTT;
+use super::outbox::Manner;
+use super::publishing::Publishing;
+use crate::clients::mqtt::{self, Connecting, Version, is_topic};
+use crate::config::{Setting, read};
+use crate::dataflow::{NodePlanner, Sink, SinkPlan, Template};
+
+/// Plans an `mqtt` sink.
+pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<dyn SinkPlan>> {
+    let section = MQTT.open(setting);
+    let connecting = mqtt::read_connecting(planner, &section);
+    let topic = section.required("topic", |setting| Template::plan(planner, setting, is_topic));
+    let qos = mqtt::qos(&section);
+    let retain = section.or("retain", false, read::boolean);
+    let properties = section.get("properties").map(|setting| properties(planner, setting));
+    if let (Some(setting), Some(Version::Three)) =
+        (section.get("properties"), connecting.as_ref().map(|connecting| connecting.version))
+    {
+        setting.faults.error(setting.key, "`properties` need version 5");
+    }
+    let (names, values): (Vec<_>, Vec<_>) = properties.unwrap_or(Some(Vec::new()))?.into_iter().unzip();
+    let mut address = vec![topic?];
+    address.extend(values);
+    let manner = Manner { qos, retain, properties: names };
+    Some(Box::new(MqttSinkPlan { connecting: connecting?, manner, address }))
+}
+
+fn properties(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Vec<(String, Template)>> {
+    let planned = setting.entries()?.into_iter().map(|entry| {
+        let name = is_property(entry.name).map(|()| entry.name.to_owned());
+        if let Err(message) = name {
+            entry.faults.error(entry.key, message);
+        }
+        Some((name.ok()?, Template::plan(planner, entry, is_property)?))
+    });
+    planned.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Whether a text can be the name or value of a property.
+fn is_property(text: &str) -> Result<(), &'static str> {
+    if text.contains('\0') { Err("a property cannot hold null characters") } else { Ok(()) }
+}
+
+#[derive(Debug)]
+struct MqttSinkPlan {
+    connecting: Connecting,
+    manner: Manner,
+    /// The topic, and the values of the properties.
+    address: Vec<Template>,
+}
+
+impl SinkPlan for MqttSinkPlan {
+    fn describe(&self) -> String {
+        let topic = self.address.first().map(Template::written).unwrap_or_default();
+        format!("mqtt {topic} at {}, QoS {}", self.connecting.address, self.manner.qos.number())
+    }
+
+    fn address(&self) -> &[Template] {
+        &self.address
+    }
+
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
+    fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {
+        Box::new(Publishing::new(self.connecting.clone(), self.manner.clone(), preamble))
+    }
+}

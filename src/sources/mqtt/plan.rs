@@ -1,0 +1,168 @@
+//! The options of an `mqtt` source.
+
+use super::MQTT;
+use super::filling::{Filling, Placing};
+use super::topics::{TopicFields, is_filter};
+use crate::clients::mqtt::{self, Connecting, Subscription, Version};
+use crate::config::{Section, Setting, read};
+use crate::dataflow::{
+    FormatPlan, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan, StageId, Upkeep,
+};
+use crate::event::Slot;
+use crate::expr::{SourceField, Type};
+use crate::formats::Decoder;
+use crate::time::Millis;
+
+/// How long a broker keeps the session of a client that is away, in seconds, where nothing else is said.
+const USUAL_EXPIRY: u32 = 24 * 60 * 60;
+
+/// Plans an `mqtt` source.
+pub fn plan(
+    planner: &mut NodePlanner<'_>,
+    setting: Setting<'_>,
+    format: &dyn FormatPlan,
+) -> Option<PlannedSource> {
+    let section = MQTT.open(setting);
+    let connecting = mqtt::read_connecting(planner, &section);
+    let topics = section.required("topics", read::one_or_list(filter));
+    let qos = mqtt::qos(&section);
+    let group = section.optional("shared_group", group);
+    let max_payload = section.or("max_payload", 1 << 20, payload_limit);
+    let fields = section.optional("topic_fields", topic_fields);
+    let (mut connecting, topics) = (connecting?, topics?);
+    session(planner, &section, &mut connecting);
+    // As much as one packet may have at the most, by the protocol.
+    connecting.largest_packet = (max_payload * 16).clamp(1 << 20, 256 << 20) as u32;
+    let filters = topics.iter().map(|topic| match &group {
+        Some(group) => format!("$share/{group}/{topic}"),
+        None => topic.clone(),
+    });
+    let subscription = Subscription { filters: filters.collect(), qos };
+    let stage = planner.decoded_stage(format);
+    let placing = Placing {
+        levels: fields.map(|fields| levels(planner, stage, fields)),
+        provided: Vec::new(),
+        max_payload: max_payload as usize,
+    };
+    let plan = MqttSourcePlan { connecting, subscription, placing, upkeep: planner.upkeep };
+    Some(PlannedSource { plan: Box::new(plan), stage })
+}
+
+fn filter(setting: Setting<'_>) -> Option<String> {
+    let text = read::text(setting)?;
+    match is_filter(text) {
+        Ok(()) => Some(text.to_owned()),
+        Err(message) => {
+            setting.error(message);
+            None
+        }
+    }
+}
+
+fn group(setting: Setting<'_>) -> Option<String> {
+    let text = read::text(setting)?;
+    if text.contains(['/', '+', '#', '\0']) {
+        setting.wrong("a name without `/`, `+` and `#`");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn payload_limit(setting: Setting<'_>) -> Option<u64> {
+    let size = read::size(setting)?;
+    if size == 0 || size > 256 << 20 {
+        setting.wrong("a size above 0 and of at most 256MiB");
+        return None;
+    }
+    Some(size)
+}
+
+fn topic_fields(setting: Setting<'_>) -> Option<TopicFields> {
+    match TopicFields::parse(read::text(setting)?) {
+        Ok(fields) => Some(fields),
+        Err(message) => {
+            setting.error(message);
+            None
+        }
+    }
+}
+
+/// Slots for the levels of topics.
+fn levels(planner: &mut NodePlanner<'_>, stage: StageId, fields: TopicFields) -> (TopicFields, Vec<Slot>) {
+    let slots = fields.names().map(|name| planner.draft.slot(stage, name, Type::TEXT)).collect();
+    (fields, slots)
+}
+
+/// Reads what belongs to the session.
+fn session(planner: &NodePlanner<'_>, section: &Section<'_>, connecting: &mut Connecting) {
+    // Without a name that lasts, what a broker keeps for us would never be asked for again.
+    let known = planner.instance.lasting || section.has("client_id");
+    connecting.clean_start = section.or("clean_start", !known, read::boolean);
+    let expiry = section.optional("session_expiry", read::duration);
+    let maximum = section.optional("receive_maximum", read::integer(1..=65_535));
+    connecting.session_expiry = match expiry {
+        Some(Millis(span)) => u32::try_from((span + 999) / 1000).unwrap_or(u32::MAX),
+        None if connecting.clean_start => 0,
+        None => USUAL_EXPIRY,
+    };
+    connecting.receive_maximum = maximum.map_or(1024, |maximum| maximum as u16);
+    if connecting.version == Version::Three {
+        for name in ["session_expiry", "receive_maximum"] {
+            if let Some(setting) = section.get(name) {
+                let reported = setting.faults.error(setting.key, format!("`{name}` needs version 5"));
+                reported.hint("with 3.1.1 it is a setting of the broker");
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct MqttSourcePlan {
+    connecting: Connecting,
+    subscription: Subscription,
+    placing: Placing,
+    upkeep: Upkeep,
+}
+
+impl SourcePlan for MqttSourcePlan {
+    fn describe(&self) -> String {
+        let topics = self.subscription.filters.join(", ");
+        let Connecting { address, clean_start, .. } = &self.connecting;
+        let session = if *clean_start { "clean start" } else { "session kept" };
+        format!("mqtt {topics} at {address}, QoS {}, {session}", self.subscription.qos.number())
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn replay(&self) -> Replay {
+        Replay::Gone
+    }
+
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn connects(&self) -> bool {
+        true
+    }
+
+    fn gives_records(&self) -> bool {
+        true
+    }
+
+    fn added_fields(&self) -> Vec<(String, Slot, Type)> {
+        let Some((fields, slots)) = &self.placing.levels else { return Vec::new() };
+        fields.names().zip(slots).map(|(name, slot)| (name.to_owned(), *slot, Type::TEXT)).collect()
+    }
+
+    fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
+        self.placing.provided = wanted;
+    }
+
+    fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
+        let (connecting, subscription) = (self.connecting.clone(), self.subscription.clone());
+        Box::new(Filling::new(connecting, subscription, self.placing.clone(), self.upkeep, decoder()))
+    }
+}
