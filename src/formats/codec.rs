@@ -27,6 +27,9 @@ pub trait Decoder: Send {
         limit: usize,
         unreadable: &mut Vec<Unreadable>,
     ) -> usize;
+
+    /// A decoder of the same for another input, of which nothing was read yet.
+    fn another(&self) -> Box<dyn Decoder>;
 }
 
 /// Turns rows into bytes.

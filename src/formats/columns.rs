@@ -7,7 +7,7 @@ use crate::event::{Batch, Slot, Span, Value};
 use crate::time::Timestamp;
 
 /// The columns of a format, and what becomes of each.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Columns {
     columns: Vec<Column>,
     whole: bool,
@@ -15,7 +15,7 @@ pub(super) struct Columns {
     values: Vec<Value>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Column {
     name: String,
     kind: FieldType,

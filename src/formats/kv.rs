@@ -110,6 +110,11 @@ impl Decoder for KvDecoder {
         self.lines = lines;
         read
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        let json = self.json.fresh();
+        Box::new(KvDecoder { lines: Lines::default(), json, object: Vec::new(), value: Vec::new() })
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(super) const MAX_RECORD: usize = 16 << 20;
 
 /// Bytes of a record that is too long that its rejection carries.
-const SAMPLE: usize = 64 << 10;
+pub(super) const SAMPLE: usize = 64 << 10;
 
 /// What is left over between blocks: whether a line that is too long still goes on.
 #[derive(Debug, Default)]

@@ -1,12 +1,15 @@
 //! Bytes to rows and rows to bytes.
 
+pub mod binary;
 mod codec;
 mod columns;
 pub mod csv;
+pub mod influx;
 pub mod json;
 mod kv;
 mod lines;
 mod lookup;
+mod members;
 mod raw;
 mod regex;
 mod text;

@@ -38,6 +38,10 @@ impl Decoder for RawDecoder {
             })
         })
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(RawDecoder { columns: self.columns.clone(), lines: Lines::default() })
+    }
 }
 
 /// Writes the field `payload` and a newline.

@@ -77,4 +77,14 @@ impl Decoder for RegexDecoder {
         self.lines = lines;
         read
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(RegexDecoder {
+            regex: self.regex.clone(),
+            groups: self.groups.clone(),
+            found: self.regex.capture_locations(),
+            columns: self.columns.clone(),
+            lines: Lines::default(),
+        })
+    }
 }

@@ -43,6 +43,10 @@ impl Decoder for TextDecoder {
             })
         })
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(TextDecoder { columns: self.columns.clone(), lines: Lines::default() })
+    }
 }
 
 /// A line without a carriage return at its end.

@@ -247,6 +247,11 @@ impl Decoder for TimedDecoder {
         });
         consumed
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        let decoder = self.decoder.another();
+        Box::new(TimedDecoder { decoder, lane: self.lane.clone(), part: self.part })
+    }
 }
 
 struct CountedSink {

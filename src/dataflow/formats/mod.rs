@@ -1,6 +1,8 @@
 //! The formats and how their options are read.
 
+mod binary;
 mod csv;
+mod influx;
 mod json;
 mod kv;
 mod lines;
@@ -32,6 +34,9 @@ pub const FORMATS: &[FormatSpec] = &[
     FormatSpec { spec: &csv::CSV, beside: &[], plan: csv::plan },
     FormatSpec { spec: &lines::TEXT, beside: &[], plan: lines::plan_text },
     FormatSpec { spec: &lines::RAW, beside: &[], plan: lines::plan_raw },
+    FormatSpec { spec: &binary::MSGPACK, beside: &[], plan: binary::plan_msgpack },
+    FormatSpec { spec: &binary::CBOR, beside: &[], plan: binary::plan_cbor },
+    FormatSpec { spec: &influx::INFLUX, beside: &[], plan: influx::plan },
     FormatSpec { spec: &pattern::REGEX, beside: &["types"], plan: pattern::plan },
 ];
 
@@ -39,7 +44,7 @@ pub const FORMATS: &[FormatSpec] = &[
 const PARSERS: &[FormatSpec] = &[FormatSpec { spec: &kv::KV, beside: &[], plan: kv::plan }];
 
 /// Formats of the language that this version does not have.
-pub const LATER: &[&str] = &["msgpack", "cbor", "influx", "protobuf", "avro"];
+pub const LATER: &[&str] = &["protobuf", "avro"];
 
 /// What a source or sink without a `format` reads or writes.
 pub fn json() -> Arc<dyn FormatPlan> {

@@ -131,6 +131,19 @@ impl Decoder for CsvDecoder {
         }
         at - start
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        let named = !self.options.columns.is_empty();
+        Box::new(CsvDecoder {
+            options: self.options.clone(),
+            wanted: self.wanted.clone(),
+            record: RecordReader::new(&self.options),
+            columns: self.columns.clone().filter(|_| named),
+            header_is_next: self.options.header,
+            at_start: true,
+            overlong: false,
+        })
+    }
 }
 
 /// A record without line ends around it.

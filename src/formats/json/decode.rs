@@ -48,6 +48,7 @@ pub struct JsonDecoder {
     unescaped: Vec<u8>,
     rules: Rules,
     lines: Lines,
+    made_of: (Isa, JsonInput, Wanted),
 }
 
 /// What stays the same from line to line.
@@ -79,7 +80,14 @@ impl JsonDecoder {
             unescaped: Vec::new(),
             rules: Rules { scan_event, strict, root: options.root, items, whole: wanted.whole },
             lines: Lines::default(),
+            made_of: (isa, options, wanted.clone()),
         }
+    }
+
+    /// A decoder of the same for another input.
+    pub(in crate::formats) fn fresh(&self) -> JsonDecoder {
+        let (isa, options, wanted) = &self.made_of;
+        JsonDecoder::with(*isa, *options, wanted)
     }
 
     /// Reads whole lines, see [`Lines::decode`].
@@ -125,6 +133,10 @@ impl Decoder for JsonDecoder {
         });
         self.lines = lines;
         read
+    }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(self.fresh())
     }
 }
 

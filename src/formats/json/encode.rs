@@ -39,7 +39,7 @@ impl JsonEncoder {
             (None, Some((Layer::Raw, changes))) if !changes.iter().any(is_map) => {
                 Form::Splice(Splice::new(changes))
             }
-            _ => Form::Merge(Merge::new(&view.layers)),
+            _ => Form::Merge(Merge::new(view)),
         };
         JsonEncoder { timestamps: options.timestamps, form }
     }

@@ -40,4 +40,8 @@ impl Decoder for JsonRecordDecoder {
         }
         self.lines.decode(batch, block, last, limit, unreadable)
     }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(JsonRecordDecoder { lines: self.lines.fresh() })
+    }
 }

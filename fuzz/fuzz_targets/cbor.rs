@@ -1,0 +1,21 @@
+//! Any bytes as CBOR: read or refused alike however they come in blocks, and what was read reads back when written.
+
+#![no_main]
+
+mod shared;
+
+use headwater::formats::binary::{BinaryDecoder, BinaryEncoder, Cbor};
+use libfuzzer_sys::fuzz_target;
+use shared::{cut, read, view, wanted, write};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((cuts, bytes)) = cut(input) else { return };
+    let decoder = || BinaryDecoder::<Cbor>::new(&wanted());
+    let all = read(&mut decoder(), bytes, &[], usize::MAX);
+    assert_eq!(all, read(&mut decoder(), bytes, &cuts, 3));
+    read(&mut BinaryDecoder::<Cbor>::of_messages(&wanted()), bytes, &[], usize::MAX);
+    let written = write(&mut BinaryEncoder::<Cbor>::new(&view()), &all.whole);
+    let again = read(&mut decoder(), &written, &[], usize::MAX);
+    assert!(again.reasons.is_empty());
+    assert_eq!(again.whole.len(), all.whole.len());
+});
