@@ -74,6 +74,17 @@ pub trait RowSource: Send {
 
     /// The pipeline ends, and all rows that were given have gone through it and were flushed. Not called where it failed.
     fn close(&mut self) {}
+
+    /// Whether it gives rows at all. A partition that only finds others holds no watermark.
+    fn gives_rows(&self) -> bool {
+        true
+    }
+
+    /// Partitions that have turned up since this was asked last, opened: they are read beside this one from now on. Only
+    /// a live source has such.
+    fn turned_up(&mut self) -> Vec<Box<dyn RowSource>> {
+        Vec::new()
+    }
 }
 
 /// What a new run of a pipeline gets of what an earlier one has read.
@@ -102,6 +113,12 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// What a new run gets of what an earlier one has read.
     fn replay(&self) -> Replay;
+
+    /// The same source with everything named that this machine has of it, such as the files that match a glob. Asked at
+    /// the start of a run, never while planning; None where nothing is to be looked up.
+    fn found(&self) -> Result<Option<Box<dyn SourcePlan>>, SourceError> {
+        Ok(None)
+    }
 
     /// Number of partitions; each is read by one worker.
     fn partitions(&self) -> usize;

@@ -94,7 +94,12 @@ pub struct IntakeParts {
 impl Intake {
     /// An intake over opened partitions.
     pub fn new(parts: IntakeParts) -> Intake {
-        let several = parts.partitions.len() > 1;
+        let (several, mut tracker) = (parts.partitions.len() > 1, parts.tracker);
+        for (number, rows) in (0..).map(Partition).zip(&parts.partitions) {
+            if !rows.gives_rows() {
+                tracker.stand_aside(number);
+            }
+        }
         let mut turns = Tournament::new(ENDED);
         parts.partitions.iter().for_each(|_| turns.push((false, Timestamp::MIN)));
         let partitions = parts.partitions.into_iter().enumerate().map(|(i, rows)| PartitionIntake {
@@ -108,7 +113,7 @@ impl Intake {
             stage: parts.stage,
             partitions: partitions.collect(),
             times: parts.times,
-            tracker: parts.tracker,
+            tracker,
             prepare: parts.prepare,
             rejected: parts.rejected,
             aligned: (several && !parts.live).then_some(Aligned { copier: parts.copier, turns }),
@@ -204,7 +209,23 @@ impl Intake {
             self.drive(driver, &mut batch, &rows);
             driver.return_batch(self.stage, batch);
         }
+        for i in 0..self.partitions.len() {
+            let turned_up = self.partitions[i].rows.turned_up();
+            turned_up.into_iter().for_each(|rows| self.add(rows));
+        }
         Ok(worked)
+    }
+
+    /// Adds a partition that has turned up, in the place of one that has ended if there is one.
+    fn add(&mut self, rows: Box<dyn RowSource>) {
+        let ended = self.partitions.iter().position(|partition| partition.ended);
+        let number = Partition(ended.unwrap_or(self.partitions.len()) as u32);
+        self.tracker.add(number);
+        let added = PartitionIntake { rows, number, pending: None, ended: false };
+        match ended {
+            Some(place) => self.partitions[place] = added,
+            None => self.partitions.push(added),
+        }
     }
 
     /// Reads rows of a partition, and tells what of it is to be rejected.

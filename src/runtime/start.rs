@@ -253,15 +253,18 @@ fn open_sources(plan: &Plan, workers: usize, instruments: &dyn Instruments) -> R
         .iter()
         .map(|source| {
             let mut shares: Vec<Vec<Box<dyn RowSource>>> = (0..workers).map(|_| Vec::new()).collect();
-            let partitions = source.plan.partitions();
+            let name = &plan.nodes[source.node.0 as usize].name;
+            let failed = |error| format!("source `{name}`: {error}");
+            let found = source.plan.found().map_err(failed)?;
+            let source_plan = found.as_deref().unwrap_or(&*source.plan);
+            let partitions = source_plan.partitions();
             for number in 0..partitions {
                 // Neighbours stay together: rows with equal watermarks then come in the order of their partitions.
                 let worker = WorkerId((number * workers / partitions) as u16);
                 let decoder = || instruments.decoder(worker, source.node, decoder(plan, source));
-                let rows = source.plan.partition(number, &decoder);
+                let rows = source_plan.partition(number, &decoder);
                 let mut rows = instruments.rows(worker, source.node, rows);
-                let name = &plan.nodes[source.node.0 as usize].name;
-                rows.open().map_err(|error| format!("source `{name}`: {error}"))?;
+                rows.open().map_err(failed)?;
                 shares[worker.0 as usize].push(rows);
             }
             Ok(shares)

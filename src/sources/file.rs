@@ -1,33 +1,56 @@
-//! The `file` source: one file, from its beginning or its end.
+//! The `file` source: files from their beginning or end, packed or not; followed, or once to their end.
 
 use super::descriptor;
 use crate::config::Role;
 use crate::dataflow::{ByteSource, ComponentSpec, OptionKind, OptionSpec, Polled, SourceError};
+use packed::{Packing, Unpacker};
 use rustix::fs::{Advice, OFlags, SeekFrom, fadvise, seek};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+mod follow;
+mod packed;
+mod paths;
 mod plan;
+mod tail;
 
+pub use packed::Compression;
 pub use plan::plan;
 
 /// The registry's entry.
 pub static FILE: ComponentSpec = ComponentSpec {
     name: "file",
     role: Role::Source,
-    summary: "Reads files from beginning to end; each is a partition with a watermark of its own.",
+    summary: "Reads files from beginning to end, or follows them; each is a partition with a watermark of its own.",
     short: None,
     options: &[
         OptionSpec::required(
             "path",
             OptionKind::OneOrList(&OptionKind::Path),
-            "The file, or a list of files; relative paths start at the pipeline's file.",
+            "The file, a glob such as `log/*.ndjson`, or a list of both; relative paths start at the pipeline's file.",
         ),
-        OptionSpec::or("start", "begin", OptionKind::Word(&["begin", "end"]), "Where reading begins."),
+        OptionSpec::or(
+            "follow",
+            "false",
+            OptionKind::Boolean,
+            "Whether reading goes on behind the end, through rotation and truncation, and with files that turn up later.",
+        ),
+        OptionSpec::or(
+            "start",
+            "begin",
+            OptionKind::Word(&["begin", "end"]),
+            "Where reading begins in files that are there at the start.",
+        ),
+        OptionSpec::or(
+            "compression",
+            "auto",
+            OptionKind::Word(&["auto", "none", "gzip", "zstd"]),
+            "What files are packed with; `auto` looks at their first bytes. What is followed is not packed: packed files are passed over.",
+        ),
     ],
-    later: &["follow", "compression"],
+    later: &[],
     example: "\
 sources:
   readings:
@@ -55,17 +78,20 @@ pub struct FileSourceConfig {
     pub path: PathBuf,
     /// Where reading begins.
     pub start: Start,
+    /// What it is packed with.
+    pub compression: Compression,
 }
 
-/// Reads one file.
+/// Reads one file to its end.
 pub struct FileSource {
     config: FileSourceConfig,
     open: Option<Open>,
 }
 
-struct Open {
-    file: File,
-    may_wait: bool,
+/// An open file.
+enum Open {
+    Plain { file: File, may_wait: bool },
+    Packed(Unpacker),
 }
 
 impl FileSource {
@@ -74,26 +100,17 @@ impl FileSource {
         FileSource { config, open: None }
     }
 
-    fn failed(&self, what: &str, error: io::Error) -> SourceError {
-        let remedy = match error.kind() {
-            ErrorKind::NotFound => ": is the path right, seen from the pipeline's file?",
-            ErrorKind::PermissionDenied => ": let this user read it and enter its folders",
-            ErrorKind::IsADirectory => ": name a file in it",
-            ErrorKind::NotSeekable => ": a pipe has no end to start at",
-            _ => "",
-        };
-        SourceError { message: format!("cannot {what} `{}`: {error}{remedy}", self.config.path.display()) }
-    }
-
     fn try_open(&self) -> io::Result<Open> {
-        // A named pipe then opens without a writer, and is empty until one has come: Linux tells a pipe that nobody
-        // has written to yet from one that all writers have left.
-        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(&self.config.path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::from(rustix::io::Errno::ISDIR));
-        }
+        let file = open(&self.config.path)?;
         let may_wait = descriptor::may_wait(&file);
+        let packing = match self.config.compression {
+            Compression::None => None,
+            Compression::Gzip => Some(Packing::Gzip),
+            Compression::Zstd => Some(Packing::Zstd),
+            // The first bytes of a pipe cannot be looked at without taking them.
+            Compression::Auto if may_wait => None,
+            Compression::Auto => packed::packing(&file)?,
+        };
         if self.config.start == Start::End {
             seek(&file, SeekFrom::End(0))?;
         }
@@ -101,23 +118,58 @@ impl FileSource {
             // The kernel then reads further ahead. It is no more than a hint, so a refusal does no harm.
             let _ = fadvise(&file, 0, None, Advice::Sequential);
         }
-        Ok(Open { file, may_wait })
+        Ok(match packing {
+            None => Open::Plain { file, may_wait },
+            Some(packing) => Open::Packed(Unpacker::new(file, packing)?),
+        })
     }
 }
 
 impl ByteSource for FileSource {
     fn open(&mut self) -> Result<(), SourceError> {
-        self.open = Some(self.try_open().map_err(|error| self.failed("open", error))?);
+        let opened = self.try_open();
+        self.open = Some(opened.map_err(|error| failed("open", &self.config.path, error))?);
         Ok(())
     }
 
     fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Result<Polled, SourceError> {
-        let Some(open) = &self.open else {
-            return Err(self.failed("read", ErrorKind::NotConnected.into()));
+        let outcome = match &mut self.open {
+            None => Err(ErrorKind::NotConnected.into()),
+            Some(Open::Plain { file, may_wait }) => {
+                descriptor::read(file, *may_wait, into, max).map_err(Into::into)
+            }
+            Some(Open::Packed(unpacker)) => unpacker.read(into, max),
         };
-        descriptor::read(&open.file, open.may_wait, into, max)
-            .map_err(|error| self.failed("read", error.into()))
+        outcome.map_err(|error| failed("read", &self.config.path, error))
     }
+}
+
+/// Opens a file, pipe or device for reading.
+fn open(path: &Path) -> io::Result<File> {
+    // A named pipe then opens without a writer, and is empty until one has come: Linux tells a pipe that nobody
+    // has written to yet from one that all writers have left.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    match file.metadata()?.is_dir() {
+        true => Err(io::Error::from(rustix::io::Errno::ISDIR)),
+        false => Ok(file),
+    }
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> SourceError {
+    let remedy = match error.kind() {
+        ErrorKind::NotFound => ": is the path right, seen from the pipeline's file?",
+        ErrorKind::PermissionDenied => ": let this user read it and enter its folders",
+        ErrorKind::IsADirectory => ": name a file in it",
+        ErrorKind::NotSeekable => ": a pipe has no end to start at",
+        ErrorKind::UnexpectedEof => ": it was cut off, or is still being written",
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => ": it is damaged, or packed otherwise",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            ": raise the limit of open files (`ulimit -n`, `LimitNOFILE=`) or match fewer files"
+        }
+        _ => "",
+    };
+    SourceError { message: format!("cannot {what} `{}`: {error}{remedy}", path.display()) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod stdin;
 
 use crate::dataflow::SourceSpec;
 
-pub use file::{FileSource, FileSourceConfig, Start};
+pub use file::{Compression, FileSource, FileSourceConfig, Start};
 pub use stdin::StdinSource;
 
 /// All sources.

@@ -136,6 +136,36 @@ impl WatermarkTracker {
         }
     }
 
+    /// Adds a partition behind all others, or opens one anew that was closed. It holds the watermark until its first
+    /// event, or until it is idle.
+    pub fn add(&mut self, partition: Partition) {
+        let number = partition.0 as usize;
+        let feed = partition.0;
+        let holder = Holder { highest: Timestamp::MIN, quiet_since: Millis::ZERO, feed, holds: true };
+        if number < self.feeds.len() {
+            self.feeds[number] = Feed::default();
+            self.holders[number] = holder;
+            self.least.set(number, Timestamp::MIN);
+            return;
+        }
+        // The keys, whose holders stand behind those of the partitions, move on by one.
+        self.feeds.push(Feed::default());
+        self.holders.insert(number, holder);
+        let mut moved: Vec<Timestamp> = (number..self.least.len()).map(|n| self.least.get(n)).collect();
+        self.least.truncate(number);
+        self.least.push(Timestamp::MIN);
+        moved.drain(..).for_each(|key| self.least.push(key));
+        self.keys.retain(|(_, number)| {
+            *number += 1;
+            true
+        });
+    }
+
+    /// Says that a partition has no events of its own and holds no watermark.
+    pub fn stand_aside(&mut self, partition: Partition) {
+        self.release(partition.0 as usize);
+    }
+
     /// The watermark of the stream.
     #[inline]
     pub fn watermark(&self) -> Timestamp {

@@ -108,6 +108,22 @@ pub fn wait(child: &mut Child) -> ExitStatus {
     panic!("still running after {PATIENCE:?}");
 }
 
+/// Waits until something holds; if it never does, the test fails.
+#[expect(clippy::disallowed_methods, reason = "a process of its own lives in real time")]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "after {PATIENCE:?} not yet: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Lets some milliseconds pass.
+#[expect(clippy::disallowed_methods, reason = "a process of its own lives in real time")]
+pub fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
 /// Whether kept texts are to be rewritten: `UPDATE=1` in the environment.
 pub fn updating() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")

@@ -197,6 +197,22 @@ impl RowSource for TimedSource {
         self.rows.open()
     }
 
+    fn gives_rows(&self) -> bool {
+        self.rows.gives_rows()
+    }
+
+    fn turned_up(&mut self) -> Vec<Box<dyn RowSource>> {
+        let timed = |rows| -> Box<dyn RowSource> {
+            Box::new(TimedSource {
+                rows,
+                lane: self.lane.clone(),
+                part: self.part,
+                limit: self.limit.clone(),
+            })
+        };
+        self.rows.turned_up().into_iter().map(timed).collect()
+    }
+
     fn fill(
         &mut self,
         batch: &mut Batch,

@@ -1,10 +1,21 @@
 //! The options of a `file` source.
 
-use super::{FILE, FileSource, FileSourceConfig, Start};
+use super::follow::Follower;
+use super::paths::Place;
+use super::{Compression, FILE, FileSource, FileSourceConfig, Start, failed};
 use crate::config::{Setting, read};
-use crate::dataflow::{FormatPlan, Framed, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan};
+use crate::dataflow::{
+    FormatPlan, Framed, NodePlanner, PlannedSource, Replay, RowSource, SourceError, SourcePlan,
+};
 use crate::formats::Decoder;
 use std::path::{Path, PathBuf};
+
+const COMPRESSIONS: [(&str, Compression); 4] = [
+    ("auto", Compression::Auto),
+    ("none", Compression::None),
+    ("gzip", Compression::Gzip),
+    ("zstd", Compression::Zstd),
+];
 
 /// Plans a `file` source.
 pub fn plan(
@@ -13,33 +24,74 @@ pub fn plan(
     format: &dyn FormatPlan,
 ) -> Option<PlannedSource> {
     let section = FILE.open(setting);
-    let paths = section.required("path", read::one_or_list(|item| path(planner.folder, item)));
+    let places = section.required("path", read::one_or_list(|item| place(planner.folder, item)));
     let start =
         section.or("start", Start::Begin, read::word(&[("begin", Start::Begin), ("end", Start::End)], &[]));
-    let plan = Box::new(FileSourcePlan { paths: paths?, start });
-    Some(PlannedSource { plan, stage: planner.decoded_stage(format) })
+    let compression = section.or("compression", Compression::Auto, read::word(&COMPRESSIONS, &[]));
+    let follow = section.or("follow", false, read::boolean);
+    if let (Compression::Gzip | Compression::Zstd, Some(setting)) = (compression, section.get("compression"))
+    {
+        if follow {
+            setting.error("a packed file cannot be followed").hint("follow the file before it is packed");
+        } else if start == Start::End {
+            setting.error("a packed file has no end to start at");
+        }
+    }
+    let plan = FilePlan { places: places?, start, compression };
+    let stage = planner.decoded_stage(format);
+    let plan: Box<dyn SourcePlan> = match follow {
+        true => Box::new(FollowPlan(plan)),
+        false => Box::new(plan),
+    };
+    Some(PlannedSource { plan, stage })
 }
 
-/// A path relative to the pipeline's folder.
-fn path(folder: &Path, item: Setting<'_>) -> Option<PathBuf> {
-    let text = read::text(item)?;
-    if text.contains(['*', '?', '[']) {
-        item.error("a glob is not in this version").hint("list the files: `path: [a.ndjson, b.ndjson]`");
-        return None;
-    }
-    Some(folder.join(text))
+/// A path relative to the pipeline's folder, or a glob.
+fn place(folder: &Path, item: Setting<'_>) -> Option<Place> {
+    Place::new(folder, read::text(item)?).map_err(|message| item.error(message)).ok()
 }
 
 #[derive(Debug)]
-struct FileSourcePlan {
-    paths: Vec<PathBuf>,
+struct FilePlan {
+    places: Vec<Place>,
     start: Start,
+    compression: Compression,
 }
 
-impl SourcePlan for FileSourcePlan {
+impl FilePlan {
+    fn names(&self) -> String {
+        self.places.iter().map(Place::written).collect::<Vec<_>>().join(", ")
+    }
+
+    fn replayed(&self) -> Replay {
+        match self.start {
+            Start::Begin => Replay::FromStart,
+            Start::End => Replay::Gone,
+        }
+    }
+
+    /// All files, each once, in the order of the places and within them of names.
+    fn files(&self) -> Result<Vec<PathBuf>, SourceError> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for place in &self.places {
+            let found = place.files().map_err(|error| failed("list", Path::new(&place.written()), error))?;
+            if found.is_empty() {
+                let message = format!(
+                    "no file matches `{}`: is it right, seen from the pipeline's file?",
+                    place.written()
+                );
+                return Err(SourceError { message });
+            }
+            files.extend(found.into_iter().filter(|path| seen.insert(path.clone())));
+        }
+        Ok(files)
+    }
+}
+
+impl SourcePlan for FilePlan {
     fn describe(&self) -> String {
-        let names: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
-        format!("file {}", names.join(", "))
+        format!("file {}", self.names())
     }
 
     fn is_live(&self) -> bool {
@@ -47,18 +99,48 @@ impl SourcePlan for FileSourcePlan {
     }
 
     fn replay(&self) -> Replay {
-        match self.start {
-            Start::Begin => Replay::FromStart,
-            Start::End => Replay::Gone,
-        }
+        self.replayed()
+    }
+
+    fn found(&self) -> Result<Option<Box<dyn SourcePlan>>, SourceError> {
+        let places = self.files()?.into_iter().map(Place::File).collect();
+        Ok(Some(Box::new(FilePlan { places, start: self.start, compression: self.compression })))
     }
 
     fn partitions(&self) -> usize {
-        self.paths.len()
+        self.places.len()
     }
 
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let config = FileSourceConfig { path: self.paths[number].clone(), start: self.start };
-        Box::new(Framed::new(Box::new(FileSource::new(config)), decoder(), self.paths.len()))
+        let path = PathBuf::from(self.places[number].written());
+        let config = FileSourceConfig { path, start: self.start, compression: self.compression };
+        Box::new(Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len()))
+    }
+}
+
+/// Files that are followed: one partition finds them, and each that it finds is a partition of its own.
+#[derive(Debug)]
+struct FollowPlan(FilePlan);
+
+impl SourcePlan for FollowPlan {
+    fn describe(&self) -> String {
+        format!("file {}, followed", self.0.names())
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn replay(&self) -> Replay {
+        self.0.replayed()
+    }
+
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
+        let pass_packed = self.0.compression == Compression::Auto;
+        Box::new(Follower::new(self.0.places.clone(), self.0.start, pass_packed, decoder()))
     }
 }

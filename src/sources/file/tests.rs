@@ -11,7 +11,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn source(path: &Path, start: Start) -> FileSource {
-    FileSource::new(FileSourceConfig { path: path.to_owned(), start })
+    FileSource::new(FileSourceConfig { path: path.to_owned(), start, compression: Compression::Auto })
 }
 
 fn read_all(source: &mut FileSource, max: usize) -> Vec<u8> {

@@ -1,0 +1,240 @@
+//! Files as sources and sinks, seen from outside: globs, packed files, files that are followed.
+
+pub mod common;
+
+use common::{Folder, headwater, pause, until, wait};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+/// A pipeline that copies what a file source reads, with the name of what goes where.
+fn copying(options: &str) -> String {
+    format!(
+        "sources:\n  in:\n    file: {{ {options} }}\n    event_time: {{ field: t }}\n\
+         sinks:\n  out: {{ from: in, file: {{ path: out.ndjson }} }}\n  \
+         bad: {{ from: in.rejected, file: {{ path: bad.ndjson }} }}\n"
+    )
+}
+
+fn line(t: usize) -> String {
+    format!("{{\"t\":{t}}}\n")
+}
+
+fn lines(range: std::ops::Range<usize>) -> String {
+    range.map(line).collect()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    zstd::encode_all(text.as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn files_of_a_glob_are_merged_by_event_time() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", copying("path: [\"in/*.ndjson\", last.ndjson, \"in/b*\"]"));
+    folder.write("in/b.ndjson", [line(2), line(5), line(8)].concat());
+    folder.write("in/a.ndjson", [line(1), line(4), line(7)].concat());
+    folder.write("in/.hidden.ndjson", line(99));
+    folder.write("in/deep/c.ndjson", line(99));
+    folder.write("last.ndjson", [line(3), line(6), line(9)].concat().trim_end());
+    folder.run(&["run", "p.yaml"]).succeeded();
+    assert_eq!(folder.read("out.ndjson"), lines(1..10));
+}
+
+#[test]
+fn a_glob_without_a_match_is_an_error_of_the_run() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", copying("path: \"in/*.ndjson\""));
+    folder.run(&["check", "p.yaml"]).succeeded();
+    let ran = folder.run(&["run", "p.yaml"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("source `in`: no file matches `in/*.ndjson`"), "{}", ran.stderr);
+}
+
+#[test]
+fn packed_files_are_unpacked() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", copying("path: \"*.log*\""));
+    let many = lines(20..20_000);
+    folder.write("a.log.gz", [gzip(&lines(0..5)), gzip(&lines(5..10))].concat());
+    folder.write("b.log.zst", [zstd(&lines(10..15)), zstd(&lines(15..20)), zstd(&many)].concat());
+    folder.write("c.log", lines(20_000..20_003));
+    folder.run(&["run", "p.yaml"]).succeeded();
+    assert!(numbers(&folder) == all(20_003));
+    assert_eq!(folder.read("bad.ndjson"), "");
+}
+
+#[test]
+fn what_is_cut_off_or_damaged_is_said_with_its_name() {
+    let text = lines(0..5_000);
+    let folder = Folder::empty();
+    folder.write("p.yaml", copying("path: in.log"));
+    folder.write("gzip.yaml", copying("path: in.log, compression: gzip"));
+    let cases = [
+        ("p.yaml", gzip(&text), "it was cut off, or is still being written"),
+        ("p.yaml", zstd(&text), "it was cut off, or is still being written"),
+        (
+            "gzip.yaml",
+            [gzip(&text), b"rest of it, no gzip".to_vec()].concat(),
+            "it is damaged, or packed otherwise",
+        ),
+    ];
+    for (i, (pipeline, bytes, expected)) in cases.into_iter().enumerate() {
+        let end = if i < 2 { bytes.len() - 9 } else { bytes.len() };
+        folder.write("in.log", &bytes[..end]);
+        let ran = folder.run(&["run", pipeline]);
+        assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains("in.log`") && ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+    folder.write("plain.yaml", copying("path: in.log, compression: none"));
+    folder.write("in.log", gzip(&line(1)));
+    folder.run(&["run", "plain.yaml"]).succeeded();
+    assert!(folder.read("bad.ndjson").contains("expected"), "bytes as they are");
+}
+
+/// A pipeline that follows, and is ended by a signal.
+struct Following {
+    child: Child,
+    folder: Folder,
+}
+
+impl Following {
+    fn start(folder: Folder, options: &str) -> Following {
+        folder.write("p.yaml", copying(options));
+        let errors = File::create(folder.path().join("stderr")).unwrap();
+        let mut command = headwater(folder.path(), &["run", "p.yaml"]);
+        let child = command.stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        // The output is opened behind the input.
+        until("the output is there", || folder.path().join("out.ndjson").exists());
+        Following { child, folder }
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.folder.path().join(from), self.folder.path().join(to)).unwrap();
+    }
+
+    /// Waits until so many lines were put out.
+    fn wait_for(&self, count: usize) {
+        until(&format!("{count} lines"), || self.folder.read("out.ndjson").lines().count() >= count);
+    }
+
+    /// Ends the run; returns what was put out, sorted by the number in each line.
+    fn stop(mut self) -> Vec<usize> {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert_eq!(wait(&mut self.child).code(), Some(0), "{}", self.folder.read("stderr"));
+        assert_eq!(self.folder.read("bad.ndjson"), "");
+        numbers(&self.folder)
+    }
+}
+
+/// The numbers of all lines that were put out, sorted.
+fn numbers(folder: &Folder) -> Vec<usize> {
+    let out = folder.read("out.ndjson");
+    let number = |line: &str| line.trim_start_matches("{\"t\":").trim_end_matches('}').parse().unwrap();
+    let mut numbers: Vec<usize> = out.lines().map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn all(count: usize) -> Vec<usize> {
+    (0..count).collect()
+}
+
+#[test]
+fn a_followed_file_is_read_through_rotation() {
+    let following = Following::start(Folder::empty(), "path: app.log, follow: true");
+    following.append("app.log", &lines(0..2));
+    following.wait_for(2);
+    following.rename("app.log", "app.log.1");
+    // Who writes may notice late: what still goes to the old file counts.
+    following.append("app.log.1", &line(2));
+    following.append("app.log", &line(3));
+    following.wait_for(4);
+    following.append("app.log.1", &line(4));
+    following.wait_for(5);
+    // Away for a while.
+    following.rename("app.log", "app.log.2");
+    pause(200);
+    following.append("app.log", &lines(5..7));
+    following.wait_for(7);
+    assert_eq!(following.stop(), all(7));
+}
+
+#[test]
+fn a_followed_file_is_read_through_truncation() {
+    let folder = Folder::empty();
+    folder.write("app.log", lines(0..30));
+    let following = Following::start(folder, "path: app.log, follow: true");
+    following.wait_for(30);
+    let path = following.folder.path().join("app.log");
+    File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    following.append("app.log", &line(30));
+    following.wait_for(31);
+    // Truncated and grown beyond where it was between two looks: its beginning tells.
+    pause(100);
+    fs::write(&path, lines(31..80)).unwrap();
+    following.wait_for(80);
+    assert_eq!(following.stop(), all(80));
+}
+
+#[test]
+fn a_line_counts_once_its_newline_is_there() {
+    let following = Following::start(Folder::empty(), "path: app.log, follow: true");
+    following.append("app.log", "{\"t\":0}\n{\"t\"");
+    following.wait_for(1);
+    pause(150);
+    following.append("app.log", ":1}");
+    pause(150);
+    assert_eq!(following.folder.read("out.ndjson"), line(0));
+    following.append("app.log", "\n");
+    following.wait_for(2);
+    assert_eq!(following.stop(), all(2));
+}
+
+#[test]
+fn files_that_match_later_are_followed_from_their_beginning() {
+    let folder = Folder::empty();
+    folder.write("old.log", line(99));
+    folder.write("packed.log.gz", gzip(&line(98)));
+    let following = Following::start(folder, "path: \"*.log*\", follow: true, start: end");
+    following.append("old.log", &line(0));
+    following.wait_for(1);
+    following.append("new.log", &lines(1..3));
+    following.wait_for(3);
+    // A new name for a file that is followed is no new file.
+    following.rename("new.log", "newer.log");
+    pause(700);
+    following.append("newer.log", &line(3));
+    following.wait_for(4);
+    assert_eq!(following.stop(), all(4));
+}
+
+#[test]
+fn many_rotations_under_load_lose_and_double_nothing() {
+    let following = Following::start(Folder::empty(), "path: \"app.log*\", follow: true");
+    let path = following.folder.path().to_owned();
+    let mut written = 0;
+    for rotation in 0..40 {
+        let mut file = OpenOptions::new().append(true).create(true).open(path.join("app.log")).unwrap();
+        for _ in 0..25 {
+            file.write_all(lines(written..written + 40).as_bytes()).unwrap();
+            written += 40;
+        }
+        pause(rotation % 7);
+        following.rename("app.log", &format!("app.log.{rotation}"));
+    }
+    following.wait_for(written);
+    pause(600);
+    assert!(following.stop() == all(written));
+}
