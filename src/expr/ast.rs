@@ -27,6 +27,10 @@ pub enum Node {
     Literal(Literal),
     /// A field, or something inside it by constant steps: `a.b[0].c`.
     Field(Path),
+    /// What a lambda around is called with, or something inside it by constant steps; the path begins with its name.
+    Parameter(Path),
+    /// `x -> body`: what to compute of each element, as an argument of a call.
+    Lambda(String, Box<Expr>),
     /// `of[index]`: an element by its number from 0, or a field by its name.
     Index(Box<Expr>, Box<Expr>),
     /// `NOT x`.
@@ -274,8 +278,8 @@ impl Expr {
     /// The parts directly inside, in the order they are written.
     pub fn children(&self) -> Vec<&Expr> {
         match &self.node {
-            Node::Literal(_) | Node::Field(_) => Vec::new(),
-            Node::Not(of) | Node::Negate(of) => vec![of],
+            Node::Literal(_) | Node::Field(_) | Node::Parameter(_) => Vec::new(),
+            Node::Not(of) | Node::Negate(of) | Node::Lambda(_, of) => vec![of],
             Node::IsNull { of, .. } | Node::IsBool { of, .. } | Node::Cast { of, .. } => vec![of],
             Node::Index(left, right) | Node::Binary(_, left, right) => vec![left, right],
             Node::And(parts) | Node::Or(parts) => parts.iter().collect(),
@@ -293,8 +297,8 @@ impl Expr {
     /// The parts directly inside, to be changed.
     pub fn children_mut(&mut self) -> Vec<&mut Expr> {
         match &mut self.node {
-            Node::Literal(_) | Node::Field(_) => Vec::new(),
-            Node::Not(of) | Node::Negate(of) => vec![of],
+            Node::Literal(_) | Node::Field(_) | Node::Parameter(_) => Vec::new(),
+            Node::Not(of) | Node::Negate(of) | Node::Lambda(_, of) => vec![of],
             Node::IsNull { of, .. } | Node::IsBool { of, .. } | Node::Cast { of, .. } => vec![of],
             Node::Index(left, right) | Node::Binary(_, left, right) => vec![left, right],
             Node::And(parts) | Node::Or(parts) => parts.iter_mut().collect(),
@@ -342,11 +346,12 @@ impl Expr {
         paths
     }
 
-    /// The expression one constant step further in: a longer path for a field, an index for anything else.
+    /// The expression one constant step further in: a longer path for a name, an index for anything else.
     pub(super) fn then(self, step: Step, span: Range<usize>) -> Expr {
         let whole = self.span.start..span.end;
         match self.node {
             Node::Field(path) => Expr::new(Node::Field(path.then(step)), whole),
+            Node::Parameter(path) => Expr::new(Node::Parameter(path.then(step)), whole),
             _ => {
                 let index = match step {
                     Step::Field(name) => Literal::Text(name),

@@ -4,6 +4,7 @@ use super::ast::{Call, Expr};
 use super::compile::{Compiler, Lowered, check, label};
 use super::fault::ExprFault;
 use super::functions::{AGGREGATES, Body, Form, FunctionSpec, LATER, Returns};
+use super::lambda::Keep;
 use super::literal::Literal;
 use super::op::{Apply, ApplyBody, Op, Unit};
 use super::scope::SourceField;
@@ -25,6 +26,8 @@ impl Compiler<'_> {
             }
             Body::Form(Form::Source(field)) => self.source_field(expr, field, register),
             Body::Form(Form::SourceHeader) => self.source_header(expr, call, register),
+            Body::Form(Form::Transform) => self.each(expr, &call.args, Keep::Results, register),
+            Body::Form(Form::Filter) => self.each(expr, &call.args, Keep::Elements, register),
             Body::Plain(body) => self.apply(expr, call, function, |_| Ok(ApplyBody::Plain(body)), register),
             Body::Made(make) => {
                 let make = |constants: &[Option<&Literal>]| make(constants).map(ApplyBody::Made);

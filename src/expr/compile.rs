@@ -8,7 +8,7 @@ use super::fold::{Folded, fold, is_constant};
 use super::functions::Functions;
 use super::literal::Literal;
 use super::members::Members;
-use super::op::{Case, In, Op, Unit};
+use super::op::{Case, In, Op, Source, Unit};
 use super::operators;
 use super::program::Program;
 use super::scope::Scope;
@@ -30,7 +30,8 @@ pub(super) fn compile_as(
     functions: &Functions,
     folding: bool,
 ) -> Result<Program, ExprFault> {
-    let mut compiler = Compiler { scope, functions, registers: 0, guards: 0, folding };
+    let parameters = Vec::new();
+    let mut compiler = Compiler { scope, functions, registers: 0, parameters, guards: 0, folding };
     let root = compiler.lower(expr, 0)?;
     Ok(Program::new(root, compiler.registers))
 }
@@ -54,6 +55,8 @@ pub(super) struct Compiler<'a> {
     pub(super) functions: &'a Functions,
     /// Registers needed so far.
     pub(super) registers: usize,
+    /// The parameters of the lambdas around, with their registers, the innermost last.
+    pub(super) parameters: Vec<(String, usize)>,
     /// How many choices stand around: what is inside may never be evaluated.
     pub(super) guards: usize,
     /// Whether constant parts are computed now.
@@ -98,6 +101,12 @@ impl Compiler<'_> {
         match &expr.node {
             Node::Literal(literal) => self.constant(expr, literal),
             Node::Field(path) => self.field(expr, path, register),
+            Node::Parameter(path) => self.parameter(expr, path, register),
+            Node::Lambda(..) => {
+                let fault = ExprFault::new(expr.span.clone(), "a lambda is not expected here");
+                Err(fault
+                    .hint("lambdas are for lists: `transform(list, x -> x * 2)`, `filter(list, x -> x > 0)`"))
+            }
             Node::And(parts) => self.chain(expr, parts, Op::And, register),
             Node::Or(parts) => self.chain(expr, parts, Op::Or, register),
             Node::Binary(op, left, right) => self.binary(expr, *op, left, right, register),
@@ -112,7 +121,7 @@ impl Compiler<'_> {
 
     /// A unit for an expression.
     pub(super) fn unit(&mut self, expr: &Expr, op: Op, ty: Type, register: usize) -> Unit {
-        if !matches!(op, Op::Constant(..) | Op::Cell(_)) {
+        if !matches!(op, Op::Constant(..) | Op::Cell(_) | Op::Parameter) {
             self.registers = self.registers.max(register + 1);
         }
         Unit { op, ty, register, label: label(expr).into() }
@@ -128,7 +137,7 @@ impl Compiler<'_> {
     }
 
     /// An operand that may not be evaluated.
-    fn guarded(&mut self, expr: &Expr, register: usize) -> Lowered {
+    pub(super) fn guarded(&mut self, expr: &Expr, register: usize) -> Lowered {
         self.guards += 1;
         let unit = self.lower(expr, register);
         self.guards -= 1;
@@ -179,7 +188,7 @@ impl Compiler<'_> {
             return Err(ExprFault::new(expr.span.clone(), message));
         }
         let ty = Type::SCALAR.or(Type::JSON);
-        Ok(self.unit(expr, Op::Inside(resolved.slot, resolved.rest.into()), ty, register))
+        Ok(self.unit(expr, Op::Inside(Source::Cell(resolved.slot), resolved.rest.into()), ty, register))
     }
 
     fn chain(&mut self, expr: &Expr, parts: &[Expr], op: fn(Box<[Unit]>) -> Op, register: usize) -> Lowered {

@@ -7,14 +7,23 @@ use super::literal::Literal;
 use super::parse::{MAX_DEPTH, Places};
 use crate::event::{Path, Step};
 use sqlparser::ast::{self as sql, AccessExpr, BinaryOperator, DateTimeField, UnaryOperator, ValueWithSpan};
+use std::cell::RefCell;
 use std::ops::Range;
 
 type Converted = Result<Expr, ExprFault>;
 
 /// Converts the tree that came from `text`.
 pub(super) struct Converter<'a> {
-    pub(super) text: &'a str,
-    pub(super) places: &'a Places<'a>,
+    text: &'a str,
+    places: &'a Places<'a>,
+    /// The parameters of the lambdas around, the innermost last.
+    parameters: RefCell<Vec<String>>,
+}
+
+impl<'a> Converter<'a> {
+    pub(super) fn new(text: &'a str, places: &'a Places<'a>) -> Converter<'a> {
+        Converter { text, places, parameters: RefCell::default() }
+    }
 }
 
 impl Converter<'_> {
@@ -73,6 +82,13 @@ impl Converter<'_> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), span, depth)
             }
             Function(function) => self.call(function, depth),
+            Lambda(lambda) => {
+                let fault = ExprFault::new(
+                    self.lambda(lambda, depth)?.span,
+                    "a lambda stands only as an argument of a call",
+                );
+                Err(fault.hint("transform(list, x -> x * 2)"))
+            }
             other => Err(self.refused(other)),
         }
     }
@@ -94,8 +110,12 @@ impl Converter<'_> {
         ExprFault::new(span, message)
     }
 
+    /// A field, or the parameter of a lambda around, which hides a field of its name.
     fn field(&self, ident: &sql::Ident) -> Expr {
-        Expr::new(Node::Field(Path::field(&ident.value)), self.places.range(ident.span))
+        let path = Path::field(&ident.value);
+        let parameter = self.parameters.borrow().contains(&ident.value);
+        let node = if parameter { Node::Parameter(path) } else { Node::Field(path) };
+        Expr::new(node, self.places.range(ident.span))
     }
 
     fn compound(&self, idents: &[sql::Ident]) -> Converted {
@@ -153,7 +173,7 @@ impl Converter<'_> {
             _ => None,
         };
         let mut expr = match (step, &of.node) {
-            (Some(step), Node::Field(_)) => of.then(step, index.span),
+            (Some(step), Node::Field(_) | Node::Parameter(_)) => of.then(step, index.span),
             _ => Expr::new(Node::Index(Box::new(of), Box::new(index)), span.clone()),
         };
         expr.span = span;
@@ -250,6 +270,10 @@ impl Converter<'_> {
             BinaryOperator::LtEq => BinaryOp::LessOrEqual,
             BinaryOperator::Gt => BinaryOp::Greater,
             BinaryOperator::GtEq => BinaryOp::GreaterOrEqual,
+            BinaryOperator::Arrow => {
+                let fault = ExprFault::new(self.convert(left, depth)?.span, "a name is expected before `->`");
+                return Err(fault.hint("x -> x * 2"));
+            }
             other => {
                 let span = self.convert(left, depth)?.span;
                 return Err(ExprFault::new(span, format!("the operator `{other}` is not in this version")));
@@ -355,6 +379,20 @@ impl Converter<'_> {
         Ok(Expr::new(Node::Case { operand, branches, otherwise }, span))
     }
 
+    fn lambda(&self, lambda: &sql::LambdaFunction, depth: usize) -> Converted {
+        let sql::OneOrManyWithParens::One(sql::LambdaFunctionParameter { name, data_type: None }) =
+            &lambda.params
+        else {
+            return Err(ExprFault::new(0..0, "a lambda has one parameter, without a type"));
+        };
+        self.parameters.borrow_mut().push(name.value.clone());
+        let body = self.convert(&lambda.body, depth);
+        self.parameters.borrow_mut().pop();
+        let body = Box::new(body?);
+        let span = self.places.range(name.span).start..body.span.end;
+        Ok(Expr::new(Node::Lambda(name.value.clone(), body), span))
+    }
+
     fn call(&self, function: &sql::Function, depth: usize) -> Converted {
         let refused = |message: &str, at: &Range<usize>| Err(ExprFault::new(at.clone(), message));
         let [sql::ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
@@ -380,7 +418,10 @@ impl Converter<'_> {
         for arg in &list.args {
             match arg {
                 sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(arg)) => {
-                    call.args.push(self.convert(arg, depth)?);
+                    call.args.push(match arg {
+                        sql::Expr::Lambda(lambda) => self.lambda(lambda, depth + 1)?,
+                        arg => self.convert(arg, depth)?,
+                    });
                 }
                 sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Wildcard) => call.star = true,
                 _ => return refused("arguments are given by place, without names", &at),

@@ -6,7 +6,8 @@
 
 use super::fault::ExprFault;
 use sqlparser::ast::{CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr};
-use sqlparser::ast::{FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo};
+use sqlparser::ast::{FunctionArgumentList, FunctionArguments, Ident, Interval, LambdaFunction};
+use sqlparser::ast::{LambdaFunctionParameter, LambdaSyntax, ObjectName, OneOrManyWithParens, TimezoneInfo};
 use sqlparser::ast::{TypedString, UnaryOperator, Value, ValueWithSpan};
 use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -59,6 +60,10 @@ impl Headwater {
             Token::Plus => self.sign(parser, UnaryOperator::Plus),
             Token::LParen => {
                 let inner = parser.parse_expr()?;
+                if self.are_parameters(parser) {
+                    let hint = "x -> x * 2";
+                    return self.fault(parser.peek_token_ref().span, "a lambda has one parameter", hint);
+                }
                 if parser.peek_token_ref().token == Token::Comma {
                     let hint = "a list of values stands only behind IN";
                     return self.fault(parser.peek_token_ref().span, "`,` inside parentheses", hint);
@@ -72,6 +77,16 @@ impl Headwater {
             Token::EOF => self.fault(span, "the expression ends where a value is expected", CUT),
             other => self.fault(span, format!("a value is expected before `{other}`"), ""),
         }
+    }
+
+    /// Whether `, y) ->` is next.
+    fn are_parameters(&self, parser: &Parser) -> bool {
+        let token = |n: usize| &parser.peek_nth_token_ref(n).token;
+        let mut n = 0;
+        while *token(n) == Token::Comma && matches!(token(n + 1), Token::Word(_)) {
+            n += 2;
+        }
+        n > 0 && *token(n) == Token::RParen && *token(n + 1) == Token::Arrow
     }
 
     fn sign(&self, parser: &mut Parser, op: UnaryOperator) -> Parsed {
@@ -111,6 +126,7 @@ impl Headwater {
                 let hint = "a field of this name is written in backticks";
                 self.fault(span, format!("a value is expected before `{}`", word.value), hint)
             }
+            _ if parser.peek_token_ref().token == Token::Arrow => self.lambda(parser, word, span),
             _ if called && word.quote_style.is_some() => {
                 self.fault(span, "a function's name stands without backticks", "")
             }
@@ -122,6 +138,18 @@ impl Headwater {
     /// Whether the word before is all of an operand, not the beginning of a query.
     fn stands_alone(&self, parser: &Parser) -> bool {
         !matches!(parser.peek_token_ref().token, Token::Word(_) | Token::Number(..) | Token::Mul)
+    }
+
+    /// `-> body`, behind the parameter.
+    fn lambda(&self, parser: &mut Parser, parameter: Word, span: Span) -> Parsed {
+        if parameter.quote_style.is_some() {
+            return self.fault(span, "a lambda's parameter stands without backticks", "");
+        }
+        parser.expect_token(&Token::Arrow)?;
+        let body = Box::new(parser.parse_expr()?);
+        let parameter = LambdaFunctionParameter { name: parameter.into_ident(span), data_type: None };
+        let params = OneOrManyWithParens::One(parameter);
+        Ok(Expr::Lambda(LambdaFunction { params, body, syntax: LambdaSyntax::Arrow }))
     }
 
     /// `(x AS TYPE)`, behind the word.

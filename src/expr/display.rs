@@ -24,6 +24,7 @@ impl Level {
     fn of(expr: &Expr) -> Level {
         use BinaryOp::*;
         match &expr.node {
+            Node::Lambda(..) => Level::Lowest,
             Node::Or(_) => Level::Or,
             Node::And(_) => Level::And,
             Node::Not(_) => Level::Not,
@@ -84,7 +85,8 @@ impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.node {
             Node::Literal(literal) => literal.fmt(f),
-            Node::Field(path) => display_path(f, path),
+            Node::Field(path) | Node::Parameter(path) => display_path(f, path),
+            Node::Lambda(parameter, body) => write!(f, "{parameter} -> {body}"),
             Node::Index(of, index) => write!(f, "{}[{index}]", Operand(of, Level::Primary)),
             Node::Not(of) => write!(f, "NOT {}", Operand(of, Level::Not)),
             Node::Negate(of) => write!(f, "-{}", Operand(of, Level::Primary)),

@@ -11,7 +11,7 @@ use super::compare::{equal, order};
 use super::functions::{Buffers, Context, Failure, Outcome};
 use super::op::{Apply, ApplyBody, In, Op, Source, Unit, View};
 use super::types::Type;
-use crate::event::{Batch, Kind, Reason, Rejects, Row, Slot, Span, Step, Value, json};
+use crate::event::{Batch, Kind, Reason, Rejects, Row, Span, Step, Value, json};
 use crate::time::Env;
 use std::cmp::Ordering;
 
@@ -21,6 +21,11 @@ pub(super) struct Machine {
     pub(super) registers: Vec<Vec<Value>>,
     /// Lists of rows that are not in use.
     spare: Vec<Vec<Row>>,
+    /// Lists of elements and lists in the making that are not in use.
+    pub(super) spans: Vec<Vec<Span>>,
+    pub(super) bytes: Vec<Vec<u8>>,
+    /// How many elements lambdas were computed for in this row.
+    pub(super) elements: usize,
     args: Vec<Value>,
     pub(super) failures: Rejects,
     buffers: Buffers,
@@ -54,14 +59,14 @@ pub(super) struct Pass<'a> {
 impl Pass<'_> {
     /// Evaluates a unit for the rows.
     pub(super) fn eval(&mut self, unit: &mut Unit, rows: &[Row]) {
-        if matches!(unit.op, Op::Constant(..) | Op::Cell(_)) {
+        if matches!(unit.op, Op::Constant(..) | Op::Cell(_) | Op::Parameter) {
             return;
         }
         let register = unit.register;
         self.machine.registers[register] = self.take_register(register);
         match &mut unit.op {
-            Op::Constant(..) | Op::Cell(_) => {}
-            Op::Inside(slot, steps) => self.inside(*slot, steps, register, &unit.label, rows),
+            Op::Constant(..) | Op::Cell(_) | Op::Parameter => {}
+            Op::Inside(of, steps) => self.inside(*of, steps, register, &unit.label, rows),
             Op::And(parts) => self.chain(parts, false, register, rows),
             Op::Or(parts) => self.chain(parts, true, register, rows),
             Op::Compare(op, operands) => self.compare(*op, operands, register, rows),
@@ -71,6 +76,7 @@ impl Pass<'_> {
             Op::Case(case) => self.case(case, register, rows),
             Op::Coalesce(parts) => self.coalesce(parts, register, rows),
             Op::Call(apply) => self.call(apply, register, &unit.label, rows),
+            Op::Each(each) => self.each(each, register, &unit.label, rows),
         }
     }
 
@@ -109,9 +115,9 @@ impl Pass<'_> {
         self.machine.failures.push((row, reason));
     }
 
-    fn inside(&mut self, slot: Slot, steps: &[Step], register: usize, label: &str, rows: &[Row]) {
+    fn inside(&mut self, of: Source, steps: &[Step], register: usize, label: &str, rows: &[Row]) {
         for &row in rows {
-            let value = step_into(self.batch, self.batch.get(row, slot), steps);
+            let value = step_into(self.batch, self.fetch(of, row), steps);
             let value = value.unwrap_or_else(|failure| {
                 self.fail(row, failure, label, |_| None);
                 Value::NULL

@@ -12,18 +12,24 @@ use crate::time::{Env, Millis, Random, Timestamp};
 /// Bytes that a computed constant may have; a longer one is computed for each event.
 const MAX_CONSTANT: usize = 64 * 1024;
 
-/// Whether the expression reads no field and always gives the same.
+/// Whether the expression reads no field, nor a parameter from outside, and always gives the same.
 pub(super) fn is_constant(expr: &Expr, functions: &Functions) -> bool {
-    let mut constant = true;
-    expr.walk(&mut |part| {
-        constant &= match &part.node {
+    fn within<'e>(expr: &'e Expr, functions: &Functions, parameters: &mut Vec<&'e str>) -> bool {
+        let itself = match &expr.node {
             Node::Field(_) => false,
+            Node::Parameter(path) => parameters.contains(&path.root()),
             Node::Call(call) => functions.get(&call.name).is_some_and(|function| !function.volatile),
             _ => true,
         };
+        let around = parameters.len();
+        if let Node::Lambda(name, _) = &expr.node {
+            parameters.push(name);
+        }
+        let constant = itself && expr.children().into_iter().all(|part| within(part, functions, parameters));
+        parameters.truncate(around);
         constant
-    });
-    constant
+    }
+    within(expr, functions, &mut Vec::new())
 }
 
 /// What came of computing a constant expression.

@@ -19,6 +19,7 @@ mod fault;
 mod fold;
 pub mod functions;
 mod interval;
+mod lambda;
 mod like;
 mod literal;
 mod members;

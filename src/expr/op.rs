@@ -2,6 +2,7 @@
 
 use super::ast::BinaryOp;
 use super::functions::{Context, Instance, Outcome};
+use super::lambda::Each;
 use super::literal::Literal;
 use super::members::Members;
 use super::types::Type;
@@ -13,7 +14,7 @@ pub(super) struct Unit {
     pub(super) op: Op,
     /// The type of the result.
     pub(super) ty: Type,
-    /// Where results go, a cell for each row; unused by constants and cells.
+    /// Where results go, a cell for each row; unused by constants and cells, and where a parameter is found.
     pub(super) register: usize,
     /// The expression's text, for reasons.
     pub(super) label: Box<str>,
@@ -26,8 +27,10 @@ pub(super) enum Op {
     Constant(Value, Literal),
     /// A slot as it is.
     Cell(Slot),
-    /// A value inside the list or map in a slot.
-    Inside(Slot, Box<[Step]>),
+    /// The element that a lambda around is computed for, in its register.
+    Parameter,
+    /// A value inside a list or map.
+    Inside(Source, Box<[Step]>),
     /// True if all are; stops a row at the first false.
     And(Box<[Unit]>),
     /// True if any is; stops a row at the first true.
@@ -46,6 +49,8 @@ pub(super) enum Op {
     Coalesce(Box<[Unit]>),
     /// A function of operands that are all evaluated.
     Call(Box<Apply>),
+    /// A list made element by element.
+    Each(Box<Each>),
 }
 
 /// `of [NOT] IN (…)`.

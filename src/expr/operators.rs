@@ -108,7 +108,7 @@ fn between(
     negated: bool,
     register: usize,
 ) -> Lowered {
-    if let [Expr { node: Node::Field(_), .. }, low, high] = operands
+    if let [Expr { node: Node::Field(_) | Node::Parameter(_), .. }, low, high] = operands
         && let (Node::Literal(low), Node::Literal(high), false) = (&low.node, &high.node, negated)
         && alike(low, high)
     {

@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Result<Expr, ExprFault> {
         let fault = ExprFault::new(places.range(next.span), format!("`{next}` is not expected here"));
         return Err(fault.hint("the expression could end before it"));
     }
-    Converter { text, places: &places }.convert(&parsed, 0)
+    Converter::new(text, &places).convert(&parsed, 0)
 }
 
 /// From `sqlparser`'s lines and columns, which count characters, to bytes.
@@ -136,10 +136,9 @@ fn check_token(token: &Token) -> Result<(), (String, &'static str)> {
         }
         Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => return Ok(()),
         Token::LParen | Token::RParen | Token::LBracket | Token::RBracket => return Ok(()),
-        Token::Comma | Token::Period => return Ok(()),
+        Token::Comma | Token::Period | Token::Arrow => return Ok(()),
         Token::Whitespace(Whitespace::MultiLineComment(_)) => "",
         Token::Whitespace(_) => return Ok(()),
-        Token::Arrow => return Err(("lambdas (`x -> …`) are not in this version".to_owned(), "")),
         Token::DoubleQuotedString(_) => "text stands in single quotes, a field's odd name in backticks",
         Token::DoubleEq => "equality is written `=`",
         Token::Overlap | Token::Ampersand => "write AND, or bit_and(a, b)",

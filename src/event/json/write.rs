@@ -1,6 +1,8 @@
 //! Cells to JSON text, compact.
 
 use crate::event::{Batch, Kind, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// How points in time are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,15 +117,10 @@ pub fn write_base64(bytes: &[u8], into: &mut Vec<u8>) {
 
 /// Appends bytes as base64 (RFC 4648, standard alphabet, padded).
 pub fn base64(bytes: &[u8], into: &mut Vec<u8>) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    into.reserve(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
-        for i in 0..4 {
-            let sextet = (bits >> (18 - 6 * i)) & 63;
-            into.push(if i <= chunk.len() { ALPHABET[sextet as usize] } else { b'=' });
-        }
-    }
+    let start = into.len();
+    let length = base64::encoded_len(bytes.len(), true).unwrap_or_default();
+    into.resize(start + length, 0);
+    // The room is as long as it has to be.
+    let written = STANDARD.encode_slice(bytes, &mut into[start..]).unwrap_or_default();
+    into.truncate(start + written);
 }

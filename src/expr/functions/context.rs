@@ -66,27 +66,37 @@ impl Context<'_> {
         let mut text = std::mem::take(&mut self.buffers.text);
         text.clear();
         let filled = fill(self.batch, &mut text);
-        let value = filled.and_then(|()| self.keep(text.as_bytes())).map(Value::text);
+        let value = filled.and_then(|()| keep(self.batch, text.as_bytes())).map(Value::text);
         self.buffers.text = text;
         value
     }
 
     /// The list or map whose JSON text `fill` writes.
     pub fn write_json(&mut self, fill: impl FnOnce(&Batch, &mut Vec<u8>) -> Result<(), Failure>) -> Outcome {
+        self.fill(fill, Value::json)
+    }
+
+    /// The bytes that `fill` writes.
+    pub fn write_bytes(&mut self, fill: impl FnOnce(&Batch, &mut Vec<u8>) -> Result<(), Failure>) -> Outcome {
+        self.fill(fill, Value::bytes)
+    }
+
+    /// The text that `fill` writes, of ASCII that needs no escaping in JSON.
+    pub fn write_ascii(&mut self, fill: impl FnOnce(&Batch, &mut Vec<u8>) -> Result<(), Failure>) -> Outcome {
+        self.fill(fill, Value::plain_text)
+    }
+
+    fn fill(
+        &mut self,
+        fill: impl FnOnce(&Batch, &mut Vec<u8>) -> Result<(), Failure>,
+        make: fn(Span) -> Value,
+    ) -> Outcome {
         let mut bytes = std::mem::take(&mut self.buffers.bytes);
         bytes.clear();
         let filled = fill(self.batch, &mut bytes);
-        let value = filled.and_then(|()| self.keep(&bytes)).map(Value::json);
+        let value = filled.and_then(|()| keep(self.batch, &bytes)).map(make);
         self.buffers.bytes = bytes;
         value
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Result<Span, Failure> {
-        check_length(bytes.len())?;
-        if self.batch.arena.len() + bytes.len() > MAX_ARENA_BYTES {
-            return Err("the batch has no room left".into());
-        }
-        Ok(self.batch.store(bytes))
     }
 
     /// The part of a text argument in a range of its bytes, which must be character boundaries.
@@ -104,6 +114,15 @@ impl Context<'_> {
         debug_assert!(start + part.len() <= whole.len(), "not a slice of the argument");
         self.part(of, start..start + part.len())
     }
+}
+
+/// Keeps what was computed in the batch's arena, within the limits.
+pub(in crate::expr) fn keep(batch: &mut Batch, bytes: &[u8]) -> Result<Span, Failure> {
+    check_length(bytes.len())?;
+    if batch.arena.len() + bytes.len() > MAX_ARENA_BYTES {
+        return Err("the batch has no room left".into());
+    }
+    Ok(batch.store(bytes))
 }
 
 /// Refuses values that are too long, before they are built where their length is known.

@@ -2,7 +2,7 @@
 
 use super::context::{Context, Failure, Outcome, check_length};
 use super::json::{ITEM, count_entries};
-use super::spec::{Arg, Body, FunctionSpec, Group, Returns, arg, optional};
+use super::spec::{Arg, Body, Form, FunctionSpec, Group, Returns, arg, optional};
 use crate::event::{Batch, Kind, Span, Step, Value, json};
 use crate::expr::arithmetic;
 use crate::expr::ast::BinaryOp;
@@ -73,6 +73,34 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
     new("list_max", L, ITEM, |cx, args| extreme(cx, args[0], Ordering::Greater)).doc(
         "The greatest element that is not null.",
         &[("list_max(json_parse('[\"b\", \"c\", \"a\"]'))", "\"c\"")],
+    ),
+    FunctionSpec::new(
+        Group::Json,
+        "transform",
+        &[arg("l", Type::JSON), arg("x -> expr", Type::ANY)],
+        LIST,
+        Body::Form(Form::Transform),
+    )
+    .doc(
+        "What the expression gives for each element, which it knows by the name before `->`; that name hides a field.",
+        &[
+            ("transform(range(1, 4), x -> x * x)", "[1,4,9]"),
+            ("transform(json_parse('[{\"t\": 20.5}, {\"u\": 1}]'), s -> s.t)", "[20.5,null]"),
+        ],
+    ),
+    FunctionSpec::new(
+        Group::Json,
+        "filter",
+        &[arg("l", Type::JSON), arg("x -> condition", Type::BOOL)],
+        LIST,
+        Body::Form(Form::Filter),
+    )
+    .doc(
+        "The elements for which the condition is true; see `transform`.",
+        &[
+            ("filter(range(0, 9), n -> n % 3 = 0)", "[0,3,6]"),
+            ("filter(json_parse('[3, null, \"a\"]'), x -> x IS NOT NULL)", "[3,\"a\"]"),
+        ],
     ),
     new("zip", &[arg("a", Type::JSON), arg("b", Type::JSON)], LIST, zip).doc(
         "Lists of two: the first elements of both, the second ones, …; as long as the shorter list.",

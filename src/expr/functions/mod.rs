@@ -1,10 +1,14 @@
 //! The functions that expressions can call: one registry, a file for each group.
 
+mod bytes;
 mod cached;
 mod conditional;
 mod context;
 mod convert;
 mod format;
+mod geo;
+mod hash;
+mod ids;
 mod json;
 mod later;
 mod list;
@@ -20,7 +24,7 @@ mod text;
 mod time;
 
 pub use cached::Cached;
-pub(super) use context::Buffers;
+pub(super) use context::{Buffers, keep};
 pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_length, finite};
 pub use convert::{constant_text, parse_number, short, write_scalar};
 pub use later::{AGGREGATES, LATER};
@@ -39,6 +43,10 @@ const STANDARD: &[&[FunctionSpec]] = &[
     time::FUNCTIONS,
     json::FUNCTIONS,
     list::FUNCTIONS,
+    bytes::FUNCTIONS,
+    hash::FUNCTIONS,
+    ids::FUNCTIONS,
+    geo::FUNCTIONS,
     conditional::FUNCTIONS,
     source::FUNCTIONS,
 ];

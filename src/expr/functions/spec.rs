@@ -18,6 +18,10 @@ pub enum Group {
     Time,
     /// JSON, lists and maps.
     Json,
+    /// Bytes, hashes and ids.
+    Bytes,
+    /// Places on the earth.
+    Geo,
     /// Choices and what fits nowhere else.
     Conditional,
     /// Where an event came from.
@@ -34,6 +38,8 @@ impl Group {
             Group::Text => "text",
             Group::Time => "time",
             Group::Json => "json, lists, maps",
+            Group::Bytes => "bytes, hash, ids",
+            Group::Geo => "geo",
             Group::Conditional => "conditional, other",
             Group::Source => "source",
             Group::Generate => "generate",
@@ -105,7 +111,7 @@ pub enum Body {
     /// By an object that each place of call has for itself: prepared patterns, counters.
     /// It is made from the arguments that are constant; a fault in them is its error.
     Made(Make),
-    /// By the compiler itself, because not all arguments are always evaluated.
+    /// By the compiler itself, because not all arguments are evaluated just once.
     Form(Form),
 }
 
@@ -130,11 +136,15 @@ pub enum Form {
     Source(&'static SourceField),
     /// A header of the message that an event came in.
     SourceHeader,
+    /// What a lambda gives for each element of a list.
+    Transform,
+    /// The elements of a list for which a lambda is true.
+    Filter,
 }
 
 /// A function with a state of its own at each place of call.
 pub trait Instance: Send {
-    /// Computes the value for one row. Rows come in order, each at most once.
+    /// Computes the value for one row. Rows come in order, each at most once, or inside a lambda once an element.
     fn call(&mut self, context: &mut Context, args: &[Value]) -> Outcome;
 
     /// The same for another worker, in its first state.

@@ -237,7 +237,7 @@ const GOLDEN: &[(&str, &str)] = &[
         "sum(i)",
         "? `sum` is an aggregate, which takes many events (aggregates stand in a window's `aggregate`)",
     ),
-    ("md5(s)", "? `md5` is not in this version"),
+    ("h3(s)", "? `h3` is not in this version"),
     ("abs(DISTINCT i)", "? DISTINCT belongs to aggregates, and `abs` is a function"),
     ("abs(*)", "? `*` belongs to aggregates, and `abs` is a function"),
     ("abs()", "? `abs` takes 1 argument, not 0 (abs(x) with x: number)"),

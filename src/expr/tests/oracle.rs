@@ -130,7 +130,20 @@ fn constant(literal: &Literal) -> V {
     }
 }
 
-/// One row's evaluation.
+fn elements(list: &str) -> impl Iterator<Item = V> {
+    json::elements(list.as_bytes()).map(|raw| {
+        let raw = str::from_utf8(raw).unwrap();
+        match serde_json::from_str(raw).unwrap() {
+            serde_json::Value::Null => V::Null,
+            serde_json::Value::Bool(b) => V::Bool(b),
+            serde_json::Value::Number(n) => n.as_i64().map_or_else(|| V::Float(n.as_f64().unwrap()), V::Int),
+            serde_json::Value::String(text) => V::Text(text),
+            _ => V::List(raw.to_owned()),
+        }
+    })
+}
+
+/// One row's evaluation, with its fields, and as `-> x` the parameters of lambdas, the innermost last.
 struct Oracle<'a>(&'a [(&'a str, V)]);
 
 impl Oracle<'_> {
@@ -140,6 +153,11 @@ impl Oracle<'_> {
             Node::Field(path) => {
                 let field = self.0.iter().find(|(name, _)| *name == path.root());
                 field.map_or(V::Null, |(_, value)| value.clone())
+            }
+            Node::Parameter(path) => {
+                let is_named = |name: &&str| name.strip_prefix("-> ") == Some(path.root());
+                let found = self.0.iter().rfind(|(name, _)| is_named(name));
+                found.unwrap().1.clone()
             }
             Node::Not(of) => three(boolean(self.eval(of)?)?.map(|b| !b)),
             Node::Negate(of) => match self.eval(of)? {
@@ -256,6 +274,11 @@ impl Oracle<'_> {
                 let (x, y) = (self.eval(&call.args[0])?, self.eval(&call.args[1])?);
                 Ok(if x != V::Null && y != V::Null && equal(&x, &y) { V::Null } else { x })
             }
+            "transform" | "filter" => match self.eval(&call.args[0])? {
+                V::Null => Ok(V::Null),
+                V::List(text) if text.starts_with('[') => self.each(call, &text),
+                _ => Err(Rejected),
+            },
             "abs" => match self.eval(&call.args[0])? {
                 V::Null => Ok(V::Null),
                 V::Int(n) => n.checked_abs().map(V::Int).ok_or(Rejected),
@@ -269,6 +292,24 @@ impl Oracle<'_> {
             },
             other => panic!("{other}"),
         }
+    }
+
+    /// `transform` or `filter` of a list.
+    fn each(&self, call: &Call, list: &str) -> Result<V> {
+        let Node::Lambda(name, body) = &call.args[1].node else { panic!("{call:?}") };
+        let name = format!("-> {name}");
+        let mut results = Vec::new();
+        for element in elements(list) {
+            let mut names = self.0.to_vec();
+            names.push((&name, element.clone()));
+            let value = Oracle(&names).eval(body)?;
+            match call.name.as_str() {
+                "transform" => results.push(json_text(&value)),
+                _ if boolean(value)? == Some(true) => results.push(json_text(&element)),
+                _ => {}
+            }
+        }
+        Ok(V::List(format!("[{}]", results.join(","))))
     }
 
     /// Whether a filter keeps the row.
@@ -349,10 +390,19 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
     expr(Node::Call(Call { name, args, distinct: false, star: false, filter: None }))
 }
 
+/// A call with a lambda, whose parameter hides fields of the body.
+fn each(name: &str, list: Expr, parameter: &str, mut body: Expr) -> Expr {
+    body.map(&mut |part| {
+        let path = part.as_path().filter(|path| path.root() == parameter)?;
+        Some(expr(Node::Parameter(path.clone())))
+    });
+    call(name, vec![list, expr(Node::Lambda(parameter.to_owned(), Box::new(body)))])
+}
+
 fn expressions() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         1 => literals().prop_map(Expr::literal),
-        3 => prop::sample::select(vec!["a", "b", "c", "end"]).prop_map(|name| Expr::field(Path::field(name))),
+        3 => prop::sample::select(vec!["a", "b", "c", "end", "x"]).prop_map(|name| Expr::field(Path::field(name))),
     ];
     leaf.prop_recursive(5, 40, 4, |inner| {
         let boxed = inner.clone().prop_map(Box::new).boxed();
@@ -386,7 +436,17 @@ fn expressions() -> impl Strategy<Value = Expr> {
             1 => prop::collection::vec(inner.clone(), 3).prop_map(|args| call("if", args)),
             1 => prop::collection::vec(inner.clone(), 2).prop_map(|args| call("nullif", args)),
             1 => inner.clone().prop_map(|arg| call("abs", vec![arg])),
-            1 => inner.prop_map(|arg| call("upper", vec![arg])),
+            1 => inner.clone().prop_map(|arg| call("upper", vec![arg])),
+            4 => (
+                prop::sample::select(vec!["transform", "filter"]),
+                prop_oneof![
+                    1 => inner.clone(),
+                    2 => prop::sample::select(vec!["b", "c", "x"]).prop_map(|name| Expr::field(Path::field(name))),
+                ],
+                prop::sample::select(vec!["x", "a", "end"]),
+                inner,
+            )
+                .prop_map(|(name, list, parameter, body)| each(name, list, parameter, body)),
         ]
     })
 }
@@ -399,7 +459,15 @@ fn values() -> impl Strategy<Value = V> {
         Literal::Text(text) => V::Text(text),
         _ => V::Null,
     });
-    prop_oneof![9 => scalar, 1 => Just(V::List("[1,\"a\"]".into()))]
+    let list = prop::sample::select(vec![
+        "[1,\"a\"]",
+        "[]",
+        "[3,-1,2.5]",
+        "[true,null,false]",
+        "[[2,0.5],[],[[7]]]",
+        "[\"it's \\\"ü\\\"\\n\",\"7\"]",
+    ]);
+    prop_oneof![8 => scalar, 3 => list.prop_map(|text| V::List(text.to_owned()))]
 }
 
 type Event = (V, V, V, V);

@@ -48,6 +48,11 @@ const CANONICAL: &[(&str, &str)] = &[
     ("count(distinct x)", "count(DISTINCT x)"),
     ("a || 'x' || b", "a || 'x' || b"),
     ("größe > 1", "größe > 1"),
+    ("transform(l,x->x*2+y)", "transform(l, x -> x * 2 + y)"),
+    ("filter(l, x -> (x or y)).a", "filter(l, x -> x OR y)['a']"),
+    ("f(a -> g(b -> a + b.c[0], a), a)", "f(a -> g(b -> a + b.c[0], a), a)"),
+    ("f(timestamp -> timestamp['odd name'][i])", "f(timestamp -> timestamp.`odd name`[i])"),
+    ("f(x -> CASE WHEN x THEN -x END, 1)", "f(x -> CASE WHEN x THEN -x END, 1)"),
     ("x NOT IN (a, 'b') AND y", "x NOT IN (a, 'b') AND y"),
     ("x IN (1) IN (true, false)", "(x IN (1)) IN (TRUE, FALSE)"),
     ("x IN (select)", "x IN (select)"),
@@ -80,7 +85,17 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("a == b", "==", "`==` is not part of an expression"),
     ("a && b", "&&", "`&&` is not part of an expression"),
     ("a::int", "::", "`::` is not part of an expression"),
-    ("transform(l, x -> x)", "->", "lambdas (`x -> …`) are not in this version"),
+    ("a + x -> x", "x -> x", "a lambda stands only as an argument of a call"),
+    ("x -> x", "x -> x", "a lambda stands only as an argument of a call"),
+    ("f(x -> y -> x)", "y -> x", "a lambda stands only as an argument of a call"),
+    ("f(x.y -> 1)", "x.y", "a name is expected before `->`"),
+    ("f(5 -> 1)", "5", "a name is expected before `->`"),
+    ("f((x) -> 1)", "x", "a name is expected before `->`"),
+    ("f((x, y) -> 1)", ",", "a lambda has one parameter"),
+    ("f(`x` -> 1)", "`x`", "a lambda's parameter stands without backticks"),
+    ("f(case -> 1)", "->", "a value is expected before `->`"),
+    ("f(x -> )", ")", "a value is expected before `)`"),
+    ("f(x ->", "(", "`(` is never closed"),
     ("'abc", "'abc", "the text is never closed: a `'` is missing"),
     ("`abc", "`abc", "the name is never closed: a backtick is missing"),
     ("(a, b)", ",", "`,` inside parentheses"),
@@ -150,6 +165,19 @@ fn spans_cover_what_was_written() {
     let expr = parse(text).unwrap();
     assert_eq!(&text[expr.span.clone()], text);
     assert_eq!(&text[expr.children()[1].span.clone()], "abs( x , 1 ) FILTER (WHERE ok )");
+}
+
+#[test]
+fn a_parameter_hides_the_field_of_its_name() {
+    let expr = parse("f(x, x -> x.a + y, x)").unwrap();
+    let call = expr.as_call().unwrap();
+    assert!(matches!(call.args[0].node, Node::Field(_)) && matches!(call.args[2].node, Node::Field(_)));
+    let paths: Vec<_> = expr.paths().into_iter().map(ToString::to_string).collect();
+    assert_eq!(paths, ["x", "y"]);
+    let Node::Lambda(name, body) = &call.args[1].node else { panic!("{expr}") };
+    assert_eq!(name, "x");
+    assert!(matches!(&body.children()[0].node, Node::Parameter(path) if path.to_string() == "x.a"));
+    assert_ne!(parse("f(x -> x)").unwrap(), parse("f(x -> y)").unwrap());
 }
 
 #[test]
