@@ -4,6 +4,7 @@ mod batch;
 pub mod json;
 mod kept;
 mod key;
+pub mod kv;
 mod nearest;
 mod path;
 mod reject;

@@ -2,7 +2,7 @@
 
 use super::compare::whole;
 use super::functions::{Failure, Outcome, short};
-use super::interval::{floor_millis, unit_millis, unit_months, unit_name};
+use super::interval::{unit_millis, unit_months, unit_name};
 use crate::event::{Value, nearest};
 use jiff::civil::{Date, Time, date};
 use jiff::tz::TimeZone;
@@ -60,7 +60,7 @@ pub(super) fn zoned(value: Value, zone: &TimeZone) -> Result<Zoned, Failure> {
 
 /// The cell for a time; finer parts are floored.
 pub(super) fn timestamp(time: &Zoned) -> Value {
-    Value::timestamp(floor_millis(time.timestamp()))
+    Value::timestamp(crate::time::Timestamp::floor(time.timestamp()).0)
 }
 
 /// The cell for a date and time in a zone. A time that the zone skips is moved on; of one that it has twice, it is

@@ -3,7 +3,7 @@
 use super::ast::CastType;
 use super::functions::{Context, Failure, Outcome, parse_number, short, write_scalar};
 use super::interval::parse_timestamp;
-use crate::event::{Kind, Value};
+use crate::event::{Kind, Value, json};
 
 /// Converts a value that is not null.
 ///
@@ -77,7 +77,12 @@ fn to_float(context: &Context, value: Value) -> Outcome {
 fn to_text(context: &mut Context, value: Value) -> Outcome {
     match value.kind() {
         Kind::Text => Ok(value),
-        Kind::Json => Ok(Value::text(value.span())),
+        Kind::Json => context
+            .write_json(|batch, out| {
+                json::write_compact(batch.bytes(value), out);
+                Ok(())
+            })
+            .map(|json| Value::text(json.span())),
         _ => context.write(|batch, text| write_scalar(batch, value, text)),
     }
 }

@@ -1,6 +1,7 @@
 //! Times and lengths of time as text.
 
 use super::literal::Literal;
+use crate::time::Timestamp;
 
 /// Reads RFC 3339, or a date and time (or date alone) without offset, which is UTC. Finer than a millisecond is
 /// floored.
@@ -12,13 +13,7 @@ pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
         let plain = text.bytes().all(|b| b.is_ascii_digit() || b"-:.T ".contains(&b));
         jiff::tz::TimeZone::UTC.to_timestamp(civil).ok().filter(|_| plain)
     })?;
-    Some(floor_millis(time))
-}
-
-/// The time in milliseconds since the epoch, finer parts floored.
-pub(super) fn floor_millis(time: jiff::Timestamp) -> i64 {
-    // Nanoseconds of jiff's years (-9999 to 9999) are far inside 128 bits, their milliseconds inside 64.
-    time.as_nanosecond().div_euclid(1_000_000) as i64
+    Some(Timestamp::floor(time).0)
 }
 
 /// Milliseconds of a unit of fixed length, or None.

@@ -5,88 +5,53 @@ use super::lines::{Lines, each_line};
 use super::text::without_return;
 use super::{Decoder, Wanted};
 use crate::event::json::write_string;
+use crate::event::kv::{KvRules, pairs};
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
 
-/// Reads the pairs of a line. Pairs stand apart by white space or commas; a value may stand in double quotes, in which
-/// a backslash takes the next character as it is. Values are text; a name without `=` is null.
+/// Reads the pairs of a line, which stand apart by white space or commas. Values are text; a name without `=` is null.
 pub struct KvDecoder {
     lines: Lines,
     json: JsonDecoder,
     object: Vec<u8>,
-    value: Vec<u8>,
 }
 
 impl KvDecoder {
     /// A decoder of the wanted fields.
     pub fn new(wanted: &Wanted) -> KvDecoder {
         let json = JsonDecoder::new(JsonInput::default(), wanted);
-        KvDecoder { lines: Lines::default(), json, object: Vec::new(), value: Vec::new() }
+        KvDecoder { lines: Lines::default(), json, object: Vec::new() }
     }
 
     /// Writes the pairs of a line as a JSON object.
-    fn read(&mut self, mut line: &[u8]) -> Result<(), &'static str> {
+    fn read(&mut self, line: &str) -> Result<(), &'static str> {
         self.object.clear();
         self.object.push(b'{');
-        loop {
-            line = &line[line.iter().take_while(|b| is_between(**b)).count()..];
-            if line.is_empty() {
-                break;
-            }
-            let end = line.iter().position(|b| *b == b'=' || is_between(*b)).unwrap_or(line.len());
-            if end == 0 {
-                return Err("a value has no name");
-            }
+        for pair in pairs(line, KvRules::default()) {
+            let (name, value) = pair?;
             if self.object.len() > 1 {
                 self.object.push(b',');
             }
-            write_string(&line[..end], &mut self.object);
+            write_string(name.as_bytes(), &mut self.object);
             self.object.push(b':');
-            line = &line[end..];
-            match line.strip_prefix(b"=") {
+            match value {
+                Some(value) => write_string(value.as_bytes(), &mut self.object),
                 None => self.object.extend_from_slice(b"null"),
-                Some(rest) => {
-                    line = self.read_value(rest)?;
-                    write_string(&self.value, &mut self.object);
-                }
             }
         }
         self.object.push(b'}');
         Ok(())
     }
 
-    /// Reads a value at the beginning of `rest` and returns what is behind it.
-    fn read_value<'l>(&mut self, rest: &'l [u8]) -> Result<&'l [u8], &'static str> {
-        self.value.clear();
-        let Some(quoted) = rest.strip_prefix(b"\"") else {
-            let end = rest.iter().position(|b| is_between(*b)).unwrap_or(rest.len());
-            self.value.extend_from_slice(&rest[..end]);
-            return Ok(&rest[end..]);
-        };
-        let mut bytes = quoted.iter().enumerate();
-        while let Some((at, byte)) = bytes.next() {
-            match byte {
-                b'"' => return Ok(&quoted[at + 1..]),
-                b'\\' => self.value.extend(bytes.next().map(|(_, next)| *next)),
-                other => self.value.push(*other),
-            }
-        }
-        Err("a quoted value has no end")
-    }
-
     fn line(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
         let text = batch.arena[line.range()].to_vec();
         let reason = |text: &'static str| Reason::new(RejectKind::Decode, text);
-        str::from_utf8(&text).map_err(|_| reason("the line is not UTF-8"))?;
-        self.read(&text).map_err(reason)?;
+        let text = str::from_utf8(&text).map_err(|_| reason("the line is not UTF-8"))?;
+        self.read(text).map_err(reason)?;
         let object = batch.store(&self.object);
         let mut unreadable = Vec::new();
         self.json.decode(batch, object, true, usize::MAX, &mut unreadable);
         unreadable.pop().map_or(Ok(()), |unreadable| Err(unreadable.reason))
     }
-}
-
-fn is_between(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == b','
 }
 
 impl Decoder for KvDecoder {
@@ -113,7 +78,7 @@ impl Decoder for KvDecoder {
 
     fn another(&self) -> Box<dyn Decoder> {
         let json = self.json.fresh();
-        Box::new(KvDecoder { lines: Lines::default(), json, object: Vec::new(), value: Vec::new() })
+        Box::new(KvDecoder { lines: Lines::default(), json, object: Vec::new() })
     }
 }
 

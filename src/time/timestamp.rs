@@ -13,6 +13,12 @@ impl Timestamp {
     pub const MIN: Timestamp = Timestamp(i64::MIN);
     /// After every event: the watermark at the end of bounded input.
     pub const MAX: Timestamp = Timestamp(i64::MAX);
+
+    /// A time of the calendar; what is finer than a millisecond is floored, also before the epoch.
+    pub fn floor(time: jiff::Timestamp) -> Timestamp {
+        // Nanoseconds of jiff's years (-9999 to 9999) are far inside 128 bits, their milliseconds inside 64.
+        Timestamp(time.as_nanosecond().div_euclid(1_000_000) as i64)
+    }
 }
 
 /// Arithmetic saturates, so that MIN and MAX stay what they are for.

@@ -2,8 +2,7 @@
 
 use crate::event::{Batch, Kind, Reason, RejectKind, Value};
 use crate::time::Timestamp;
-use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 
 /// The earliest time an event may have: the year -9999 has begun everywhere. The calendar knows none before.
 pub const EARLIEST: Timestamp = Timestamp(-377_705_023_201_000);
@@ -112,25 +111,13 @@ impl TimePattern {
 
     /// The time that a text stands for.
     pub fn parse(&self, text: &str) -> Result<Timestamp, jiff::Error> {
-        let mut parts = BrokenDownTime::parse(&self.0, text)?;
-        if parts.iana_time_zone().is_some() {
-            return parts.to_zoned().map(|zoned| floor(zoned.timestamp()));
-        }
-        if parts.offset().is_none() {
-            parts.set_offset(Some(Offset::UTC));
-        }
-        parts.to_timestamp().map(floor)
+        crate::time::parse_time(&self.0, text, &TimeZone::UTC)
     }
 }
 
 /// Reads RFC 3339 (with its offset).
 pub fn parse_rfc3339(text: &str) -> Result<Timestamp, jiff::Error> {
-    text.parse::<jiff::Timestamp>().map(floor)
-}
-
-/// Milliseconds, floored also before the epoch, where jiff's parts are negative.
-fn floor(time: jiff::Timestamp) -> Timestamp {
-    Timestamp(time.as_second() * 1000 + i64::from(time.subsec_nanosecond()).div_euclid(1_000_000))
+    text.parse::<jiff::Timestamp>().map(Timestamp::floor)
 }
 
 /// How the event time stands in events.

@@ -128,7 +128,7 @@ fn value_end(text: &[u8]) -> usize {
 }
 
 /// The length of the string that `text` starts with, both quotes included.
-fn string_end(text: &[u8]) -> usize {
+pub(super) fn string_end(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;

@@ -5,6 +5,7 @@
 
 mod access;
 mod canonical;
+mod compact;
 mod escape;
 mod number;
 pub(crate) mod scan;
@@ -18,6 +19,7 @@ pub(crate) mod tests;
 pub(crate) use access::entries_written;
 pub use access::{Elements, Entries, elements, entries, get};
 pub use canonical::write_canonical;
+pub use compact::write_compact;
 pub use escape::{is_plain, unescape};
 pub use number::{OutOfRange, number};
 pub use validate::{JsonFault, MAX_DEPTH, validate};

@@ -32,12 +32,22 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
     ),
     new("json_text", &[arg("v", Type::ANY)], Returns::Is(Type::TEXT), |cx, args| {
         cx.write_json(|batch, out| {
-            json::write_value(batch, args[0], out);
+            match args[0].kind() {
+                Kind::Json => json::write_compact(batch.bytes(args[0]), out),
+                _ => json::write_value(batch, args[0], out),
+            }
             Ok(())
         })
         .map(|json| Value::text(json.span()))
     })
-    .doc("The value as JSON text.", &[("json_text('a')", r#""\"a\"""#), ("json_text(1.0)", "\"1.0\"")]),
+    .doc(
+        "The value as JSON text, without white space.",
+        &[
+            ("json_text(json_parse('[1, 2]'))", "\"[1,2]\""),
+            ("json_text('a')", r#""\"a\"""#),
+            ("json_text(1.0)", "\"1.0\""),
+        ],
+    ),
     FunctionSpec::new(
         Group::Json,
         "json_get",

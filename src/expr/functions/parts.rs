@@ -5,6 +5,7 @@ use super::context::{Context, Outcome, check_length};
 use super::convert::{constant_text, short};
 use super::map::Entries;
 use super::spec::{Body, FunctionSpec, Group, Instance, Made, Returns, arg, optional};
+use crate::event::kv::{KvRules, pairs};
 use crate::event::{Value, json};
 use crate::expr::literal::Literal;
 use crate::expr::types::Type;
@@ -59,10 +60,11 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
         Body::Plain(parse_kv),
     )
     .doc(
-        "The pairs in a text as a map of texts; pairs are separated by `,` and keys from values by `=` unless said \
-         otherwise. A part without `=` has null.",
+        "The pairs in a text as a map of texts, read as `parse … as: kv` does: pairs stand apart by white space or commas, \
+         or by `separator`; names from values by `=`, or by `equals`. A value may stand in double quotes, in which a \
+         backslash takes the next character as it is; a name alone has null.",
         &[
-            ("parse_kv('a=1, b=two')", r#"{"a":"1","b":"two"}"#),
+            ("parse_kv('a=1, b=\"two words\" c=3')", r#"{"a":"1","b":"two words","c":"3"}"#),
             ("parse_kv('a:1;flag', ';', ':')", r#"{"a":"1","flag":null}"#),
         ],
     ),
@@ -101,19 +103,16 @@ fn split_part(context: &mut Context, args: &[Value]) -> Outcome {
 }
 
 fn parse_kv(context: &mut Context, args: &[Value]) -> Outcome {
-    let text = |place: usize, otherwise| args.get(place).map_or(otherwise, |value| context.text(*value));
-    if text(1, ",").is_empty() || text(2, "=").is_empty() {
+    if args[1..].iter().any(|separator| context.text(*separator).is_empty()) {
         return Err("a separator is empty".into());
     }
     context.write_json(|batch, out| {
-        let text = |place: usize, otherwise| args.get(place).map_or(otherwise, |value| batch.text(*value));
+        let separator = args.get(1).map(|separator| batch.text(*separator));
+        let equals = args.get(2).map_or("=", |equals| batch.text(*equals));
         let mut entries = Entries::default();
-        for pair in text(0, "").split(text(1, ",")).map(str::trim).filter(|pair| !pair.is_empty()) {
-            let (key, value) = match pair.split_once(text(2, "=")) {
-                Some((key, value)) => (key.trim_end(), Some(value.trim_start())),
-                None => (pair, None),
-            };
-            entries.set(Cow::Borrowed(key), value);
+        for pair in pairs(batch.text(args[0]), KvRules { separator, equals }) {
+            let (name, value) = pair?;
+            entries.set(Cow::Borrowed(name), value);
         }
         entries.write(out, |value, out| match value {
             Some(value) => json::write_string(value.as_bytes(), out),

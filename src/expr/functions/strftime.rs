@@ -7,10 +7,10 @@ use super::spec::{Instance, Made};
 use super::time::zone_of;
 use crate::event::Value;
 use crate::expr::calendar::{self, zoned};
-use crate::expr::interval::floor_millis;
 use crate::expr::literal::Literal;
+use crate::time;
 use jiff::fmt::StdFmtWrite;
-use jiff::fmt::strtime::{BrokenDownTime, parse};
+use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 
 /// `parse_time(s, format[, zone])`.
@@ -41,13 +41,12 @@ impl Instance for ParseTime {
     fn call(&mut self, context: &mut Context, args: &[Value]) -> Outcome {
         let zone = zone_of(context, &mut self.0, args, 2)?;
         let (text, format) = (context.text(args[0]), context.text(args[1]));
-        let unlike = || format!("'{}' is not a time by the format '{}'", short(text), short(format));
-        let parsed = parse(format, text).map_err(|_| unlike())?;
-        if let Ok(time) = parsed.to_timestamp() {
-            return Ok(Value::timestamp(floor_millis(time)));
+        match time::parse_time(format, text, zone) {
+            Ok(time) => Ok(Value::timestamp(time.0)),
+            Err(_) => {
+                Err(format!("'{}' is not a time by the format '{}'", short(text), short(format)).into())
+            }
         }
-        let local = parsed.to_datetime().map_err(|_| unlike())?;
-        calendar::local(local.date(), local.time(), zone)
     }
 
     fn duplicate(&self) -> Box<dyn Instance> {

@@ -46,7 +46,11 @@ fn compare(left: &V, right: &V) -> Option<Ordering> {
 
 fn equal(left: &V, right: &V) -> bool {
     match (left, right) {
-        (V::List(a), V::List(b)) => a == b,
+        (V::List(a), V::List(b)) => {
+            let (a, b): (Vec<V>, Vec<V>) = (elements(a).collect(), elements(b).collect());
+            a.len() == b.len()
+                && a.iter().zip(&b).all(|(a, b)| (*a == V::Null && *b == V::Null) || equal(a, b))
+        }
         _ => compare(left, right) == Some(Ordering::Equal),
     }
 }
@@ -342,7 +346,11 @@ fn cast(value: V, to: CastType) -> Result<V> {
         (V::Int(n), CastType::Int) => V::Int(n),
         (V::Bool(b), CastType::Int) => V::Int(b.into()),
         (V::Float(x), CastType::Int) if (-TWO_63..TWO_63).contains(&x) => V::Int(x as i64),
-        (V::List(text), CastType::Text) => V::Text(text),
+        (V::List(text), CastType::Text) => {
+            let mut compact = Vec::new();
+            json::write_compact(text.as_bytes(), &mut compact);
+            V::Text(String::from_utf8(compact).unwrap())
+        }
         (value, CastType::Text) => V::Text(text_of(&value)?),
         _ => return Err(Rejected),
     })
@@ -463,6 +471,7 @@ fn values() -> impl Strategy<Value = V> {
         "[1,\"a\"]",
         "[]",
         "[3,-1,2.5]",
+        "[3.0, -1 ,2.5]",
         "[true,null,false]",
         "[[2,0.5],[],[[7]]]",
         "[\"it's \\\"ü\\\"\\n\",\"7\"]",

@@ -120,6 +120,7 @@ fn patterns_are_read() {
         ("%Y-%m-%d", "1970-01-02", 86_400_000),
         ("%Y-%m-%d %H:%M %Q", "2024-06-01 14:30 Europe/Berlin", 1_717_245_000_000),
         ("%s", "1717245000", 1_717_245_000_000),
+        ("%s%.f", "1717245000.25", 1_717_245_000_250),
     ];
     for (form, text, expected) in cases {
         assert_eq!(read_text(pattern(form), text), Ok(expected), "{form}");
