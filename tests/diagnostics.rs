@@ -6,7 +6,7 @@
 pub mod common;
 
 use common::{compare_kept, files, none_failed, project, run_in};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How many kinds of fault there must be at least.
 const KINDS: usize = 60;
@@ -31,6 +31,24 @@ fn check(folder: &Path, case: &Path) -> Result<(), String> {
         return Err(format!("{name}: no line starts with {name}:LINE:COLUMN:\n{}", ran.stderr));
     }
     compare_kept(&case.with_extension("txt"), &ran.stderr)
+}
+
+/// What pipelines cannot be together: folders, each with what is said of it in a `.txt` beside it. One without errors
+/// says how many pipelines it holds.
+#[test]
+fn every_fault_of_a_folder_is_explained() {
+    let folder = project("tests/diagnostics/folders");
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    cases.sort();
+    let failures = cases.iter().filter_map(|case| {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let ran = run_in(&folder, &["check", name]);
+        let is_right = ran.status == Some(if ran.stderr.contains("error") { 78 } else { 0 });
+        assert!(is_right, "{name}: exit status {:?}\n{}", ran.status, ran.stderr);
+        compare_kept(&case.with_extension("txt"), &ran.stderr).err()
+    });
+    none_failed(&failures.collect::<Vec<_>>());
 }
 
 /// Whether a line names a place in the file: `name:line:column: `.

@@ -41,7 +41,10 @@ fn the_number_of_workers_does_not_show() {
 
 #[test]
 fn those_without_an_end_are_valid_too() {
-    Folder::empty().run(&["check", project("pipelines").to_str().unwrap()]).succeeded();
+    // One by one: examples are not meant to run together.
+    for file in files(&project("pipelines"), "yaml") {
+        Folder::empty().run(&["check", file.to_str().unwrap()]).succeeded();
+    }
 }
 
 fn run_all(workers: u32) -> Vec<String> {

@@ -14,6 +14,7 @@ need cc "gcc libc6-dev"
 need git git
 need readelf binutils
 need python3 python3
+python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonschema"
 
 [ -n "$missing" ] || exit 0
 

@@ -188,10 +188,3 @@ fn colours_are_only_for_terminals() {
     let bare = ["\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[2m", "\x1b[0m"];
     assert_eq!(bare.iter().fold(painted, |text, tone| text.replace(tone, "")), plain);
 }
-
-#[test]
-fn rewriting_expectations_is_not_in_this_version() {
-    let folder = Folder::empty();
-    folder.write("p.yaml", format!("{PASS}{BAD}"));
-    assert_eq!(folder.run(&["test", "--update", "p.yaml"]).status, Some(78));
-}

@@ -3,7 +3,7 @@
 use crate::config::units;
 use crate::time::Millis;
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// One small binary that runs streaming pipelines where the data is born.
@@ -65,8 +65,6 @@ pub struct LaterFlags {
     #[arg(long, global = true, hide = true)]
     pub connect: bool,
     #[arg(long, global = true, hide = true)]
-    pub update: bool,
-    #[arg(long, global = true, hide = true)]
     pub url: Option<String>,
 }
 
@@ -81,7 +79,6 @@ impl LaterFlags {
             ("--accept-gap", self.accept_gap),
             ("--allow-dropped-state", !self.allow_dropped_state.is_empty()),
             ("--connect", self.connect),
-            ("--update", self.update),
             ("--url", self.url.is_some()),
         ];
         flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
@@ -96,13 +93,25 @@ pub enum Verb {
     /// Validates pipelines, everything short of opening what they read and write
     Check(Paths),
     /// Runs the tests of pipelines on a virtual clock: nothing sleeps, nothing connects
-    Test(Paths),
+    Test(TestArgs),
     /// Draws how a pipeline's nodes are connected
     Graph(Paths),
     /// Shows the plan: operators as they run, fields decoded, state kept, the guarantee of each path
     Explain(Paths),
     /// Runs a pipeline as fast as its input comes and measures it
     Bench(BenchArgs),
+    /// Lists sources, transforms, windows, sinks and formats, or shows one: options and a runnable example
+    Components(Named),
+    /// Lists functions and aggregates, or shows one: what it takes, and examples with their results
+    Functions(Named),
+    /// Prints the JSON Schema of a pipeline's file, for editors
+    Schema,
+    /// Writes a small pipeline with a test, to start from
+    New(NewArgs),
+    /// Prints a script that completes this command line in a shell
+    Completions(CompletionsArgs),
+    /// Prints the manual page: `headwater man | man -l -`
+    Man,
     /// A verb that is none of these.
     #[command(external_subcommand)]
     Other(Vec<String>),
@@ -112,18 +121,63 @@ pub enum Verb {
 #[derive(Clone, Debug, Args)]
 pub struct Paths {
     /// Pipeline files, or directories of them (*.yaml and *.yml, not recursive)
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Sets a parameter of the pipelines
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 }
 
+/// Pipelines to test.
+#[derive(Clone, Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Rewrites what failing steps expect, in place, to what came
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// What to show.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
+    /// One of them; absent: all, a line each
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// A pipeline to begin.
+#[derive(Clone, Debug, Args)]
+pub struct NewArgs {
+    /// The pipeline's name; the file is NAME.yaml
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Starts from the example of a component
+    #[arg(long, value_name = "COMPONENT")]
+    pub from: Option<String>,
+}
+
+/// A shell.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Shells that can complete a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
 /// A pipeline to measure.
 #[derive(Clone, Debug, Args)]
 pub struct BenchArgs {
     /// A pipeline file. Files are written as in a run; standard output is counted instead
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub path: PathBuf,
     /// Sets a parameter of the pipeline
     #[arg(long, value_name = "NAME=VALUE")]
@@ -193,13 +247,4 @@ pub const LATER_VERBS: &[&str] = &[
     "sql",
     "lua",
     "export",
-    "new",
-    "schema",
-    "functions",
-    "components",
-    "completions",
-    "man",
 ];
-
-/// Verbs of this version.
-pub const VERBS: &[&str] = &["run", "check", "test", "graph", "explain", "bench"];

@@ -6,6 +6,7 @@ use super::load::{self, Findings};
 use super::terminal::Terminal;
 use super::test;
 use crate::config::{Diagnostic, Environment, Severity};
+use std::path::PathBuf;
 
 /// Checks pipelines.
 ///
@@ -13,6 +14,7 @@ use crate::config::{Diagnostic, Environment, Severity};
 /// If one cannot run.
 pub fn check(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
     let mut findings = load::load(paths, environment, &|_| Vec::new())?;
+    refuse_shared(&mut findings, &paths.paths)?;
     add_tests(&mut findings, test::find(paths, environment)?.diagnostics);
     if terminal.json {
         // Diagnostics are what this verb was asked to print.
@@ -27,6 +29,16 @@ pub fn check(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) 
         terminal.say(&format!("{}\n", verdict(findings.loaded.len(), errors, warnings)));
     }
     reported
+}
+
+/// The pipelines of a folder run together; those that were named one by one may never do.
+fn refuse_shared(findings: &mut Findings, paths: &[PathBuf]) -> Result<(), Exit> {
+    for folder in paths.iter().filter(|path| path.is_dir()) {
+        let files = load::files(std::slice::from_ref(folder))?;
+        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        load::refuse_shared(findings, |loaded| names.iter().any(|name| name == loaded.source.name()));
+    }
+    Ok(())
 }
 
 /// Adds what is wrong with tests, which were read together with their pipelines, to what is known of those.

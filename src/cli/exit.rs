@@ -2,6 +2,14 @@
 
 use std::process::ExitCode;
 
+/// What each exit status means.
+pub const STATUSES: [(u8, &str); 4] = [
+    (0, "Done. Warnings and rejected events do not change it."),
+    (1, "Something failed while running, or a test failed."),
+    (2, "Wrong usage."),
+    (78, "The configuration is wrong, or a pipeline's file cannot be read."),
+];
+
 /// Anything but success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -196,12 +196,12 @@ fn second_stdin(loaded: &Loaded) -> Option<Diagnostic> {
     Some(loaded.error(second, message).with_hint("let both go on from one source"))
 }
 
-/// Refuses what pipelines of one process cannot share: a file that is written to, standard input. For pipelines that
-/// run together only, as `check` may be given many that never do.
-pub fn refuse_shared(findings: &mut Findings) {
+/// Refuses what pipelines of one process cannot share: a file that is written to, standard input. `together` says which
+/// of them run in one.
+pub fn refuse_shared(findings: &mut Findings, together: impl Fn(&Loaded) -> bool) {
     let mut targets: BTreeMap<String, (&Loaded, NodeId)> = BTreeMap::new();
     let mut reader: Option<(&Loaded, NodeId)> = None;
-    for loaded in &findings.loaded {
+    for loaded in findings.loaded.iter().filter(|loaded| together(loaded)) {
         for sink in &loaded.plan.sinks {
             let Some(target) = sink.plan.target() else { continue };
             let (other, node) = *targets.entry(target).or_insert((loaded, sink.node));

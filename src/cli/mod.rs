@@ -3,20 +3,28 @@
 mod args;
 mod bench;
 mod check;
+mod completions;
+mod components;
 mod data_dir;
 mod exit;
 mod explain;
+mod functions;
 mod graph;
 mod load;
+mod man;
+mod new;
 mod progress;
+pub mod reference;
+mod rewrite;
 mod run;
+mod schema;
 mod terminal;
 mod test;
 
 use crate::config::{ProcessEnvironment, SourceFile};
 use crate::event::nearest;
-use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, VERBS, Verb};
-use clap::Parser;
+use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, Verb};
+use clap::{CommandFactory, Parser};
 use exit::Exit;
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -48,10 +56,22 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     match &cli.verb {
         Verb::Run(paths) => run::run(paths, data_dir.as_deref(), &environment, terminal),
         Verb::Check(paths) => check::check(paths, &environment, terminal),
-        Verb::Test(paths) => test::test(paths, &environment, terminal),
+        Verb::Test(args) => test::test(args, &environment, terminal),
         Verb::Explain(paths) => explain::explain(paths, &environment, terminal),
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &environment, terminal),
         Verb::Bench(args) => bench::bench(args, &environment, terminal),
+        Verb::Components(named) => components::components(named, terminal),
+        Verb::Functions(named) => functions::functions(named, terminal),
+        Verb::New(args) => new::new(args, terminal),
+        Verb::Man => man::man(terminal),
+        Verb::Schema => {
+            schema::schema(terminal);
+            Ok(())
+        }
+        Verb::Completions(args) => {
+            completions::completions(args, terminal);
+            Ok(())
+        }
         Verb::Other(words) => Err(other(words)),
     }
 }
@@ -72,7 +92,9 @@ fn other(words: &[String]) -> Exit {
     if LATER_VERBS.contains(&verb) {
         return Exit::config(format!("`{verb}` is not in this version"));
     }
-    let hint = nearest(verb, VERBS.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    let command = Cli::command();
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    let hint = nearest(verb, verbs).map(|near| format!("; did you mean `{near}`?"));
     Exit::usage(format!("there is no verb `{verb}`{}", hint.unwrap_or_default()))
 }
 

@@ -40,7 +40,7 @@ pub fn run(
         None => Instance { id: data_dir::new_id(clock.entropy()), lasting: false },
     };
     let mut findings = load::load_as(&instance, paths, environment, &|_| Vec::new())?;
-    load::refuse_shared(&mut findings);
+    load::refuse_shared(&mut findings, |_| true);
     load::report(&findings, terminal)?;
     let loaded = &findings.loaded;
     let stop = stop_on_signals()?;

@@ -13,7 +13,7 @@ pub(super) fn is_inner(c: char) -> bool {
 
 /// Whether it can be a name: a letter or `_`, then letters, digits, `_`, `-`. A name is part of paths,
 /// metrics, and references such as `name.port`, so nothing else can be in it.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     starts && text.len() <= MAX_BYTES && text.chars().all(is_inner)
 }

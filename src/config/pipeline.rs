@@ -17,7 +17,7 @@ use super::substitute::Substitution;
 use super::yaml;
 
 /// The keys of a pipeline's file.
-const TOP_LEVEL: Keys<'static> = Keys {
+pub const TOP_LEVEL: Keys<'static> = Keys {
     known: &[
         "pipeline",
         "description",
@@ -32,7 +32,8 @@ const TOP_LEVEL: Keys<'static> = Keys {
     later: &["tables"],
     hints: &[],
 };
-const OPTIONS: Keys<'static> =
+/// The keys of `options`.
+pub const PIPELINE_OPTIONS: Keys<'static> =
     Keys { known: &["delivery", "parallelism"], later: &["checkpoint"], hints: &[] };
 
 /// The most workers that may share a pipeline's keys.
@@ -131,7 +132,7 @@ fn default_name(file: &str) -> String {
 
 /// The number of workers.
 fn read_options(setting: Setting<'_>) -> usize {
-    let options = setting.section("`options`", OPTIONS);
+    let options = setting.section("`options`", PIPELINE_OPTIONS);
     options.optional("delivery", read::word(&[("at_least_once", ())], &["exactly_once"]));
     let parallelism = options.or("parallelism", 1, read::integer(1..=MAX_PARALLELISM));
     usize::try_from(parallelism).unwrap_or(1)

@@ -82,6 +82,8 @@ pub struct StepDraft {
     pub outputs: Vec<(Port, Target)>,
     /// How an event that this step rejects looks, if the node's `.rejected` is read.
     pub rejected: Option<View>,
+    /// Whether it only looks on, as the tap of a test does: it is no part of its node.
+    pub aside: bool,
 }
 
 /// Slots a stage may have; more means a runaway pipeline file.
@@ -167,9 +169,22 @@ impl Draft {
     /// Attaches a step at a point.
     pub fn attach(&mut self, at: &Point, node: NodeId, plan: Box<dyn StepPlan>) -> StepId {
         let step = StepId(self.steps.len() as u16);
-        self.steps.push(StepDraft { node, plan, stage: at.stage, outputs: Vec::new(), rejected: None });
+        self.steps.push(StepDraft {
+            node,
+            plan,
+            stage: at.stage,
+            outputs: Vec::new(),
+            rejected: None,
+            aside: false,
+        });
         self.follow(at, Next::Step(step));
         step
+    }
+
+    /// Attaches a step that only looks on.
+    pub fn attach_aside(&mut self, at: &Point, node: NodeId, plan: Box<dyn StepPlan>) {
+        let step = self.attach(at, node, plan);
+        self.steps[step.0 as usize].aside = true;
     }
 
     /// Lets rows at a point go on to `next`.
@@ -494,9 +509,16 @@ impl Draft {
     pub fn node_ends(&self) -> Vec<(bool, bool)> {
         let mut ends = vec![(true, true); self.steps.len()];
         for (number, step) in self.steps.iter().enumerate() {
+            if step.aside {
+                ends[number] = (false, false);
+                continue;
+            }
+            let is_part = |next: &StepId| {
+                let next = &self.steps[next.0 as usize];
+                next.node == step.node && !next.aside
+            };
             for next in step.outputs.iter().flat_map(|(_, target)| self.behind(target)) {
-                for next in self.steps_of(*next).filter(|next| self.steps[next.0 as usize].node == step.node)
-                {
+                for next in self.steps_of(*next).filter(is_part) {
                     ends[number].1 = false;
                     ends[next.0 as usize].0 = false;
                 }

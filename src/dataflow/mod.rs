@@ -1,6 +1,7 @@
 //! The contracts between components and what drives them.
 
 mod addressed;
+mod beside;
 mod compute;
 mod copy;
 mod draft;
@@ -25,6 +26,7 @@ mod timing;
 mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
+pub use beside::beside;
 pub use compute::ComputePlan;
 pub use copy::{Copier, Copies, whole_event};
 pub use draft::{Decoding, DecodingId, Draft, Origin, StageDraft, StepDraft, is_hidden};
@@ -46,5 +48,5 @@ pub use source::{
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};
 pub use template::{Check, MAX_RENDERED, Template};
-pub use timing::{TIMING_OPTIONS, Timing, TimingPlace};
+pub use timing::{TIMING_INSIDE, TIMING_OPTIONS, Timing, TimingPlace};
 pub use upkeep::{Startup, UPKEEP_OPTIONS, Upkeep};

@@ -18,7 +18,9 @@ pub struct ComponentSpec {
     pub options: &'static [OptionSpec],
     /// Options that the language has and this version has not.
     pub later: &'static [&'static str],
-    /// A runnable example, in YAML.
+    /// A runnable example, in YAML: a whole pipeline, or its middle. Where it has no `sources`, each node that is read
+    /// and not there becomes a source of JSON lines on standard input; where it has no `sinks`, what nobody reads goes
+    /// to standard output. The pipeline must be right, and pass the `tests` that it has.
     pub example: &'static str,
 }
 
@@ -62,6 +64,8 @@ pub enum OptionKind {
     Time,
     /// The name of a format, or one name with its options.
     Format,
+    /// The same of what only `parse` reads, too.
+    Parser,
     /// One of some words.
     Word(&'static [&'static str]),
     /// A list.

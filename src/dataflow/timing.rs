@@ -58,6 +58,9 @@ pub const TIMING_OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// Those of them that it has inside a pipeline.
+pub const TIMING_INSIDE: &[OptionSpec] = TIMING_OPTIONS.split_at(TIMING_OPTIONS.len() - LIVE_OPTIONS.len()).0;
+
 /// Where `event_time` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimingPlace {
@@ -70,7 +73,7 @@ pub enum TimingPlace {
     Transform,
 }
 
-/// Options that need a source that can be polled.
+/// Options that need a source that can be polled: the last of [`TIMING_OPTIONS`].
 const LIVE_OPTIONS: &[&str] = &["idle_after", "when_all_idle", "max_ahead"];
 /// What this version does not have inside a pipeline.
 const LATER_INSIDE: &[&str] = &["idle_after", "when_all_idle", "max_ahead", "align"];

@@ -86,7 +86,7 @@ impl Planning<'_> {
         let name = if port.is_empty() { node.to_owned() } else { format!("{node}.{port}") };
         self.plan.taps.push((name, step.sink));
         // What a tap cannot write is no reject of the node: at its `.rejected` port that would go round in a circle.
-        self.plan.draft.attach(&at, id, step);
+        self.plan.draft.attach_aside(&at, id, step);
     }
 }
 

@@ -3,10 +3,7 @@
 use super::Planning;
 use crate::config::{Declaration, read};
 use crate::dataflow::{NodeId, Point, Ports};
-use crate::transforms::{LATER, TRANSFORMS};
-
-/// How many operators of [`TRANSFORMS`], its first ones, may stand together in one node.
-const COMBINABLE: usize = 4;
+use crate::transforms::{COMBINABLE, LATER, TRANSFORMS};
 
 impl Planning<'_> {
     /// Plans a transform: one operator, or `where`, `set`, `select` and `drop` together.

@@ -296,7 +296,10 @@ fn plan_call(
 ) -> Option<PlannedCall> {
     let call = part.as_call()?;
     let fault = |message: String| {
-        planner.faults.error(place(setting, part), message).hint(format!("it is called {}", signature(spec)));
+        planner
+            .faults
+            .error(place(setting, part), message)
+            .hint(format!("it is called {}", spec.signature()));
     };
     let spec = match (call.distinct, spec.distinct) {
         (false, _) => spec,
@@ -382,12 +385,6 @@ fn place(setting: Setting<'_>, part: &Expr) -> Place {
 
 fn count(arguments: usize) -> String {
     if arguments == 1 { "1 argument".to_owned() } else { format!("{arguments} arguments") }
-}
-
-fn signature(spec: &AggregateSpec) -> String {
-    let names: Vec<&str> = spec.arguments.iter().map(|argument| argument.name).collect();
-    let star = if spec.star { format!("`{}(*)` or ", spec.name) } else { String::new() };
-    format!("{star}`{}({})`", spec.name, names.join(", "))
 }
 
 /// A number that is known at plan time.

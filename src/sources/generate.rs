@@ -2,6 +2,8 @@
 
 mod functions;
 
+pub use functions::FUNCTIONS;
+
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, FormatPlan, NodePlanner, OptionKind, OptionSpec, Origin, PlannedSource, Point, Polled,

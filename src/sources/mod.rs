@@ -9,6 +9,7 @@ mod stdin;
 use crate::dataflow::SourceSpec;
 
 pub use file::{Compression, FileSource, FileSourceConfig, Start};
+pub use generate::FUNCTIONS as GENERATE_FUNCTIONS;
 pub use stdin::StdinSource;
 
 /// All sources.

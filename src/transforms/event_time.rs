@@ -3,7 +3,7 @@
 use crate::config::{Role, Setting};
 use crate::dataflow::{
     ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Scope, Signal,
-    StartContext, StepPlan, TIMING_OPTIONS, Timing, TimingPlace, TransformSpec,
+    StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
 };
 use crate::event::{Batch, Rejects, Row};
 use crate::time::Timestamp;
@@ -16,9 +16,31 @@ pub const EVENT_TIME: TransformSpec = TransformSpec {
         role: Role::Transform,
         summary: "Sets the time of events and starts a watermark here; the options are those at a source.",
         short: None,
-        options: TIMING_OPTIONS,
+        options: TIMING_INSIDE,
         later: &[],
-        example: "transforms:\n  timed:\n    from: samples\n    event_time: { field: sample.t, unit: s, out_of_order: 5s }\n",
+        example: "\
+transforms:
+  samples:
+    from: packets
+    explode: { field: samples, as: sample }
+  timed:
+    from: samples
+    event_time: { field: sample.t, unit: s, out_of_order: 5s }
+windows:
+  spread:
+    from: timed
+    tumbling: 10s
+    aggregate: { lowest: min(sample.v), highest: max(sample.v) }
+tests:
+  - name: samples have times of their own
+    steps:
+      - send: { packets: { samples: [{ t: 1, v: 20 }, { t: 9, v: 22 }, { t: 12, v: 30 }] } }
+      - close: packets
+      - expect:
+          out:
+            - { lowest: 20, highest: 22, window_start: 0, window_end: 10000 }
+            - { lowest: 30, highest: 30, window_start: 10000, window_end: 20000 }
+",
     },
     plan,
     gathers: false,

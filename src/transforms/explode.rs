@@ -26,7 +26,20 @@ pub const EXPLODE: TransformSpec = TransformSpec {
             ),
         ],
         later: &[],
-        example: "transforms:\n  samples:\n    from: packets\n    explode: { field: samples, as: sample, index: n }\n",
+        example: "\
+transforms:
+  samples:
+    from: packets
+    explode: { field: samples, as: sample, index: n }
+tests:
+  - name: one event a sample
+    steps:
+      - send: { packets: { device: d1, samples: [{ v: 20 }, { v: 21 }] } }
+      - expect:
+          out:
+            - { device: d1, sample: { v: 20 }, n: 0 }
+            - { device: d1, sample: { v: 21 }, n: 1 }
+",
     },
     plan,
     gathers: false,

@@ -16,7 +16,17 @@ pub const SET: TransformSpec = TransformSpec {
         short: Some(OptionKind::Map(&OptionKind::Expression)),
         options: &[],
         later: &[],
-        example: "transforms:\n  celsius:\n    from: readings\n    set: { temp: (fahrenheit - 32) / 1.8 }\n",
+        example: "\
+transforms:
+  celsius:
+    from: readings
+    set: { temp: (fahrenheit - 32) / 1.8 }
+tests:
+  - name: boiling water
+    steps:
+      - send: { readings: { device: d1, fahrenheit: 212 } }
+      - expect: { out: [{ device: d1, fahrenheit: 212, temp: 100.0 }] }
+",
     },
     plan: set,
     gathers: false,
@@ -34,7 +44,18 @@ pub const SELECT: TransformSpec = TransformSpec {
         ])),
         options: &[],
         later: &[],
-        example: "transforms:\n  slim:\n    from: readings\n    select: { device: id, temp: data.temperature }\n",
+        example: "\
+transforms:
+  slim:
+    from: readings
+    select: { device: id, temp: data.temperature }
+tests:
+  - name: the rest is gone
+    steps:
+      - send: { readings: { id: d1, battery: 88, data: { temperature: 21.5 } } }
+      - expect: { out: [{ device: d1, temp: 21.5 }] }
+        exact: true
+",
     },
     plan: select,
     gathers: false,
@@ -49,7 +70,18 @@ pub const DROP: TransformSpec = TransformSpec {
         short: Some(OptionKind::OneOrList(&OptionKind::Text)),
         options: &[],
         later: &[],
-        example: "transforms:\n  public:\n    from: readings\n    drop: [password, token]\n",
+        example: "\
+transforms:
+  public:
+    from: logins
+    drop: [password, token]
+tests:
+  - name: secrets are gone
+    steps:
+      - send: { logins: { user: u1, password: p, ok: true } }
+      - expect: { out: [{ user: u1, ok: true }] }
+        exact: true
+",
     },
     plan: drop_fields,
     gathers: false,

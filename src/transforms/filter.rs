@@ -18,7 +18,21 @@ const SPEC: ComponentSpec = ComponentSpec {
     short: Some(OptionKind::Expression),
     options: &[],
     later: &[],
-    example: "transforms:\n  bought:\n    from: events\n    where: type = 'purchase' AND amount >= 0.5\n",
+    example: "\
+transforms:
+  bought:
+    from: events
+    where: type = 'purchase' AND amount >= 0.5
+tests:
+  - name: null is not true
+    steps:
+      - send:
+          events:
+            - { type: purchase, amount: 2.5 }
+            - { type: purchase, amount: 0.1 }
+            - { type: purchase }
+      - expect: { out: [{ type: purchase, amount: 2.5 }] }
+",
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

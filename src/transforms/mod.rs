@@ -11,6 +11,9 @@ use crate::dataflow::TransformSpec;
 
 pub use filter::FilterPlan;
 
+/// How many of [`TRANSFORMS`], its first ones, may stand together in one node.
+pub const COMBINABLE: usize = 4;
+
 /// All transforms, in the order in which those that stand together run.
 pub const TRANSFORMS: &[TransformSpec] = &[
     filter::WHERE,

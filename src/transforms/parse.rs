@@ -19,7 +19,7 @@ pub const PARSE: TransformSpec = TransformSpec {
         short: None,
         options: &[
             OptionSpec::required("field", OptionKind::Text, "The field to read."),
-            OptionSpec::required("as", OptionKind::Format, "The format, with its options; or `kv`."),
+            OptionSpec::required("as", OptionKind::Parser, "The format, with its options."),
             OptionSpec::optional(
                 "into",
                 OptionKind::Text,
@@ -27,7 +27,17 @@ pub const PARSE: TransformSpec = TransformSpec {
             ),
         ],
         later: &[],
-        example: "transforms:\n  readable:\n    from: log\n    parse: { field: message, as: json, into: details }\n",
+        example: "\
+transforms:
+  readable:
+    from: log
+    parse: { field: message, as: json, into: details }
+tests:
+  - name: JSON inside JSON
+    steps:
+      - send: { log: { level: warn, message: '{\"code\":17}' } }
+      - expect: { out: [{ level: warn, details: { code: 17 } }] }
+",
     },
     plan,
     gathers: false,

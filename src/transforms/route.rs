@@ -17,7 +17,20 @@ pub const ROUTE: TransformSpec = TransformSpec {
         short: Some(OptionKind::Map(&OptionKind::Expression)),
         options: &[],
         later: &[],
-        example: "transforms:\n  by_heat:\n    from: readings\n    route: { hot: temp > 80, cold: temp < 0 }\n",
+        example: "\
+transforms:
+  by_heat:
+    from: readings
+    route: { hot: temp > 80, cold: temp < 0 }
+sinks:
+  alarms: { from: [by_heat.hot, by_heat.cold], stdout: {} }
+  archive: { from: by_heat.rest, file: { path: out/readings.ndjson } }
+tests:
+  - name: the first that is true wins
+    steps:
+      - send: { readings: [{ temp: 90 }, { temp: 20 }, { temp: -5 }] }
+      - expect: { alarms: [{ temp: 90 }, { temp: -5 }], archive: [{ temp: 20 }] }
+",
     },
     plan,
     gathers: false,

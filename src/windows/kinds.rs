@@ -31,7 +31,28 @@ const TUMBLING: WindowSpec = WindowSpec {
         short: Some(OptionKind::Duration),
         options: &[],
         later: &[],
-        example: "windows:\n  spend:\n    from: bought\n    key: [user]\n    tumbling: 1m\n    aggregate: { total: sum(amount) }\n",
+        example: "\
+sources:
+  bought: { stdin: {}, event_time: { field: ts } }
+windows:
+  spend:
+    from: bought
+    key: [user]
+    tumbling: 1m
+    aggregate: { total: sum(amount) }
+tests:
+  - name: a minute ends before the next begins
+    steps:
+      - send:
+          bought:
+            - { user: u1, amount: 2.5, ts: 1000 }
+            - { user: u1, amount: 1.0, ts: 59999 }
+            - { user: u1, amount: 7.0, ts: 60000 }
+      - watermark: { bought: 60s }
+      - expect: { out: [{ user: u1, total: 3.5, window_start: 0, window_end: 60000 }] }
+      - close: bought
+      - expect: { out: [{ user: u1, total: 7.0 }] }
+",
     },
     cut: true,
     ends: true,
@@ -52,7 +73,25 @@ const SLIDING: WindowSpec = WindowSpec {
             OptionSpec::required("every", OptionKind::Duration, "The time from one start to the next."),
         ],
         later: &[],
-        example: "windows:\n  trend:\n    from: readings\n    sliding: { size: 1m, every: 10s }\n    aggregate: { mean: avg(temp) }\n",
+        example: "\
+sources:
+  readings: { stdin: {}, event_time: { field: ts } }
+windows:
+  trend:
+    from: readings
+    sliding: { size: 20s, every: 10s }
+    aggregate: { mean: avg(temp) }
+tests:
+  - name: an event is in two windows
+    steps:
+      - send: { readings: [{ temp: 20, ts: 1000 }, { temp: 22, ts: 11000 }] }
+      - close: readings
+      - expect:
+          out:
+            - { mean: 20.0, window_start: -10000, window_end: 10000 }
+            - { mean: 21.0, window_start: 0, window_end: 20000 }
+            - { mean: 22.0, window_start: 10000, window_end: 30000 }
+",
     },
     cut: true,
     ends: true,
@@ -85,7 +124,25 @@ const SESSION: WindowSpec = WindowSpec {
             OptionSpec::optional("max", OptionKind::Duration, "The longest a session may be."),
         ],
         later: &[],
-        example: "windows:\n  visits:\n    from: clicks\n    key: [user]\n    session: { gap: 30s, max: 1h }\n    aggregate: { clicks: count(*) }\n",
+        example: "\
+sources:
+  clicks: { stdin: {}, event_time: { field: ts } }
+windows:
+  visits:
+    from: clicks
+    key: [user]
+    session: { gap: 30s, max: 1h }
+    aggregate: { clicks: count(*) }
+tests:
+  - name: a longer pause ends a visit
+    steps:
+      - send: { clicks: [{ user: u1, ts: 0 }, { user: u1, ts: 30000 }, { user: u1, ts: 70000 }] }
+      - close: clicks
+      - expect:
+          out:
+            - { user: u1, clicks: 2, window_start: 0, window_end: 60000 }
+            - { user: u1, clicks: 1, window_start: 70000, window_end: 100000 }
+",
     },
     cut: false,
     ends: true,
@@ -106,7 +163,20 @@ const GLOBAL: WindowSpec = WindowSpec {
         short: None,
         options: &[],
         later: &[],
-        example: "windows:\n  totals:\n    from: orders\n    key: [shop]\n    global: {}\n    aggregate: { total: sum(amount) }\n",
+        example: "\
+windows:
+  totals:
+    from: orders
+    key: [shop]
+    global: {}
+    aggregate: { total: sum(amount) }
+tests:
+  - name: the end of input gives the totals
+    steps:
+      - send: { orders: [{ shop: a, amount: 3 }, { shop: b, amount: 4 }, { shop: a, amount: 5 }] }
+      - close: orders
+      - expect: { out: [{ shop: a, total: 8 }, { shop: b, total: 4 }] }
+",
     },
     cut: false,
     ends: false,
@@ -136,7 +206,18 @@ const COUNT: WindowSpec = WindowSpec {
             ),
         ],
         later: &[],
-        example: "windows:\n  hundreds:\n    from: readings\n    count: { size: 100, every: 10 }\n    aggregate: { mean: avg(temp) }\n",
+        example: "\
+windows:
+  threes:
+    from: readings
+    count: { size: 3, every: 2 }
+    aggregate: { mean: avg(temp) }
+tests:
+  - name: the last three, after every second
+    steps:
+      - send: { readings: [{ temp: 1 }, { temp: 2 }, { temp: 3 }, { temp: 4 }] }
+      - expect: { out: [{ mean: 1.5 }, { mean: 3.0 }] }
+",
     },
     cut: false,
     ends: false,

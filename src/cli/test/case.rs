@@ -1,6 +1,6 @@
 //! What a test says: read, checked, ready to be run.
 
-use crate::config::{Place, SourceFile};
+use crate::config::{Node, Place, SourceFile};
 use crate::time::{Millis, Timestamp};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Expected {
     pub output: String,
     /// Where its name stands.
     pub place: Place,
+    /// How they are written.
+    pub node: Node,
     /// The events.
     pub events: Vec<Value>,
     /// Whether they come in this order.

@@ -110,13 +110,15 @@ fn same_number(a: &Number, b: &Number) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Place;
+    use crate::config::{Content, Node, Place, Style};
     use serde_json::json;
 
     fn difference(expected: Value, actual: Value, ordered: bool, exact: bool) -> Option<Difference> {
         let list = |value: Value| value.as_array().unwrap().clone();
         let (output, place) = ("out".to_owned(), Place::default());
-        compare(&Expected { output, place, events: list(expected), ordered, exact }, list(actual))
+        let content = Content::Scalar(String::new());
+        let node = Node { place, style: Style::Plain, in_flow: false, content, written: None };
+        compare(&Expected { output, place, node, events: list(expected), ordered, exact }, list(actual))
     }
 
     #[test]

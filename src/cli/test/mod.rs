@@ -2,7 +2,7 @@
 //!
 //! A test is read ([`read`], [`case`]) and checked against what its pipeline has ([`shape`]), all faults at once
 //! ([`suite`]). Then it is run ([`run`]) on a pipeline of its own ([`rig`]): the operators are those of a real run,
-//! sources are fed by the test ([`feed`]), outputs are tapped ([`tap`]) and compared ([`compare`]).
+//! sources are fed by the test ([`feed`]), outputs are tapped ([`tap`]) and compared ([`compare`]). On request expectations are rewritten ([`update`]).
 
 mod case;
 mod compare;
@@ -16,16 +16,21 @@ mod run;
 mod shape;
 mod suite;
 mod tap;
+mod update;
 mod value;
 
-use super::args::Paths;
+use super::args::{Paths, TestArgs};
 use super::exit::Exit;
 use super::load::{self, Findings};
 use super::terminal::Terminal;
 use crate::config::Environment;
+#[cfg(test)]
+pub use read::{ACTIONS, CASE_KEYS};
 use run::Failure;
 use suite::Suite;
 pub use suite::find;
+#[cfg(test)]
+pub use value::value;
 
 /// A suite that was run.
 pub struct Tested {
@@ -46,17 +51,12 @@ impl Tested {
 ///
 /// # Errors
 /// If a test fails, or a file is wrong: then none is run.
-pub fn test(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
-    let found = suite::find(paths, environment)?;
-    load::report(&Findings { loaded: Vec::new(), diagnostics: found.diagnostics }, terminal)?;
-    let tested: Vec<Tested> = found
-        .suites
-        .into_iter()
-        .map(|suite| {
-            let failures = suite.cases.iter().map(|(case, plan)| run::run(case, plan)).collect();
-            Tested { suite, failures }
-        })
-        .collect();
+pub fn test(args: &TestArgs, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
+    let mut tested = run_all(&args.paths, environment, terminal)?;
+    if args.update && update::update(&tested, terminal) > 0 {
+        // What the files say now counts; warnings were given already.
+        tested = run_all(&args.paths, environment, &Terminal { quiet: true, ..terminal.clone() })?;
+    }
     terminal.print(&match terminal.json {
         true => json::lines(&tested),
         false => report::text(&tested, terminal),
@@ -65,4 +65,15 @@ pub fn test(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -
         true => Ok(()),
         false => Err(Exit::Failed),
     }
+}
+
+/// Reads all tests and runs them.
+fn run_all(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<Vec<Tested>, Exit> {
+    let found = suite::find(paths, environment)?;
+    load::report(&Findings { loaded: Vec::new(), diagnostics: found.diagnostics }, terminal)?;
+    let run = |suite: Suite| {
+        let failures = suite.cases.iter().map(|(case, plan)| run::run(case, plan)).collect();
+        Tested { suite, failures }
+    };
+    Ok(found.suites.into_iter().map(run).collect())
 }

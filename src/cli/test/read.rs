@@ -8,7 +8,9 @@ use crate::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 
 /// What can happen in a test.
-const ACTIONS: [&str; 5] = ["send", "watermark", "advance", "close", "expect"];
+pub const ACTIONS: [&str; 5] = ["send", "watermark", "advance", "close", "expect"];
+/// The keys of a test.
+pub const CASE_KEYS: [&str; 6] = ["name", "steps", "now", "ignore", "params", "auto_watermark"];
 /// What can happen in a test of a later version: state is what they are about.
 const LATER: &[&str] = &["checkpoint", "restart"];
 /// The longest `advance`, so that a test ends: sources are asked every second of it.
@@ -44,8 +46,7 @@ impl Reader<'_> {
     fn case(&self, setting: Setting<'_>) -> Option<Case> {
         let given = setting.node.get("name").and_then(|entry| entry.value.scalar());
         let what = given.map_or("the test".to_owned(), |name| format!("test `{name}`"));
-        let known = &["name", "steps", "now", "ignore", "params", "auto_watermark"];
-        let section = Section::open(setting.node, setting.node, what, Keys::of(known), self.faults);
+        let section = Section::open(setting.node, setting.node, what, Keys::of(&CASE_KEYS), self.faults);
         let name = section.required("name", read::text);
         let now = section.optional("now", time);
         let ignore = section.optional("ignore", read::one_or_list(|setting| self.ignored(setting)));
@@ -217,8 +218,8 @@ impl Reader<'_> {
             let known = self.shape.check_output(output);
             // Of what is no output its value says nothing, unless it looks like one.
             let events = (known || output.node.items().is_some()).then(|| self.events(output))??;
-            let (name, place) = (output.name.to_owned(), output.key);
-            known.then_some(Expected { output: name, place, events, ordered, exact })
+            let (name, place, node) = (output.name.to_owned(), output.key, output.node.clone());
+            known.then_some(Expected { output: name, place, node, events, ordered, exact })
         });
         let expected: Vec<Option<Expected>> = expected.collect();
         expected.into_iter().collect()

@@ -41,7 +41,7 @@ pub const FORMATS: &[FormatSpec] = &[
 ];
 
 /// What only `parse` takes besides.
-const PARSERS: &[FormatSpec] = &[FormatSpec { spec: &kv::KV, beside: &[], plan: kv::plan }];
+pub const PARSERS: &[FormatSpec] = &[FormatSpec { spec: &kv::KV, beside: &[], plan: kv::plan }];
 
 /// Formats of the language that this version does not have.
 pub const LATER: &[&str] = &["protobuf", "avro"];

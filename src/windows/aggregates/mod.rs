@@ -46,6 +46,15 @@ pub struct AggregateSpec {
     pub make: fn(&Call, Setup) -> Box<dyn Accumulator>,
 }
 
+impl AggregateSpec {
+    /// How it is called: `` `count(*)` or `count(x)` ``.
+    pub fn signature(&self) -> String {
+        let names: Vec<&str> = self.arguments.iter().map(|argument| argument.name).collect();
+        let star = if self.star { format!("`{}(*)` or ", self.name) } else { String::new() };
+        format!("{star}`{}({})`", self.name, names.join(", "))
+    }
+}
+
 /// One argument of an aggregate.
 #[derive(Debug)]
 pub struct Argument {

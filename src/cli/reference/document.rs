@@ -1,0 +1,96 @@
+//! What a pipeline's file holds beside its nodes, as data: for the schema and the reference.
+
+use crate::dataflow::{OptionKind, OptionSpec};
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::or(
+        "delivery",
+        "at_least_once",
+        OptionKind::Word(&["at_least_once"]),
+        "What holds for every event.",
+    ),
+    OptionSpec::or("parallelism", "1", OptionKind::Integer, "How many threads share the keys."),
+];
+
+/// The keys of a file that hold no nodes and no tests.
+pub const HEAD: &[OptionSpec] = &[
+    OptionSpec::optional("pipeline", OptionKind::Text, "Its name; absent: the file's, without the ending."),
+    OptionSpec::optional("description", OptionKind::Text, "What it is for."),
+    OptionSpec::optional("options", OptionKind::Options(OPTIONS), "How it runs."),
+    OptionSpec::optional(
+        "params",
+        OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
+        "Names with their defaults, which also say the type; `--set name=value` overrides them.",
+    ),
+];
+
+/// The keys of a test beside its steps.
+pub const TEST: &[OptionSpec] = &[
+    OptionSpec::required("name", OptionKind::Text, "What it shows."),
+    OptionSpec::optional(
+        "now",
+        OptionKind::Any(&[OptionKind::Duration, OptionKind::Time]),
+        "Where the clock starts; absent: at the time of the first event.",
+    ),
+    OptionSpec::optional(
+        "params",
+        OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
+        "Parameters that differ from their defaults.",
+    ),
+    OptionSpec::optional(
+        "ignore",
+        OptionKind::OneOrList(&OptionKind::Text),
+        "Sinks that may put out what no `expect` looks at.",
+    ),
+    OptionSpec::or(
+        "auto_watermark",
+        "false",
+        OptionKind::Boolean,
+        "Whether sources move their watermarks by themselves.",
+    ),
+];
+
+/// What can happen in a test, and in words what stands there.
+pub const STEPS: &[(&str, &str)] = &[
+    (
+        "send",
+        "Events come in: `{ source: [events] }`. A map is a decoded event, a text what the source reads.",
+    ),
+    ("watermark", "Sources say how far they are: `{ source: time }`."),
+    ("advance", "Processing time goes on by a duration."),
+    ("close", "Sources end: a name, or a list of names."),
+    (
+        "expect",
+        "What outputs put out since they were last looked at: `{ node: [events] }`; `[]` means nothing. \
+         `ordered: true` and `exact: true` may stand beside it: events in this order, and without other fields.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{PIPELINE_OPTIONS, Role, TOP_LEVEL};
+
+    fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn every_key_of_a_file_is_documented() {
+        let roles = [Role::Source, Role::Transform, Role::Window, Role::Sink].map(Role::section);
+        let documented = HEAD.iter().map(|option| option.name).chain(roles).chain(["tests"]);
+        assert_eq!(sorted(documented), sorted(TOP_LEVEL.known.iter().copied()));
+        let documented = OPTIONS.iter().map(|option| option.name);
+        assert_eq!(sorted(documented), sorted(PIPELINE_OPTIONS.known.iter().copied()));
+    }
+
+    #[test]
+    fn every_key_of_a_test_is_documented() {
+        use crate::cli::test::{ACTIONS, CASE_KEYS};
+        let documented = TEST.iter().map(|option| option.name).chain(["steps"]);
+        assert_eq!(sorted(documented), sorted(CASE_KEYS.iter().copied()));
+        assert_eq!(sorted(STEPS.iter().map(|(name, _)| *name)), sorted(ACTIONS.iter().copied()));
+    }
+}

@@ -1,0 +1,169 @@
+//! The pages of `docs/reference/`.
+
+use super::catalog::{self, AGGREGATES, Callable, FunctionGroup, Shelf};
+use super::document::{HEAD, STEPS, TEST};
+use super::example;
+use super::kinds::{rows, stands_under};
+use super::markdown::{cell, code, table};
+use super::verbs;
+use crate::config::Role;
+use crate::dataflow::{ComponentSpec, OptionSpec};
+
+/// A page of the reference.
+pub struct Page {
+    /// The file's name.
+    pub name: String,
+    /// Its text, in Markdown.
+    pub text: String,
+}
+
+/// What the index says of a page.
+struct Entry {
+    page: Page,
+    about: &'static str,
+}
+
+/// All pages, the index first. They are the same on every machine.
+pub fn pages() -> Vec<Page> {
+    let mut entries = vec![entry("pipeline", "what a file holds, and its tests", pipeline())];
+    for shelf in catalog::shelves() {
+        entries.push(entry(shelf.title, about(shelf.role), components(&shelf)));
+        if shelf.role == Role::Window {
+            entries.push(entry("aggregates", "what windows compute", aggregates()));
+        }
+    }
+    entries.push(entry("functions", "what expressions can call", functions()));
+    entries.push(entry("cli", "verbs, flags, exit status", verbs::page()));
+    let index = Page { name: "README.md".to_owned(), text: index(&entries) };
+    std::iter::once(index).chain(entries.into_iter().map(|entry| entry.page)).collect()
+}
+
+fn entry(name: &str, about: &'static str, text: String) -> Entry {
+    Entry { page: Page { name: format!("{name}.md"), text }, about }
+}
+
+fn about(role: Role) -> &'static str {
+    match role {
+        Role::Source => "where events come from",
+        Role::Transform => "what changes, chooses and multiplies events",
+        Role::Window => "what gathers events by time",
+        Role::Sink => "where results go",
+        Role::Format => "how events are read and written",
+    }
+}
+
+fn index(entries: &[Entry]) -> String {
+    let mut text = String::from(
+        "# Reference\n\n\
+         Printed from what the program itself knows: `headwater components`, `headwater functions` and `headwater schema` \
+         say the same. Every example here is run as a test.\n\n",
+    );
+    for Entry { page, about } in entries {
+        let title = page.name.trim_end_matches(".md");
+        text.push_str(&format!("- [{title}]({}): {about}\n", page.name));
+    }
+    text
+}
+
+/// The heading of a page.
+fn title(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("# {first}{}\n", chars.as_str())
+}
+
+fn components(shelf: &Shelf) -> String {
+    let mut text = title(shelf.title);
+    let rows: Vec<[String; 2]> = shelf
+        .components
+        .iter()
+        .map(|spec| [format!("[`{0}`](#{0})", spec.name), cell(spec.summary)])
+        .collect();
+    text.push_str(&format!("\n{}", table([shelf.role.noun(), ""], &rows)));
+    if !shelf.beside().is_empty() {
+        text.push_str(&format!("\n## Keys of every {}\n\n{}", shelf.role.noun(), options(shelf.beside())));
+    }
+    text.extend(shelf.components.iter().map(|spec| component(spec)));
+    text
+}
+
+fn component(spec: &ComponentSpec) -> String {
+    let name = spec.name;
+    let mut text = format!("\n## {name}\n\n{}\n\n`{name}`: {}\n", spec.summary, stands_under(spec));
+    if !spec.options.is_empty() {
+        text.push_str(&format!("\n{}", options(spec.options)));
+    }
+    text.push_str(&format!("\n{}", code("yaml", &example::whole(spec))));
+    text
+}
+
+fn options(options: &'static [OptionSpec]) -> String {
+    let cells = rows(options)
+        .into_iter()
+        .map(|row| [format!("`{}`", row.name), cell(&row.kind), cell(&row.default), cell(row.summary)]);
+    table(["option", "value", "default", ""], &cells.collect::<Vec<_>>())
+}
+
+fn pipeline() -> String {
+    let mut text = title("pipeline");
+    text.push_str("\nOne file is one pipeline. Beside its nodes it holds:\n\n");
+    text.push_str(&options(HEAD));
+    text.push_str(
+        "\n`sources`, `transforms`, `windows` and `sinks` map names to nodes. A source has one connector, a window one \
+         kind, a transform one operator (`where`, `set`, `select` and `drop` may stand together), a sink one connector.\n",
+    );
+    text.push_str("\n## Tests\n\n`tests` is a list of them. A test has `steps`, and:\n\n");
+    text.push_str(&options(TEST));
+    text.push_str("\nA step is one of:\n\n");
+    let steps = STEPS.iter().map(|(name, summary)| [format!("`{name}`"), cell(summary)]);
+    text.push_str(&table(["step", ""], &steps.collect::<Vec<_>>()));
+    text
+}
+
+fn functions() -> String {
+    let groups = catalog::function_groups();
+    let groups: Vec<&FunctionGroup> = groups.iter().filter(|group| group.name != AGGREGATES).collect();
+    let mut text = title("functions");
+    text.push('\n');
+    for group in &groups {
+        let names: Vec<String> =
+            group.functions.iter().map(|function| format!("`{}`", function.name)).collect();
+        text.push_str(&format!("- *{}*: {}\n", group.name, names.join(" ")));
+    }
+    for group in groups {
+        text.push_str(&format!("\n## {}\n", group.name));
+        text.extend(group.functions.iter().map(callable));
+    }
+    text
+}
+
+fn aggregates() -> String {
+    let mut text = title("aggregates");
+    text.push_str("\nThe results are those for events whose `x` has these values, in order of arrival.\n");
+    let groups = catalog::function_groups();
+    let aggregates = groups.iter().filter(|group| group.name == AGGREGATES);
+    text.extend(aggregates.flat_map(|group| group.functions.iter().map(callable)));
+    text
+}
+
+fn callable(function: &Callable) -> String {
+    let mut text = format!("\n### {}\n\n{}\n", function.name, function.signature);
+    if !function.arguments.is_empty() {
+        let arguments = function.arguments.iter().map(|(name, takes)| format!("`{name}`: {takes}"));
+        text.push_str(&format!("({})\n", arguments.collect::<Vec<_>>().join("; ")));
+    }
+    text.push_str(&format!("\n{}\n\n", function.summary));
+    let with_values = function.examples.iter().any(|example| example.values.is_some());
+    let code_cell = |text: &str| if text.contains('`') { cell(text) } else { format!("`{}`", cell(text)) };
+    if with_values {
+        let cells = function.examples.iter().map(|example| {
+            [code_cell(example.call), code_cell(example.values.unwrap_or("")), code_cell(example.result)]
+        });
+        text.push_str(&table(["call", "values of `x`", "result"], &cells.collect::<Vec<_>>()));
+    } else {
+        let cells =
+            function.examples.iter().map(|example| [code_cell(example.call), code_cell(example.result)]);
+        text.push_str(&table(["call", "result"], &cells.collect::<Vec<_>>()));
+    }
+    text
+}

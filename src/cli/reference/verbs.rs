@@ -1,0 +1,72 @@
+//! The page of verbs and flags.
+
+use super::markdown::{cell, table};
+use crate::cli::args::Cli;
+use crate::cli::exit::STATUSES;
+use clap::{Arg, Command, CommandFactory};
+
+/// The page.
+pub fn page() -> String {
+    let command = Cli::command();
+    let mut page = String::from("# Command line\n\n");
+    page.push_str("| verb | does |\n| --- | --- |\n");
+    for verb in command.get_subcommands() {
+        let name = verb.get_name();
+        page.push_str(&format!("| [`{name}`](#headwater-{name}) | {} |\n", cell(&about(verb))));
+    }
+    for verb in command.get_subcommands() {
+        page.push_str(&self::verb(verb));
+    }
+    page.push_str("\n## Flags of all verbs\n\n");
+    page.push_str(&flags(command.get_arguments()));
+    page.push_str("\n## Exit status\n\n| status | when |\n| --- | --- |\n");
+    page.extend(STATUSES.iter().map(|(status, when)| format!("| {status} | {when} |\n")));
+    page
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+fn verb(verb: &Command) -> String {
+    let name = format!("headwater {}", verb.get_name());
+    let mut verb = verb.clone().bin_name(&name).disable_help_flag(true);
+    let usage = verb.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    let mut text = format!("\n## {name}\n\n```text\n{usage}\n```\n\n{}.\n", about(&verb));
+    let flags = flags(verb.get_arguments());
+    if !flags.is_empty() {
+        text.push_str(&format!("\n{flags}"));
+    }
+    text
+}
+
+/// Arguments that are not hidden, as a table; empty if there are none.
+fn flags<'a>(arguments: impl Iterator<Item = &'a Arg>) -> String {
+    let rows: Vec<[String; 3]> = arguments.filter(|argument| !argument.is_hide_set()).map(row).collect();
+    if rows.is_empty() { String::new() } else { table(["argument", "meaning", "default, variable"], &rows) }
+}
+
+fn row(argument: &Arg) -> [String; 3] {
+    let value = argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default();
+    let takes = argument.get_action().takes_values();
+    let name = match (argument.get_short(), argument.get_long()) {
+        (_, None) => format!("`{value}`"),
+        (None, Some(long)) if takes => format!("`--{long} {value}`"),
+        (None, Some(long)) => format!("`--{long}`"),
+        (Some(short), Some(long)) => format!("`-{short}`, `--{long}`"),
+    };
+    let words: Vec<String> = match takes {
+        true => argument.get_possible_values().iter().map(|word| format!("`{}`", word.get_name())).collect(),
+        false => Vec::new(),
+    };
+    let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    if !words.is_empty() {
+        meaning.push_str(&format!(": {}", words.join(", ")));
+    }
+    let default: Vec<String> =
+        argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+    let variable = argument.get_env().map(|name| format!("`{}`", name.to_string_lossy()));
+    let default = default.into_iter().chain(variable).collect::<Vec<_>>().join(", ");
+    [name, cell(&meaning), default]
+}

@@ -1,0 +1,102 @@
+//! What may stand in a node beside its component, as data. Which keys there are is said by [`Role::keys`]; what they
+//! are for is said here, and a test keeps the two together.
+
+use super::spec::{OptionKind, OptionSpec};
+use super::timing::TIMING_OPTIONS;
+use crate::config::Role;
+
+const FROM: OptionSpec = OptionSpec::required(
+    "from",
+    OptionKind::OneOrList(&OptionKind::Text),
+    "What it reads from: a node, a port (`node.port`), or a list of them (a union).",
+);
+
+const ORDERED: OptionSpec = OptionSpec::optional(
+    "ordered",
+    OptionKind::Boolean,
+    "Whether events wait for the watermark and go on in the order of event time; late ones leave by `NAME.late`.",
+);
+
+const SOURCE: &[OptionSpec] = &[
+    OptionSpec::or("format", "json", OptionKind::Format, "How what is read becomes events."),
+    OptionSpec::optional(
+        "event_time",
+        OptionKind::Options(TIMING_OPTIONS),
+        "Where the time of events comes from; absent: the time at which they are read.",
+    ),
+    ORDERED,
+];
+
+const TRANSFORM: &[OptionSpec] = &[FROM, ORDERED];
+
+const WINDOW: &[OptionSpec] = &[
+    FROM,
+    OptionSpec::optional(
+        "key",
+        OptionKind::Any(&[
+            OptionKind::OneOrList(&OptionKind::Expression),
+            OptionKind::Map(&OptionKind::Expression),
+        ]),
+        "What events are grouped by: fields, or names with expressions; absent: one key for all.",
+    ),
+    OptionSpec::required(
+        "aggregate",
+        OptionKind::Map(&OptionKind::Expression),
+        "The fields of a result: expressions over aggregates.",
+    ),
+    OptionSpec::optional("having", OptionKind::Expression, "Keeps the results for which it is true."),
+    OptionSpec::or("offset", "0s", OptionKind::Duration, "How far the cuts are moved."),
+    OptionSpec::optional(
+        "timezone",
+        OptionKind::Text,
+        "The zone whose midnights days and hours are cut from, such as `Europe/Berlin`; absent: UTC.",
+    ),
+    OptionSpec::or(
+        "allowed_lateness",
+        "0s",
+        OptionKind::Duration,
+        "How long after its end a window still takes events; later ones leave by `NAME.late`.",
+    ),
+    OptionSpec::optional(
+        "accumulation",
+        OptionKind::Word(&["discarding", "accumulating"]),
+        "Whether a further result holds what is new or everything; required with `allowed_lateness`.",
+    ),
+    OptionSpec::or(
+        "trigger",
+        "watermark",
+        OptionKind::Word(&["watermark"]),
+        "When a window gives its result: when the watermark passes its end.",
+    ),
+    ORDERED,
+];
+
+const SINK: &[OptionSpec] =
+    &[FROM, OptionSpec::or("format", "json", OptionKind::Format, "How events are written."), ORDERED];
+
+/// What a node of this role may have beside its component.
+pub const fn beside(role: Role) -> &'static [OptionSpec] {
+    match role {
+        Role::Source => SOURCE,
+        Role::Transform => TRANSFORM,
+        Role::Window => WINDOW,
+        Role::Sink => SINK,
+        Role::Format => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_node_is_documented() {
+        for role in [Role::Source, Role::Transform, Role::Window, Role::Sink] {
+            let mut known = role.keys().known.to_vec();
+            let mut documented: Vec<&str> = beside(role).iter().map(|option| option.name).collect();
+            known.sort_unstable();
+            documented.sort_unstable();
+            assert_eq!(documented, known, "keys of a {}", role.noun());
+        }
+    }
+}
