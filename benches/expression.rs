@@ -6,7 +6,10 @@ use headwater::expr::{Functions, Literal, Program, Resolved, Scope, Type, Unknow
 use headwater::time::{Env, Millis, Random, Timestamp};
 
 /// The fields of the batch, in the order of their slots.
-const FIELDS: [&str; 4] = ["user_id", "type", "amount", "ts"];
+const FIELDS: [&str; 5] = ["user_id", "type", "amount", "ts", "items"];
+
+/// The slot behind them, for the result of `store`.
+const RESULT: Slot = Slot(FIELDS.len() as u16);
 
 const TYPES: [&str; 4] = ["view", "purchase", "click", "purchase_failed"];
 
@@ -33,7 +36,6 @@ impl Scope for Fields {
 }
 
 fn batch(constants: &[u8]) -> Batch {
-    // One slot for the result of `store`.
     let mut batch = Batch::new(FIELDS.len() + 1, constants);
     let mut random = Random::seeded(3);
     for i in 0..BATCH_ROWS as u64 {
@@ -48,6 +50,10 @@ fn batch(constants: &[u8]) -> Batch {
         batch.set(row, Slot(1), Value::plain_text(kind));
         batch.set(row, Slot(2), amount);
         batch.set(row, Slot(3), Value::int(1_700_000_000_000 + i as i64));
+        // Eight samples, as a device sends them in one message.
+        let samples = (0..8).map(|_| format!("{:.1}", random.unit() * 100.0)).collect::<Vec<_>>();
+        let items = batch.store(format!("[{}]", samples.join(",")).as_bytes());
+        batch.set(row, Slot(4), Value::json(items));
     }
     batch
 }
@@ -102,6 +108,9 @@ fn computed(c: &mut Criterion) {
         "substring(user_id, 6)",
         "date_trunc('hour', ts)",
         "date_trunc('day', ts, 'Europe/Berlin')",
+        "list_sum(items)",
+        "transform(items, x -> x * 1.8 + 32)",
+        "filter(items, x -> x > 50)",
     ] {
         let (mut program, mut batch) = compiled(text);
         let mut env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
@@ -112,7 +121,7 @@ fn computed(c: &mut Criterion) {
             b.iter(|| {
                 rows.clear();
                 rows.extend_from_slice(&all);
-                program.store(&mut batch, &mut rows, Slot(4), &mut env, &mut rejects);
+                program.store(&mut batch, &mut rows, RESULT, &mut env, &mut rejects);
                 batch.arena.truncate(bytes);
                 rows.len()
             });

@@ -63,6 +63,10 @@ const WORDS: &[&str] = &[
     "null",
     "[0]",
     ".a",
+    "transform(a, x -> ",
+    "filter(c, x -> ",
+    "x",
+    " -> ",
 ];
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::standard);

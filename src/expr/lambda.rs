@@ -8,7 +8,7 @@ use super::ast::{Expr, Node};
 use super::compile::{Compiler, Lowered, check, label};
 use super::eval::Pass;
 use super::fault::ExprFault;
-use super::functions::{Failure, check_length};
+use super::functions::{Failure, check_depth, check_length, keep};
 use super::op::{Op, Unit};
 use super::types::Type;
 use crate::event::{Kind, Path, Row, Span, Value, json};
@@ -140,7 +140,9 @@ impl Pass<'_> {
             match each.keep {
                 Keep::Results => {
                     let value = self.fetch(each.body.source(), row);
+                    let start = out.len();
                     json::write_value(self.batch, value, out);
+                    check_depth(&out[start..])?;
                 }
                 Keep::Elements if self.truth(&each.body, row) == Some(true) => {
                     out.extend_from_slice(&self.batch.arena[element.range()]);
@@ -154,7 +156,7 @@ impl Pass<'_> {
             check_length(out.len())?;
         }
         out.push(b']');
-        super::functions::keep(self.batch, out).map(Value::json)
+        keep(self.batch, out).map(Value::json)
     }
 
     /// Where the elements of a list stand in the arena.

@@ -29,6 +29,25 @@ pub fn entries(text: &[u8]) -> Entries<'_> {
     Entries { raw: entries_written(text) }
 }
 
+/// How deep lists and maps are inside one another, the outermost counted; 0 for any other value.
+pub fn depth(text: &[u8]) -> usize {
+    if !matches!(text, [b'[' | b'{', ..]) {
+        return 0;
+    }
+    let (mut at, mut depth, mut deepest) = (0, 0usize, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at += string_end(&text[at..]) - 1,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        at += 1;
+    }
+    deepest
+}
+
 /// See [`elements`].
 #[derive(Clone, Debug)]
 pub struct Elements<'a> {

@@ -17,7 +17,7 @@ mod write;
 pub(crate) mod tests;
 
 pub(crate) use access::entries_written;
-pub use access::{Elements, Entries, elements, entries, get};
+pub use access::{Elements, Entries, depth, elements, entries, get};
 pub use canonical::write_canonical;
 pub use compact::write_compact;
 pub use escape::{is_plain, unescape};

@@ -1,6 +1,6 @@
 //! What a function works with besides its arguments.
 
-use crate::event::{Batch, Kind, Row, Span, Value};
+use crate::event::{Batch, Kind, Row, Span, Value, json};
 use crate::expr::types::Type;
 use crate::time::Env;
 use std::borrow::Cow;
@@ -128,6 +128,15 @@ pub(in crate::expr) fn keep(batch: &mut Batch, bytes: &[u8]) -> Result<Span, Fai
 /// Refuses values that are too long, before they are built where their length is known.
 pub fn check_length(bytes: usize) -> Result<(), Failure> {
     if bytes > MAX_VALUE_BYTES { Err("the result is longer than 1 MiB".into()) } else { Ok(()) }
+}
+
+/// Refuses to put a value, as JSON text, into a list that would then be deeper than what can be read back.
+pub(in crate::expr) fn check_depth(raw: &[u8]) -> Result<(), Failure> {
+    if json::depth(raw) >= json::MAX_DEPTH {
+        Err("the result is nested deeper than 127 levels".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Said of results that no value can be.

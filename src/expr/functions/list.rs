@@ -1,6 +1,6 @@
 //! Lists. Elements are counted from 0.
 
-use super::context::{Context, Failure, Outcome, check_length};
+use super::context::{Context, Failure, Outcome, check_depth, check_length};
 use super::json::{ITEM, count_entries};
 use super::spec::{Arg, Body, Form, FunctionSpec, Group, Returns, arg, optional};
 use crate::event::{Batch, Kind, Span, Step, Value, json};
@@ -178,7 +178,9 @@ fn append(context: &mut Context, args: &[Value]) -> Outcome {
         if out.len() > 1 {
             out.push(b',');
         }
+        let start = out.len();
         json::write_value(batch, args[1], out);
+        check_depth(&out[start..])?;
         out.push(b']');
         Ok(())
     })
@@ -286,6 +288,8 @@ fn zip(context: &mut Context, args: &[Value]) -> Outcome {
         let pairs = elements(batch.bytes(args[0]))?.zip(elements(batch.bytes(args[1]))?);
         let mut before: &[u8] = b"[[";
         for (left, right) in pairs {
+            check_depth(left)?;
+            check_depth(right)?;
             for part in [before, left, b",", right, b"]"] {
                 out.extend_from_slice(part);
             }

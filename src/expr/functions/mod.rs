@@ -24,7 +24,7 @@ mod text;
 mod time;
 
 pub use cached::Cached;
-pub(super) use context::{Buffers, keep};
+pub(super) use context::{Buffers, check_depth, keep};
 pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_length, finite};
 pub use convert::{constant_text, parse_number, short, write_scalar};
 pub use later::{AGGREGATES, LATER};

@@ -279,6 +279,12 @@ const GOLDEN: &[(&str, &str)] = &[
         "transform(range(0, 1000), x -> cardinality(transform(range(0, 100 + i), y -> x)))",
         "! `transform(range(0, 100 + i), y -> x)`: it is computed for more than 100000 elements",
     ),
+    ("length(transform(range(0, 1), x -> repeat('[', 200))[0])", "= 200"),
+    ("cardinality(transform(range(0, 1), x -> json_parse(repeat('[', 126) || repeat(']', 126))))", "= 1"),
+    (
+        "append(o, json_parse(repeat('[', 127) || repeat(']', 126 + sign(i))))",
+        "! `append(o, json_parse(repeat('[', 127) || repeat(']', 126 + s…`: the result is nested deeper than 127 levels",
+    ),
     (
         "transform(range(0, 2), x -> repeat(s, 300000))",
         "! `transform(range(0, 2), x -> repeat(s, 300000))`: the result is longer than 1 MiB",
@@ -463,4 +469,27 @@ fn deep_trees_fit_a_small_stack() {
         program.store(&mut batch, &mut kept, Slot(1), &mut env(), &mut rejects);
         assert_eq!(rejects, []);
     }
+}
+
+#[test]
+fn lambdas_do_not_depend_on_batches() {
+    let events = [r#"{"l": [1, 2, 3]}"#, r#"{"l": []}"#, r#"{"l": [4]}"#, r#"{"l": [5, 6]}"#];
+    let mut scope = Open::default();
+    let mut program = scope.compile("transform(l, x -> transform(range(0, x), y -> rand()))").unwrap();
+    let mut again = program.clone();
+    let whole = stored(&mut program, &mut scope.batch(&events));
+    let parts: Vec<_> =
+        events.iter().flat_map(|event| stored(&mut again, &mut scope.batch(&[event]))).collect();
+    assert_eq!(whole, parts);
+    assert_eq!(whole[1].as_deref(), Ok("[]"));
+}
+
+#[test]
+fn lambdas_leave_nothing_in_the_arena_but_their_lists() {
+    let mut scope = Open::default();
+    let mut program = scope.compile("filter(l, x -> length(repeat(x || '!', 100)) = 200)").unwrap();
+    let mut batch = scope.batch(&[r#"{"l": ["a", "bb", "\u00fc"]}"#]);
+    let before = batch.arena.len();
+    assert_eq!(stored(&mut program, &mut batch), [Ok(r#"["a","\u00fc"]"#.to_owned())]);
+    assert_eq!(batch.arena.len() - before, r#"["a","\u00fc"]"#.len());
 }

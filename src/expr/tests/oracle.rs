@@ -158,11 +158,7 @@ impl Oracle<'_> {
                 let field = self.0.iter().find(|(name, _)| *name == path.root());
                 field.map_or(V::Null, |(_, value)| value.clone())
             }
-            Node::Parameter(path) => {
-                let is_named = |name: &&str| name.strip_prefix("-> ") == Some(path.root());
-                let found = self.0.iter().rfind(|(name, _)| is_named(name));
-                found.unwrap().1.clone()
-            }
+            Node::Parameter(path) => self.parameter(path),
             Node::Not(of) => three(boolean(self.eval(of)?)?.map(|b| !b)),
             Node::Negate(of) => match self.eval(of)? {
                 V::Null => V::Null,
@@ -296,6 +292,12 @@ impl Oracle<'_> {
             },
             other => panic!("{other}"),
         }
+    }
+
+    fn parameter(&self, path: &Path) -> V {
+        let is_named = |name: &&str| name.strip_prefix("-> ") == Some(path.root());
+        let found = self.0.iter().rfind(|(name, _)| is_named(name));
+        found.unwrap().1.clone()
     }
 
     /// `transform` or `filter` of a list.
