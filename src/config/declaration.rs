@@ -27,7 +27,11 @@ const SOURCE: Keys<'static> = Keys {
     ],
 };
 /// What a transform may have beside its operators.
-const TRANSFORM: Keys<'static> = Keys { known: &["from", "ordered"], later: &["was"], hints: &[] };
+const TRANSFORM: Keys<'static> = Keys {
+    known: &["from", "ordered"],
+    later: &["was"],
+    hints: &[("key", "it stands inside the operator's map: `dedupe: { key: [device], within: 10m }`")],
+};
 /// What a window may have beside its kind.
 const WINDOW: Keys<'static> = Keys {
     known: &[

@@ -12,7 +12,7 @@ pub struct KeptRow {
     pub time: Timestamp,
     cells: Box<[Kept]>,
     /// The whole event, where it is needed.
-    raw: Box<[u8]>,
+    raw: Vec<u8>,
 }
 
 /// Keeps rows as a [`Copies`] says, and writes them into the batch behind the port.
@@ -38,6 +38,19 @@ impl Keeper {
             self.scratch.truncate(span.range().end);
         }
         KeptRow { time: batch.times[row.index()], cells, raw: self.scratch.as_slice().into() }
+    }
+
+    /// Another row takes the place of a kept one, in its memory where it fits.
+    pub fn replace(&mut self, kept: &mut KeptRow, batch: &Batch, row: Row) {
+        kept.time = batch.times[row.index()];
+        for ((from, _), cell) in self.cells.iter().zip(&mut kept.cells) {
+            cell.replace(batch, batch.get(row, *from));
+        }
+        if let Some(encoder) = &mut self.whole {
+            kept.raw.clear();
+            let span = whole_event(encoder, batch, row, &mut kept.raw);
+            kept.raw.truncate(span.range().end);
+        }
     }
 
     /// Adds the row to the batch behind the port, with its own event time.

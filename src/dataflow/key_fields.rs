@@ -66,6 +66,13 @@ impl NodePlanner<'_> {
         Some(fields)
     }
 
+    /// The key behind what a node does, for people: ` by device, line`, or nothing. It stands in the stage of the point.
+    pub fn by(&mut self, at: &Point, key: &[KeyField]) -> String {
+        let slots = &self.draft.at(at.stage).slots;
+        let names: Vec<String> = key.iter().map(|field| field.written(slots)).collect();
+        if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) }
+    }
+
     /// Lets rows move to the worker that owns their key, if there are several workers; from there on the key stands in
     /// slots of the new stage.
     pub fn exchange(&mut self, at: &Point, key: &mut [KeyField]) -> Point {

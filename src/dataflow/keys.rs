@@ -117,6 +117,11 @@ impl<T: Default> Keys<T> {
         self.table.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Looks up all keys that were read.
     pub fn look_ahead(&self, read: &mut KeyReader) {
         read.removals = self.removals;

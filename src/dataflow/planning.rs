@@ -199,6 +199,14 @@ impl NodePlanner<'_> {
         step
     }
 
+    /// Attaches a step of this node whose main port emits events as they came in. Returns the point behind it.
+    pub fn emitting(&mut self, at: &Point, plan: Box<dyn StepPlan>) -> Point {
+        let stage = self.draft.stage(Origin::Copied(vec![at.clone()]));
+        let step = self.attach(at, plan);
+        self.draft.emit_to(step, MAIN, stage);
+        Point { stage, behind: None, scope: Scope::origin() }
+    }
+
     /// A stage whose rows this source decodes.
     pub fn decoded_stage(&mut self, format: &dyn FormatPlan) -> StageId {
         let decoding = self.draft.decoding(format.known_fields());

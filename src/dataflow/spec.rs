@@ -81,6 +81,16 @@ pub enum OptionKind {
 }
 
 impl OptionSpec {
+    /// The key of a node that keeps something for each.
+    pub const KEY: OptionSpec = OptionSpec::optional(
+        "key",
+        OptionKind::Any(&[
+            OptionKind::OneOrList(&OptionKind::Text),
+            OptionKind::Map(&OptionKind::Expression),
+        ]),
+        "What keeps events apart: a field, a list of fields, or a map of names and expressions; absent: one key for all.",
+    );
+
     /// An option that must be given.
     pub const fn required(name: &'static str, kind: OptionKind, summary: &'static str) -> OptionSpec {
         OptionSpec { name, kind, required: true, default: None, summary }

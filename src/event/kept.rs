@@ -31,17 +31,37 @@ pub enum SpannedKind {
     Json,
 }
 
-impl Kept {
-    /// A copy of the value.
-    pub fn of(batch: &Batch, value: Value) -> Kept {
-        let like = match value.kind() {
+impl SpannedKind {
+    /// The kind of a value, if it is one of these.
+    fn of(value: Value) -> Option<SpannedKind> {
+        Some(match value.kind() {
             Kind::Text if value.is_plain() => SpannedKind::PlainText,
             Kind::Text => SpannedKind::Text,
             Kind::Bytes => SpannedKind::Bytes,
             Kind::Json => SpannedKind::Json,
-            _ => return Kept::Scalar(value),
-        };
-        Kept::Spanned { like, bytes: batch.bytes(value).into() }
+            _ => return None,
+        })
+    }
+}
+
+impl Kept {
+    /// A copy of the value.
+    pub fn of(batch: &Batch, value: Value) -> Kept {
+        match SpannedKind::of(value) {
+            Some(like) => Kept::Spanned { like, bytes: batch.bytes(value).into() },
+            None => Kept::Scalar(value),
+        }
+    }
+
+    /// Becomes a copy of the value, in the memory at hand if it fits.
+    pub fn replace(&mut self, batch: &Batch, value: Value) {
+        match (&mut *self, SpannedKind::of(value)) {
+            (Kept::Spanned { like, bytes }, Some(kind)) if bytes.len() == batch.bytes(value).len() => {
+                *like = kind;
+                bytes.copy_from_slice(batch.bytes(value));
+            }
+            _ => *self = Kept::of(batch, value),
+        }
     }
 
     /// The value as a cell of a batch.

@@ -1,11 +1,24 @@
 //! Steps that change, choose or multiply events. One file a concept, one line in the registry each.
 
+mod changed;
+mod deadband;
+mod debounce;
+mod dedupe;
 mod event_time;
 mod explode;
 mod fields;
 mod filter;
+mod hysteresis;
 mod parse;
 mod route;
+mod sample;
+mod spacing;
+mod spans;
+mod threshold;
+mod throttle;
+
+#[cfg(test)]
+mod tests;
 
 use crate::dataflow::TransformSpec;
 
@@ -24,24 +37,14 @@ pub const TRANSFORMS: &[TransformSpec] = &[
     parse::PARSE,
     explode::EXPLODE,
     route::ROUTE,
+    dedupe::DEDUPE,
+    throttle::THROTTLE,
+    sample::SAMPLE,
+    changed::CHANGED,
+    hysteresis::HYSTERESIS,
+    debounce::DEBOUNCE,
 ];
 
 /// Transforms of the language that this version does not have.
-pub const LATER: &[&str] = &[
-    "lua",
-    "dedupe",
-    "throttle",
-    "sample",
-    "changed",
-    "absence",
-    "hysteresis",
-    "debounce",
-    "fill",
-    "top_n",
-    "join",
-    "lookup",
-    "geofence",
-    "anomaly",
-    "pattern",
-    "sql",
-];
+pub const LATER: &[&str] =
+    &["lua", "absence", "fill", "top_n", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];

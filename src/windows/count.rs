@@ -150,7 +150,7 @@ impl Windowing for Count {
     }
 
     fn next(&mut self) -> Option<Timestamp> {
-        (self.keys.len() > 0).then_some(Timestamp::MAX)
+        (!self.keys.is_empty()).then_some(Timestamp::MAX)
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

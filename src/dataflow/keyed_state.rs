@@ -1,0 +1,90 @@
+//! What a node keeps for each key, and when it looks at it again.
+
+use super::keys::{KeyEntry, KeyId, KeyReader, Keys};
+use super::timers::Timers;
+use crate::event::{Batch, Row, Slot};
+use crate::time::Timestamp;
+
+/// State by key with timers. A key is in it as long as something is kept for it.
+///
+/// The rows of a batch are gone through once: [`KeyedState::read`] before the first, [`KeyedState::advance`] behind each.
+pub struct KeyedState<T> {
+    reader: KeyReader,
+    keys: Keys<T>,
+    timers: Timers,
+}
+
+impl<T: Default> KeyedState<T> {
+    /// Nothing is kept. The key stands in these slots; hashes start from the seed.
+    pub fn new(key: Vec<Slot>, seed: u64) -> KeyedState<T> {
+        KeyedState { reader: KeyReader::new(key, seed), keys: Keys::new(seed), timers: Timers::default() }
+    }
+
+    /// Reads the keys of these rows and stands at the first.
+    pub fn read(&mut self, batch: &Batch, rows: &[Row]) {
+        self.reader.read(batch, rows);
+        self.keys.look_ahead(&mut self.reader);
+    }
+
+    /// Goes on to the key of the next row.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.reader.advance();
+    }
+
+    /// The key at hand, if something is kept for it.
+    #[inline]
+    pub fn find(&self) -> Option<KeyId> {
+        self.keys.find(&self.reader)
+    }
+
+    /// Keeps something from now on for the key at hand, which is that of the row and must not be there.
+    #[inline]
+    pub fn insert(&mut self, batch: &Batch, row: Row) -> KeyId {
+        self.keys.insert(&self.reader, batch, row)
+    }
+
+    /// What is kept for a key.
+    #[inline]
+    pub fn item(&mut self, key: KeyId) -> &mut T {
+        self.keys.item(key)
+    }
+
+    /// A key with what is kept for it.
+    #[inline]
+    pub fn entry(&self, key: KeyId) -> &KeyEntry<T> {
+        self.keys.entry(key)
+    }
+
+    /// Keeps nothing for the key any more.
+    pub fn forget(&mut self, key: KeyId) {
+        self.timers.clear(key);
+        self.keys.remove(key);
+    }
+
+    /// Has the key looked at when that time is reached, and at no other.
+    pub fn set_due(&mut self, key: KeyId, due: Timestamp) {
+        self.timers.set(key, due);
+    }
+
+    /// Has the key looked at no more.
+    pub fn clear_due(&mut self, key: KeyId) {
+        self.timers.clear(key);
+    }
+
+    /// When the key is to be looked at.
+    pub fn due(&self, key: KeyId) -> Option<Timestamp> {
+        self.timers.of(key)
+    }
+
+    /// The earliest time at which a key is to be looked at.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// The key whose time came first, if time has reached it; it is due no more.
+    #[inline]
+    pub fn take_due(&mut self, reached: Timestamp) -> Option<(Timestamp, KeyId)> {
+        self.timers.take(reached)
+    }
+}

@@ -1,0 +1,175 @@
+//! `debounce`: the first event of a spell, once the condition has lasted.
+
+use crate::config::{Role, Setting, read};
+use crate::dataflow::{
+    ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output,
+    Point, Ports, Signal, StartContext, StepPlan, TransformSpec,
+};
+use crate::event::{Batch, Row, Slot};
+use crate::expr::{Expr, Literal, Node, Type};
+use crate::time::{Millis, Timestamp};
+
+/// The registry entry.
+pub const DEBOUNCE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
+
+const SPEC: ComponentSpec = ComponentSpec {
+    name: "debounce",
+    role: Role::Transform,
+    summary: "Once a spell in which a condition holds, its first event, with its own time, when the condition has lasted.",
+    short: None,
+    options: &[
+        OptionSpec::KEY,
+        OptionSpec::required(
+            "where",
+            OptionKind::Expression,
+            "The condition. The first event for which it is false ends the spell; null says nothing.",
+        ),
+        OptionSpec::required(
+            "for",
+            OptionKind::Duration,
+            "How long it must last in event time: until an event that is so far behind the first, or the watermark.",
+        ),
+    ],
+    later: &[],
+    example: "transforms:\n  left_open:\n    from: doors\n    debounce: { key: [door], where: state = 'open', for: 5m }\n",
+};
+
+fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
+    let section = SPEC.open(setting);
+    let lasting = section.required("for", read::positive_duration);
+    let (mut at, key) = planner.keyed(at, &section, &[], false)?;
+    let condition = section.required("where", |setting| condition(planner, &mut at, setting));
+    let (lasting, (condition, written)) = (lasting?, condition?);
+    let text = format!("debounce {written} for {lasting}{}", planner.by(&at, &key));
+    let key = key.iter().map(|field| field.slot).collect();
+    let point = planner.emitting(&at, Box::new(DebouncePlan { text, key, condition, lasting }));
+    Some(vec![(String::new(), point)])
+}
+
+/// Where the condition stands, and what it is as written.
+fn condition(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<(Slot, String)> {
+    let ty = planner.condition(at, setting)?.ty();
+    let mut expr = planner.parse(setting)?;
+    let written = expr.to_string();
+    if !ty.within(Type::BOOL) {
+        // What is neither true nor false rejects the event, as a condition does anywhere else.
+        let span = expr.span.clone();
+        expr = Expr::new(Node::And(vec![expr, Expr::literal(Literal::Bool(true))]), span);
+    }
+    Some((planner.slot_of(at, setting, &expr, "debounce")?, written))
+}
+
+/// Emits the first event of each spell that lasts.
+#[derive(Clone, Debug)]
+pub struct DebouncePlan {
+    pub(super) text: String,
+    pub(super) key: Vec<Slot>,
+    pub(super) condition: Slot,
+    pub(super) lasting: Millis,
+}
+
+impl StepPlan for DebouncePlan {
+    fn describe(&self) -> String {
+        self.text.clone()
+    }
+
+    fn details(&self) -> Vec<String> {
+        vec![
+            "state: a key's spell until it ends, and its first event until it has lasted".to_owned(),
+            format!("holds the watermark back to the first event that waits, {} at most", self.lasting),
+        ]
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(Debounce {
+            condition: self.condition,
+            lasting: self.lasting,
+            spells: KeyedState::new(self.key.clone(), context.hash_seed),
+            keeper: Keeper::new(&context.copies(MAIN, 0)),
+        })
+    }
+}
+
+/// A spell under way: its first event, until that has left.
+#[derive(Default)]
+struct Spell {
+    first: Option<KeptRow>,
+}
+
+/// First events go on with their own times, so nothing beyond the earliest that waits may be told to what follows. Those of
+/// late events count as the watermark of then.
+struct Debounce {
+    condition: Slot,
+    lasting: Millis,
+    spells: KeyedState<Spell>,
+    keeper: Keeper,
+}
+
+impl Debounce {
+    /// Lets go the first events of the spells that have lasted by then.
+    fn reach(&mut self, watermark: Timestamp, out: &mut dyn Output) {
+        while let Some((due, key)) = self.spells.take_due(watermark) {
+            if let Some(first) = self.spells.item(key).first.take() {
+                self.keeper.write(&first, due - self.lasting, out.emit(MAIN));
+            }
+        }
+    }
+
+    /// The watermark as far as it may be told: no event that waits is earlier, unless it is late.
+    fn held(&self, watermark: Timestamp) -> Timestamp {
+        self.spells.next_due().map_or(watermark, |due| watermark.min(due - self.lasting))
+    }
+
+    /// Takes an event for which the condition holds, or does not. Returns the number of events that were dropped.
+    fn take(&mut self, batch: &Batch, row: Row, holds: bool, out: &mut dyn Output) -> u64 {
+        let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
+        let Some(key) = self.spells.find() else {
+            if holds {
+                let key = self.spells.insert(batch, row);
+                self.spells.item(key).first = Some(self.keeper.keep(batch, row));
+                self.spells.set_due(key, time.max(watermark) + self.lasting);
+            }
+            return u64::from(!holds);
+        };
+        let held = self.held(watermark);
+        let mut dropped = 1;
+        if let Some(first) =
+            self.spells.item(key).first.take_if(|first| !holds || time >= first.time + self.lasting)
+        {
+            if time >= first.time + self.lasting {
+                self.keeper.write(&first, held, out.emit(MAIN));
+            } else {
+                dropped += 1;
+            }
+            self.spells.clear_due(key);
+        }
+        if !holds {
+            self.spells.forget(key);
+        }
+        dropped
+    }
+}
+
+impl Operator for Debounce {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.spells.read(batch, rows);
+        let mut dropped = 0;
+        for row in rows.drain(..) {
+            self.reach(batch.watermarks[row.index()], out);
+            dropped += match batch.get(row, self.condition).as_bool() {
+                Some(holds) => self.take(batch, row, holds, out),
+                None => 1,
+            };
+            self.spells.advance();
+        }
+        if dropped > 0 {
+            out.discard("debounced", dropped);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
+        let Signal::Watermark(watermark) = signal else { return out.signal(MAIN, signal) };
+        self.reach(watermark, out);
+        out.signal(MAIN, Signal::Watermark(self.held(watermark)));
+    }
+}

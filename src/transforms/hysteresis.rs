@@ -1,0 +1,251 @@
+//! `hysteresis`: an alarm that is raised by one condition and cleared by another.
+
+use super::threshold::{Direction, Threshold};
+use crate::config::{Role, Section, Setting, read};
+use crate::dataflow::{
+    Binding, ComponentSpec, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
+    Ports, StartContext, StepPlan, TransformSpec, open_options,
+};
+use crate::event::{Batch, Reason, Row, Slot, Span, Value};
+use crate::expr::Type;
+use crate::time::{Millis, Timestamp};
+
+/// The registry entry.
+pub const HYSTERESIS: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
+
+const SPEC: ComponentSpec = ComponentSpec {
+    name: "hysteresis",
+    role: Role::Transform,
+    summary: "Raises an alarm and clears it: only the event that does goes on, with `alarm: raised` or `cleared`. Events count in the order in which they arrive; `ordered: true` puts them in order of time first.",
+    short: None,
+    options: &[
+        OptionSpec::KEY,
+        OptionSpec::required(
+            "value",
+            OptionKind::Expression,
+            "The number that is watched; null says nothing and is passed over.",
+        ),
+        OptionSpec::required("raise", OptionKind::Options(SIDE), "What raises the alarm."),
+        OptionSpec::required("clear", OptionKind::Options(SIDE), "What clears it, from the other side."),
+    ],
+    later: &[],
+    example: "transforms:\n  alarms:\n    from: readings\n    hysteresis:\n      key: [device]\n      value: temp\n      raise: { above: 80, times: 5 }\n      clear: { below: 75, for: 10s }\n",
+};
+
+const SIDE: &[OptionSpec] = &[
+    OptionSpec::optional("above", OptionKind::Expression, "The value must be above this; or else `below`."),
+    OptionSpec::optional("below", OptionKind::Expression, "The value must be below this."),
+    OptionSpec::or("times", "1", OptionKind::Integer, "So many events in a row."),
+    OptionSpec::optional(
+        "for",
+        OptionKind::Duration,
+        "And so long in event time from the first of them, as an event shows that is that far behind it.",
+    ),
+];
+
+const ALARM: &str = "alarm";
+
+fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
+    let section = SPEC.open(setting);
+    let (mut at, key) = planner.keyed(at, &section, &[], false)?;
+    let value = section.required("value", |setting| number(planner, &mut at, setting));
+    let raise = section.required("raise", |setting| side(planner, &mut at, setting));
+    let clear = section.required("clear", |setting| side(planner, &mut at, setting));
+    let (value, raise, clear) = (value?, raise?, clear?);
+    opposite(&section, &raise, &clear)?;
+    let by = planner.by(&at, &key);
+    let slot = planner.draft.slot(at.stage, ALARM, Type::TEXT);
+    let mut word = |text: &str| planner.draft.constant(at.stage, text.as_bytes());
+    let words = [word("cleared"), word("raised")];
+    let key = key.iter().map(|field| field.slot).collect();
+    let step = planner.attach(&at, Box::new(HysteresisPlan { by, key, value, raise, clear, slot, words }));
+    let scope = at.scope.clone().with(ALARM, Binding::Slot(slot, Type::TEXT));
+    Some(vec![(String::new(), planner.behind(&at, step, MAIN, scope))])
+}
+
+/// Where a number stands, and what it is as written.
+fn number(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<(Slot, String)> {
+    let expr = planner.parse(setting)?;
+    let ty = planner.type_of(at, setting, &expr)?;
+    if !ty.meets(Type::NUMBER) {
+        setting.error(format!("expected a number for `{}`, found {}", setting.name, ty.noun()));
+        return None;
+    }
+    Some((planner.slot_of(at, setting, &expr, "hysteresis")?, expr.to_string()))
+}
+
+/// Reads `raise` or `clear`.
+fn side(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Side> {
+    let section = open_options(setting, format!("`{}`", setting.name), SIDE, &[]);
+    let times = section.or("times", 1, read::integer(1..=i64::from(u32::MAX)));
+    let lasting = section.or("for", Millis::ZERO, read::positive_duration);
+    let limit = section.exactly_one(&["above", "below"], "threshold")?;
+    let direction = if limit.name == "above" { Direction::Above } else { Direction::Below };
+    let program = planner.program(at, limit)?;
+    let threshold = match Threshold::constant(direction, program.constant()) {
+        Some(threshold) => threshold,
+        None => {
+            let (slot, text) = number(planner, at, limit)?;
+            Threshold::at(direction, slot, text)
+        }
+    };
+    Some(Side { threshold, times: times as u32, lasting })
+}
+
+/// Whether what raises lies on one side and what clears on the other, and no value does both.
+fn opposite(section: &Section<'_>, raise: &Side, clear: &Side) -> Option<()> {
+    let (raise, clear) = (&raise.threshold, &clear.threshold);
+    let place = section.get("clear")?;
+    if raise.direction == clear.direction {
+        let (one, other) = (raise.direction.word(), raise.direction.other().word());
+        place
+            .faults
+            .error(place.key, format!("`raise` and `clear` are both `{one}`"))
+            .hint(format!("an alarm that is raised {one} a value is cleared `{other}` one"));
+        return None;
+    }
+    if raise.overlaps(clear) {
+        let reported = place.faults.error(place.key, "a value can both raise and clear the alarm");
+        reported.hint("let the two thresholds leave a gap between them, or be equal");
+        return None;
+    }
+    Some(())
+}
+
+/// What raises or clears an alarm.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    pub(super) threshold: Threshold,
+    /// How many events in a row; at least 1.
+    pub(super) times: u32,
+    /// From the first of them to the last.
+    pub(super) lasting: Millis,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.threshold)?;
+        if self.times > 1 {
+            write!(f, ", {} times in a row", self.times)?;
+        }
+        if self.lasting > Millis::ZERO {
+            write!(f, ", for {}", self.lasting)?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps rows that raise or clear their key's alarm.
+#[derive(Clone, Debug)]
+pub struct HysteresisPlan {
+    pub(super) by: String,
+    pub(super) key: Vec<Slot>,
+    pub(super) value: (Slot, String),
+    pub(super) raise: Side,
+    pub(super) clear: Side,
+    /// Where the word goes.
+    pub(super) slot: Slot,
+    /// `cleared` and `raised` in the arena of every batch.
+    pub(super) words: [Span; 2],
+}
+
+impl StepPlan for HysteresisPlan {
+    fn describe(&self) -> String {
+        format!("hysteresis of {}{}", self.value.1, self.by)
+    }
+
+    fn details(&self) -> Vec<String> {
+        vec![
+            format!("raised {}", self.raise),
+            format!("cleared {}", self.clear),
+            "state: a key's alarm as long as it is raised, and how often and since when what changes it has held"
+                .to_owned(),
+        ]
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(Hysteresis {
+            plan: self.clone(),
+            alarms: KeyedState::new(self.key.clone(), context.hash_seed),
+        })
+    }
+}
+
+/// What is kept of a key; nothing is kept of one whose alarm is cleared and whose value does nothing to raise it.
+struct Alarm {
+    is_raised: bool,
+    /// How many events in a row would change that.
+    run: u32,
+    /// The time of the first of these.
+    since: Timestamp,
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm { is_raised: false, run: 0, since: Timestamp::MIN }
+    }
+}
+
+struct Hysteresis {
+    plan: HysteresisPlan,
+    alarms: KeyedState<Alarm>,
+}
+
+impl Hysteresis {
+    /// Whether the event raises or clears the alarm.
+    fn changes(&mut self, batch: &Batch, row: Row) -> Result<Option<bool>, Reason> {
+        let found = self.alarms.find();
+        let is_raised = found.is_some_and(|key| self.alarms.item(key).is_raised);
+        let side = if is_raised { &self.plan.clear } else { &self.plan.raise };
+        let (slot, text) = &self.plan.value;
+        let Some(value) = super::threshold::number(batch.get(row, *slot), text)? else { return Ok(None) };
+        let Some(holds) = side.threshold.is_crossed(value, batch, row)? else { return Ok(None) };
+        if !holds {
+            match found {
+                Some(key) if is_raised => self.alarms.item(key).run = 0,
+                Some(key) => self.alarms.forget(key),
+                None => {}
+            }
+            return Ok(None);
+        }
+        let key = found.unwrap_or_else(|| self.alarms.insert(batch, row));
+        let (time, alarm) = (batch.times[row.index()], self.alarms.item(key));
+        if alarm.run == 0 {
+            alarm.since = time;
+        }
+        alarm.run = alarm.run.saturating_add(1);
+        if alarm.run < side.times || time < alarm.since + side.lasting {
+            return Ok(None);
+        }
+        if is_raised {
+            self.alarms.forget(key);
+        } else {
+            *alarm = Alarm { is_raised: true, ..Alarm::default() };
+        }
+        Ok(Some(!is_raised))
+    }
+}
+
+impl Operator for Hysteresis {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.alarms.read(batch, rows);
+        let mut dropped = 0;
+        rows.retain(|&row| {
+            let change = self.changes(batch, row);
+            self.alarms.advance();
+            match change {
+                Ok(Some(is_raised)) => {
+                    let word = Value::plain_text(self.plan.words[usize::from(is_raised)]);
+                    batch.set(row, self.plan.slot, word);
+                    return true;
+                }
+                Ok(None) => dropped += 1,
+                Err(reason) => out.reject(batch, row, reason),
+            }
+            false
+        });
+        if dropped > 0 {
+            out.discard("unchanged", dropped);
+        }
+    }
+}

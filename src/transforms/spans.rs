@@ -1,0 +1,113 @@
+//! Spans of time of one length that begin with events: into which an event falls.
+
+use crate::time::{Millis, Timestamp};
+
+/// A span that is under way.
+#[derive(Clone, Debug)]
+pub struct Span<T> {
+    /// The time of the event that it begins with.
+    pub start: Timestamp,
+    /// When the watermark ends it.
+    pub due: Timestamp,
+    /// What is kept of it.
+    pub kept: T,
+}
+
+/// The spans of a key, which begin no closer to each other than they are long, by their starts.
+///
+/// There is rarely more than one: only where events are more out of order than a span is long.
+#[derive(Debug)]
+pub struct Spans<T> {
+    last: Option<Span<T>>,
+    earlier: Vec<Span<T>>,
+}
+
+impl<T> Default for Spans<T> {
+    fn default() -> Spans<T> {
+        Spans { last: None, earlier: Vec::new() }
+    }
+}
+
+impl<T> Spans<T> {
+    /// The span that an event at that time belongs to: one that begins less than `length` before or behind it, of two
+    /// such the one that it lies in.
+    #[inline]
+    pub fn find(&mut self, time: Timestamp, length: Millis) -> Option<&mut Span<T>> {
+        let near = |span: &Span<T>| span.start < time + length && time < span.start + length;
+        let is_in_last = self.last.as_ref().is_some_and(|last| last.start <= time);
+        if is_in_last || self.earlier.is_empty() {
+            return self.last.as_mut().filter(|span| near(span));
+        }
+        let behind = self.earlier.partition_point(|span| span.start <= time);
+        match behind.checked_sub(1) {
+            Some(before) if near(&self.earlier[before]) => Some(&mut self.earlier[before]),
+            _ => self.earlier.get_mut(behind).or(self.last.as_mut()).filter(|span| near(span)),
+        }
+    }
+
+    /// Begins a span at a time that belongs to none.
+    pub fn open(&mut self, span: Span<T>) {
+        match self.last.take_if(|last| last.start < span.start) {
+            Some(last) => {
+                self.earlier.push(last);
+                self.last = Some(span);
+            }
+            None if self.last.is_none() => self.last = Some(span),
+            None => {
+                let place = self.earlier.partition_point(|other| other.start < span.start);
+                self.earlier.insert(place, span);
+            }
+        }
+    }
+
+    /// When the watermark ends the first of them.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.earlier.iter().chain(&self.last).map(|span| span.due).min()
+    }
+
+    /// Takes out what the watermark has ended, by starts.
+    pub fn take_due(&mut self, reached: Timestamp, mut each: impl FnMut(T)) {
+        self.earlier.extract_if(.., |span| span.due <= reached).for_each(|span| each(span.kept));
+        if let Some(span) = self.last.take_if(|span| span.due <= reached) {
+            each(span.kept);
+            self.last = self.earlier.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Random;
+
+    /// A plain list of starts and dues, searched from end to end.
+    #[test]
+    fn spans_are_found_as_in_a_plain_list() {
+        let mut random = Random::seeded(11);
+        let (mut spans, mut model) = (Spans::default(), Vec::<(i64, i64)>::new());
+        for step in 0..20_000 {
+            let roll = random.bits();
+            let (time, length) = ((roll >> 8) as i64 % 60, Millis(7));
+            if roll.is_multiple_of(4) {
+                let mut gone = Vec::new();
+                spans.take_due(Timestamp(time), |start| gone.push(start));
+                let due: Vec<i64> = model.iter().filter(|(_, due)| *due <= time).map(|(s, _)| *s).collect();
+                assert_eq!(gone, due, "step {step}");
+                model.retain(|(_, due)| *due > time);
+            } else {
+                let near = |start: i64| (time - start).abs() < length.0;
+                let around = |start: i64| start <= time && near(start);
+                let starts = || model.iter().map(|(start, _)| *start);
+                let expected = starts().find(|s| around(*s)).or_else(|| starts().find(|s| near(*s)));
+                assert_eq!(spans.find(Timestamp(time), length).map(|span| span.kept), expected);
+                if expected.is_none() {
+                    let due = time + (roll >> 32) as i64 % 9;
+                    spans.open(Span { start: Timestamp(time), due: Timestamp(due), kept: time });
+                    model.push((time, due));
+                    model.sort_unstable();
+                }
+            }
+            assert_eq!(spans.next_due().map(|due| due.0), model.iter().map(|(_, due)| *due).min());
+        }
+    }
+}
