@@ -48,6 +48,23 @@ fn files_of_a_glob_are_merged_by_event_time() {
 }
 
 #[test]
+fn an_event_knows_its_file() {
+    let folder = Folder::empty();
+    let named = "transforms:\n  named: { from: in, select: { t: t, path: source_topic() } }\nsinks:";
+    let pipeline = copying("path: \"in/*\"").replace("sinks:", named);
+    folder.write("p.yaml", pipeline.replace("out: { from: in,", "out: { from: named,"));
+    folder.write("in/a", line(1));
+    folder.write("in/b", line(2));
+    folder.run(&["run", "p.yaml"]).succeeded();
+    let out = folder.read("out.ndjson");
+    let ends = ["in/a\"}", "in/b\"}"];
+    assert!(
+        out.lines().zip(ends).all(|(line, end)| line.ends_with(end)) && out.lines().count() == 2,
+        "{out}"
+    );
+}
+
+#[test]
 fn a_glob_without_a_match_is_an_error_of_the_run() {
     let folder = Folder::empty();
     folder.write("p.yaml", copying("path: \"in/*.ndjson\""));
@@ -237,4 +254,151 @@ fn many_rotations_under_load_lose_and_double_nothing() {
     following.wait_for(written);
     pause(600);
     assert!(following.stop() == all(written));
+}
+
+/// A pipeline that writes what comes in on the command line's file to the files that a sink chooses.
+fn spreading(options: &str) -> String {
+    format!(
+        "sources:\n  in: {{ file: {{ path: in.ndjson }} }}\n\
+         sinks:\n  out: {{ from: in, file: {{ {options} }} }}\n"
+    )
+}
+
+/// Whole contents of the files of a folder, by name.
+fn contents(folder: &Folder, name: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder.path().join(name)).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn events_choose_their_files_by_field_and_day() {
+    let folder = Folder::empty();
+    let path = "path: \"out/{site}/{format_time(to_timestamp(t, 'ms'), '%Y-%m-%d')}.csv\"";
+    let pipeline = spreading(path).replace("csv\" } }\n", "csv\" }, format: { csv: { columns: [t] } } }\n");
+    folder.write("p.yaml", pipeline);
+    let event = |site: &str, t: i64| format!("{{\"site\":\"{site}\",\"t\":{t}}}\n");
+    let events = [event("a", 0), event("b", 1), event("a", 86_400_000), event("a", 2), "{\"t\":1}\n".into()];
+    folder.write("in.ndjson", events.concat());
+    let ran = folder.run(&["run", "p.yaml"]).succeeded();
+    assert_eq!(folder.read("out/a/1970-01-01.csv"), "t\n0\n2\n");
+    assert_eq!(folder.read("out/a/1970-01-02.csv"), "t\n86400000\n");
+    assert_eq!(folder.read("out/b/1970-01-01.csv"), "t\n1\n");
+    assert!(ran.stderr.contains("`site` is null"), "{}", ran.stderr);
+    folder.run(&["run", "p.yaml"]).succeeded();
+    assert_eq!(folder.read("out/b/1970-01-01.csv"), "t\n1\n1\n", "appended, with one header");
+}
+
+#[test]
+fn events_do_not_choose_where_they_should_not() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", spreading("path: \"{p}.x\", mode: replace"));
+    let long = "l".repeat(300);
+    let paths = ["/tmp/escaped", "../up", "a/../../up", "fine/deep", long.as_str(), "..", "a\\u0000b"];
+    let events: String = paths.iter().map(|p| format!("{{\"p\":\"{p}\"}}\n")).collect();
+    folder.write("in.ndjson", events);
+    let ran = folder.run(&["run", "p.yaml"]).succeeded();
+    for reason in ["absolute path", "out of the folder by `..`", "too long", "names no file"] {
+        assert!(ran.stderr.contains(reason), "{reason}: {}", ran.stderr);
+    }
+    assert!(folder.path().join("fine/deep.x").exists() && folder.path().join("...x").exists());
+}
+
+#[test]
+fn a_thousand_files_share_few_open_ones() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", spreading("path: \"out/{n % 1000}.ndjson\", mode: replace"));
+    folder.write("in.ndjson", (0..5_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let limited = format!("ulimit -n 200 && exec {} run p.yaml", env!("CARGO_BIN_EXE_headwater"));
+    for _ in 0..2 {
+        let mut command = Command::new("sh");
+        let status = command.current_dir(folder.path()).args(["-c", &limited]).status().unwrap();
+        assert!(status.success());
+    }
+    let files = contents(&folder, "out");
+    assert_eq!(files.len(), 1_000);
+    assert_eq!(
+        folder.read("out/7.ndjson"),
+        "{\"n\":7}\n{\"n\":1007}\n{\"n\":2007}\n{\"n\":3007}\n{\"n\":4007}\n"
+    );
+    assert!(files.iter().all(|(_, text)| text.iter().filter(|b| **b == b'\n').count() == 5));
+}
+
+#[test]
+fn large_files_are_put_aside_packed_and_the_oldest_deleted() {
+    for (compress, ending) in [("none", ""), ("gzip", ".gz"), ("zstd", ".zst")] {
+        let folder = Folder::empty();
+        let rotate = format!("path: out/a.ndjson, rotate: {{ size: 1000B, keep: 3, compress: {compress} }}");
+        folder.write("p.yaml", spreading(&rotate));
+        folder.write("in.ndjson", lines(1_000..2_000));
+        folder.run(&["run", "p.yaml"]).succeeded();
+        let files = contents(&folder, "out");
+        assert_eq!(files.len(), 4, "{:?}", files.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        let (last, aside) = files.split_last().unwrap();
+        assert_eq!(last.0, "a.ndjson");
+        assert!(last.1.ends_with(line(1_999).as_bytes()));
+        let mut text = String::new();
+        for (name, bytes) in aside {
+            assert!(name.starts_with("a-2") && name.ends_with(&format!(".ndjson{ending}")), "{name}");
+            let unpacked = match compress {
+                "gzip" => {
+                    let mut unpacked = Vec::new();
+                    let mut decoder = flate2::read::GzDecoder::new(&bytes[..]);
+                    std::io::Read::read_to_end(&mut decoder, &mut unpacked).unwrap();
+                    unpacked
+                }
+                "zstd" => zstd::decode_all(&bytes[..]).unwrap(),
+                _ => bytes.clone(),
+            };
+            assert!(unpacked.len() <= 1_000 && unpacked.len() > 980, "{}", unpacked.len());
+            text.push_str(str::from_utf8(&unpacked).unwrap());
+        }
+        text.push_str(str::from_utf8(&last.1).unwrap());
+        assert!(lines(1_000..2_000).ends_with(&text), "whole events, one behind the other");
+        // What an earlier run left is tidied by the next.
+        folder.write("out/a-20200101T000000Z-001.ndjson", line(1));
+        folder.write("out/a-20200101T000000Z-001.ndjson.gz.part", "x");
+        folder.write("in.ndjson", line(5));
+        folder.run(&["run", "p.yaml"]).succeeded();
+        assert_eq!(contents(&folder, "out").len(), 4);
+    }
+}
+
+#[test]
+fn old_files_are_put_aside() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", spreading("path: a.ndjson, rotate: { every: 150ms }"));
+    for n in 0..3 {
+        folder.write("in.ndjson", line(n));
+        folder.run(&["run", "p.yaml"]).succeeded();
+        pause(200);
+    }
+    assert_eq!(folder.read("a.ndjson"), line(2));
+}
+
+#[test]
+fn binary_formats_go_round_through_files() {
+    for format in ["msgpack", "cbor", "{ influx: { precision: ms } }"] {
+        let folder = Folder::empty();
+        let events = "{\"measurement\":\"m\",\"a\":1,\"b\":\"x y\",\"time\":5}\n{\"measurement\":\"m\",\"a\":2.5,\"b\":\"\",\"time\":6}\n";
+        folder.write("in.ndjson", events);
+        let to = format!(
+            "sources: {{ in: {{ file: {{ path: in.ndjson }} }} }}\nsinks:\n  out:\n    from: in\n    file: {{ path: packed }}\n    format: {format}\n"
+        );
+        let back = format!(
+            "sources:\n  in:\n    file: {{ path: packed }}\n    format: {format}\nsinks: {{ out: {{ from: in, file: {{ path: out.ndjson }} }} }}\n"
+        );
+        folder.write("to.yaml", to);
+        folder.write("back.yaml", back);
+        folder.run(&["run", "to.yaml"]).succeeded();
+        folder.run(&["run", "to.yaml"]).succeeded();
+        folder.run(&["run", "back.yaml"]).succeeded();
+        assert_eq!(folder.read("out.ndjson"), [events, events].concat(), "{format}");
+    }
 }

@@ -5,6 +5,9 @@ set -eu
 
 missing=""
 
+# Debian keeps servers where not every user looks.
+PATH="$PATH:/usr/sbin"
+
 # need COMMAND PACKAGES
 need() {
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
@@ -15,6 +18,9 @@ need git git
 need readelf binutils
 need python3 python3
 python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonschema"
+need mosquitto mosquitto
+need mosquitto_pub mosquitto-clients
+need openssl openssl
 
 [ -n "$missing" ] || exit 0
 

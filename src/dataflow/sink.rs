@@ -69,6 +69,9 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Is told what stands behind each event, when the pipeline is planned.
+    fn separated_by(&mut self, _separator: &[u8]) {}
+
     /// Whether a new run forgets what an earlier one has written.
     fn starts_anew(&self) -> bool {
         false

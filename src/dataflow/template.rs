@@ -19,8 +19,8 @@ pub struct Template {
     check: Check,
 }
 
-/// Whether a rendered text will do; if not, why.
-pub type Check = fn(&str) -> Result<(), &'static str>;
+/// Whether a rendered text will do; if not, why. It is told how many bytes at the text's beginning are the template's own.
+pub type Check = fn(&str, usize) -> Result<(), &'static str>;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
@@ -55,7 +55,7 @@ impl Template {
             parts.into_iter().map(|part| piece(planner, setting, part)).collect();
         let pieces: Vec<Piece> = pieces.into_iter().collect::<Option<_>>()?;
         let template = Template { written, pieces, check };
-        if let Some(Err(message)) = template.fixed().map(check) {
+        if let Some(Err(message)) = template.fixed().map(|text| check(text, text.len())) {
             setting.error(message);
             return None;
         }
@@ -68,6 +68,14 @@ impl Template {
             [] => Some(""),
             [Piece::Text(text)] => Some(text),
             _ => None,
+        }
+    }
+
+    /// How many bytes at the beginning of all its texts are its own.
+    fn own(&self) -> usize {
+        match self.pieces.first() {
+            Some(Piece::Text(text)) => text.len(),
+            _ => 0,
         }
     }
 
@@ -105,7 +113,7 @@ impl Template {
         if into.len() - start > MAX_RENDERED {
             return Err(refused(&self.written, "the text is longer than 64 KiB"));
         }
-        (self.check)(&into[start..]).map_err(|why| refused(&self.written, why))
+        (self.check)(&into[start..], self.own()).map_err(|why| refused(&self.written, why))
     }
 }
 
@@ -212,7 +220,7 @@ mod tests {
         batch.set(row, Slot(1), crate::event::Value::timestamp(1500));
         let value = |slot| Piece::Value(Slot(slot), "x".to_owned());
         let pieces = vec![value(0), Piece::Text("/".to_owned()), value(1)];
-        let check: Check = |text| if text.contains('!') { Err("it is loud") } else { Ok(()) };
+        let check: Check = |text, _| if text.contains('!') { Err("it is loud") } else { Ok(()) };
         let template = Template { written: "{x}".to_owned(), pieces, check };
         let mut text = String::new();
         template.render(&batch, row, &mut text).unwrap();

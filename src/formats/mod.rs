@@ -21,6 +21,6 @@ mod tests;
 pub use self::regex::{RegexDecoder, RegexOptions};
 pub use codec::{Decoder, Encoder, Wanted};
 pub use kv::KvDecoder;
-pub use raw::{RawDecoder, RawEncoder};
-pub use text::{TextDecoder, TextEncoder};
+pub use raw::{RawDecoder, RawEncoder, RawRecordDecoder};
+pub use text::{TextDecoder, TextEncoder, TextRecordDecoder};
 pub use types::FieldType;

@@ -44,6 +44,36 @@ impl Decoder for RawDecoder {
     }
 }
 
+/// Takes a whole block as the bytes field `payload`.
+pub struct RawRecordDecoder {
+    columns: Columns,
+}
+
+impl RawRecordDecoder {
+    /// A decoder of the wanted fields.
+    pub fn new(wanted: &Wanted) -> RawRecordDecoder {
+        RawRecordDecoder { columns: Columns::of_one(FIELD, wanted) }
+    }
+}
+
+impl Decoder for RawRecordDecoder {
+    fn decode(
+        &mut self,
+        batch: &mut Batch,
+        block: Span,
+        _last: bool,
+        _limit: usize,
+        _unreadable: &mut Vec<Unreadable>,
+    ) -> usize {
+        self.columns.add_bytes(batch, block);
+        block.len as usize
+    }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(RawRecordDecoder { columns: self.columns.clone() })
+    }
+}
+
 /// Writes the field `payload` and a newline.
 pub struct RawEncoder {
     payload: Lookup,

@@ -49,6 +49,38 @@ impl Decoder for TextDecoder {
     }
 }
 
+/// Takes a whole block as the text field `line`, which must be UTF-8 where it is wanted.
+pub struct TextRecordDecoder {
+    columns: Columns,
+}
+
+impl TextRecordDecoder {
+    /// A decoder of the wanted fields.
+    pub fn new(wanted: &Wanted) -> TextRecordDecoder {
+        TextRecordDecoder { columns: Columns::of_one(FIELD, wanted) }
+    }
+}
+
+impl Decoder for TextRecordDecoder {
+    fn decode(
+        &mut self,
+        batch: &mut Batch,
+        block: Span,
+        _last: bool,
+        _limit: usize,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> usize {
+        if let Err(reason) = self.columns.add_row(batch, |_, _| Some(block)) {
+            unreadable.push(Unreadable::behind(batch, block, Reason::new(RejectKind::Decode, reason)));
+        }
+        block.len as usize
+    }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        Box::new(TextRecordDecoder { columns: self.columns.clone() })
+    }
+}
+
 /// A line without a carriage return at its end.
 pub(super) fn without_return(batch: &Batch, line: std::ops::Range<usize>) -> Span {
     let returns = batch.arena[line.clone()].ends_with(b"\r") as usize;

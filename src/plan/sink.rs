@@ -55,7 +55,7 @@ impl Planning<'_> {
         &mut self,
         id: NodeId,
         entry: &Point,
-        plan: Box<dyn SinkPlan>,
+        mut plan: Box<dyn SinkPlan>,
         format: Arc<dyn FormatPlan>,
     ) -> Option<Box<EncodePlan>> {
         let node = &self.file.nodes[id.0 as usize];
@@ -63,7 +63,10 @@ impl Planning<'_> {
         let view = self.plan.draft.view(entry.stage, &entry.scope, &why);
         let mut preamble = Vec::new();
         match format.encoder(&view) {
-            Ok(encoder) => encoder.preamble(&mut preamble),
+            Ok(encoder) => {
+                encoder.preamble(&mut preamble);
+                plan.separated_by(encoder.separator());
+            }
             Err(message) => {
                 self.faults.error(node.place, message);
                 return None;

@@ -9,7 +9,7 @@ use crate::time::{Clock, Millis, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Buffered output goes out at least this often while there is work, so that results are seen live.
+/// Buffered output goes out at least this often, so that results are seen live.
 pub const FLUSH_EVERY: Millis = Millis(200);
 /// How often a run is looked at from outside.
 pub const WATCH_EVERY: Millis = Millis(5);
@@ -134,7 +134,9 @@ impl Worker {
             }
             self.unflushed |= received || read;
             let now = shared.clock.elapsed();
-            if self.unflushed && (!(received || read) || now.0 - self.flushed.0 >= FLUSH_EVERY.0) {
+            // Windows fire by time as well, when nothing has come.
+            let due = now.0 - self.flushed.0 >= FLUSH_EVERY.0;
+            if due || (self.unflushed && !(received || read)) {
                 self.flush();
                 self.report(shared);
                 self.flushed = now;

@@ -1,47 +1,78 @@
-//! The `file` sink.
+//! The `file` sink: one file, or one that each event chooses; rotated, if told so.
 
 use super::writer::Writer;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec, Sink, SinkError};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use std::fs::{File, OpenOptions};
+use crate::time::{Clock, Millis, SystemClock};
+use output::{Output, Patience};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+mod keeper;
+mod names;
+mod output;
 mod plan;
+mod spread;
 
+pub use names::Packing;
 pub use plan::plan;
+pub use spread::{Rotation, SpreadSink};
 
 /// The registry's entry.
 pub static FILE: ComponentSpec = ComponentSpec {
     name: "file",
     role: Role::Sink,
-    summary: "Writes to a file; folders that are not there are made.",
+    summary: "Writes to a file, or to one that each event chooses; folders that are not there are made.",
     short: None,
     options: &[
         OptionSpec::required(
             "path",
-            OptionKind::Path,
-            "The file; relative paths start at the working directory.",
+            OptionKind::Template,
+            "The file; expressions in braces are filled in for each event. Relative paths start at the working directory.",
         ),
         OptionSpec::or(
             "mode",
             "append",
             OptionKind::Word(&["append", "replace"]),
-            "Whether new events go behind what the file holds, or it starts anew.",
+            "Whether new events go behind what a file holds, or it starts anew.",
+        ),
+        OptionSpec::optional(
+            "rotate",
+            OptionKind::Options(ROTATE),
+            "When a file is put aside and a new one begun.",
+        ),
+        OptionSpec::or(
+            "fsync",
+            "checkpoint",
+            OptionKind::Word(&["checkpoint", "never"]),
+            "Whether what was written is forced to the disk every few seconds and at the end.",
         ),
     ],
-    later: &["rotate", "fsync"],
+    later: &[],
     example: "\
 sources:
   events: { stdin: {} }
 sinks:
-  out: { from: events, file: { path: out/events.ndjson } }
+  out: { from: events, file: { path: \"out/{device}.ndjson\", rotate: { size: 10MB, keep: 5, compress: gzip } } }
   unreadable: { from: events.rejected, file: { path: out/rejected.ndjson, mode: replace } }
 ",
 };
+
+/// The options of `rotate`.
+const ROTATE: &[OptionSpec] = &[
+    OptionSpec::optional("size", OptionKind::Size, "Before a file becomes larger than this."),
+    OptionSpec::optional("every", OptionKind::Duration, "When a file is this old."),
+    OptionSpec::optional("keep", OptionKind::Integer, "How many files put aside are kept; absent: all."),
+    OptionSpec::or(
+        "compress",
+        "none",
+        OptionKind::Word(&["none", "gzip", "zstd"]),
+        "What files put aside are packed with, in the background.",
+    ),
+];
+
+/// How often what was written is forced to the disk.
+const SYNC_EVERY: Millis = Millis(5_000);
 
 /// What becomes of what the file holds already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,90 +84,62 @@ pub enum FileMode {
     Replace,
 }
 
-/// The options of a file sink.
-#[derive(Clone, Debug)]
+/// What holds for all files of a sink.
+#[derive(Clone, Debug, Default)]
 pub struct FileSinkConfig {
-    /// The file. Folders that are not there are made.
-    pub path: PathBuf,
-    /// What becomes of what it holds already.
+    /// What becomes of what a file holds already.
     pub mode: FileMode,
-    /// Bytes that stand at the beginning of the file, such as a CSV header.
+    /// Bytes that stand at the beginning of a file, such as a CSV header.
     pub preamble: Vec<u8>,
+    /// Whether events are lines: then one that was torn when a run was cut off gets its newline.
+    pub lines: bool,
+    /// Whether what was written is forced to the disk every few seconds.
+    pub sync: bool,
 }
 
 /// Writes to one file.
 pub struct FileSink {
     config: FileSinkConfig,
-    writer: Option<Writer<File>>,
-    /// The path is a named pipe that nobody has opened for reading yet.
-    awaits_reader: bool,
-}
-
-/// Whether opening a named pipe waits until somebody reads it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Wait,
-    Try,
+    output: Output,
+    clock: SystemClock,
+    synced: Millis,
 }
 
 impl FileSink {
     /// A sink that was not opened yet.
-    pub fn new(config: FileSinkConfig) -> FileSink {
-        FileSink { config, writer: None, awaits_reader: false }
-    }
-
-    /// None if it is a named pipe without a reader, and not to be waited for.
-    fn open_file(&mut self, patience: Patience) -> Result<Option<File>, SinkError> {
-        let path = &self.config.path;
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| failed("make the folder", parent, error))?;
-        }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        if patience == Patience::Try {
-            options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        }
-        let file = match options.open(path) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) && is_pipe(path) => {
-                return Ok(None);
-            }
-            opened => opened.map_err(|error| failed("open", path, error))?,
-        };
-        // Opened anew after a failure, the file keeps what this run has written.
-        if std::mem::take(&mut self.config.mode) == FileMode::Replace && is_regular(&file) {
-            file.set_len(0).map_err(|error| failed("empty", path, error))?;
-        }
-        Ok(Some(file))
-    }
-
-    fn connect(&mut self, patience: Patience) -> Result<(), SinkError> {
-        let file = self.open_file(patience)?;
-        self.awaits_reader = file.is_none();
-        let Some(file) = file else { return Ok(()) };
-        let is_empty = file.metadata().map(|metadata| metadata.len() == 0);
-        let is_empty = is_empty.map_err(|error| failed("open", &self.config.path, error))?;
-        let mut writer = Writer::new(file);
-        let outcome = if is_empty { writer.write(&self.config.preamble) } else { Ok(()) };
-        self.writer = Some(writer);
-        self.written(outcome)
-    }
-
-    fn written(&self, outcome: Result<(), Errno>) -> Result<(), SinkError> {
-        outcome.map_err(|errno| match errno {
-            // The path may name a pipe.
-            Errno::PIPE => SinkError::Closed,
-            other => failed("write to", &self.config.path, other.into()),
-        })
+    pub fn new(path: PathBuf, config: FileSinkConfig) -> FileSink {
+        let output = Output::new(path, config.mode);
+        FileSink { config, output, clock: SystemClock::new(), synced: Millis::ZERO }
     }
 }
 
-/// Whether there is something to empty: pipes and devices have no length.
-fn is_regular(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
-}
+impl Sink for FileSink {
+    /// A named pipe without a reader is opened later, so that others can be opened meanwhile.
+    fn open(&mut self) -> Result<(), SinkError> {
+        self.output.open(&self.config, Patience::Try)
+    }
 
-fn is_pipe(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.output.ensure_open(&self.config, Patience::Wait)?;
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        // Where nothing was written yet, a reader that came meanwhile sees an end.
+        self.output.ensure_open(&self.config, Patience::Try)?;
+        self.output.flush()?;
+        let now = self.clock.elapsed();
+        if self.config.sync && now.0 - self.synced.0 >= SYNC_EVERY.0 {
+            self.output.sync()?;
+            self.synced = now;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, _stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
+        self.output.flush()?;
+        if self.config.sync { self.output.sync() } else { Ok(()) }
+    }
 }
 
 fn failed(what: &str, path: &Path, error: io::Error) -> SinkError {
@@ -151,33 +154,6 @@ fn failed(what: &str, path: &Path, error: io::Error) -> SinkError {
         _ => "",
     };
     SinkError::Failed(format!("cannot {what} `{}`: {error}{remedy}", path.display()))
-}
-
-impl Sink for FileSink {
-    /// A named pipe without a reader is opened later, so that others can be opened meanwhile.
-    fn open(&mut self) -> Result<(), SinkError> {
-        self.connect(Patience::Try)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        if self.awaits_reader {
-            self.connect(Patience::Wait)?;
-        }
-        let Some(writer) = &mut self.writer else {
-            return Err(failed("write to", &self.config.path, ErrorKind::NotConnected.into()));
-        };
-        let outcome = writer.write(bytes);
-        self.written(outcome)
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        if self.awaits_reader {
-            // Nothing was written yet. A reader that came meanwhile sees an end.
-            self.connect(Patience::Try)?;
-        }
-        let outcome = self.writer.as_mut().map_or(Ok(()), Writer::flush);
-        self.written(outcome)
-    }
 }
 
 #[cfg(test)]

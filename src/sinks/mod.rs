@@ -11,7 +11,7 @@ use crate::dataflow::SinkSpec;
 
 pub use drop::DropSink;
 pub use encode::{EncodePlan, ForgetPlan};
-pub use file::{FileMode, FileSink, FileSinkConfig};
+pub use file::{FileMode, FileSink, FileSinkConfig, Packing, Rotation, SpreadSink};
 pub use stdout::StdoutSink;
 
 /// All sinks.

@@ -21,6 +21,11 @@ impl<F: AsFd> Writer<F> {
         Writer { target, buffer: Vec::new(), written: 0 }
     }
 
+    /// What is written to.
+    pub(super) fn target(&self) -> &F {
+        &self.target
+    }
+
     /// Takes all bytes. An error says that not all that was due could be written yet.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         if self.buffer.is_empty() && bytes.len() >= CAPACITY {

@@ -15,6 +15,7 @@ mod packed;
 mod paths;
 mod plan;
 mod tail;
+mod topic;
 
 pub use packed::Compression;
 pub use plan::plan;

@@ -105,7 +105,10 @@ impl Feed {
 /// The fields that the plan wants and where they go.
 fn wanted(plan: &Plan, source: &SourceNode) -> Wanted {
     if let Some(decoding) = source.decoding {
-        return plan.draft.decodings[decoding.0 as usize].wanted.clone();
+        let mut wanted = plan.draft.decodings[decoding.0 as usize].wanted.clone();
+        let added = source.plan.added_fields().into_iter();
+        wanted.fields.extend(added.map(|(name, slot, _)| (Path::field(name), slot)));
+        return wanted;
     }
     let fields = match &plan.draft.stages[source.stage.0 as usize].origin {
         Origin::Made { fields, .. } => {

@@ -119,7 +119,11 @@ impl SourceShape {
             };
             return SourceShape { name, makes: true, fields, format: None };
         };
-        let fields = plan.draft.decodings[decoding.0 as usize].known.clone();
+        let mut fields = plan.draft.decodings[decoding.0 as usize].known.clone();
+        if let Some(fields) = &mut fields {
+            let added = source.plan.added_fields().into_iter();
+            fields.extend(added.map(|(name, _, ty)| (name, ty)));
+        }
         SourceShape { name, makes: false, fields, format: Some(source.format.clone()) }
     }
 

@@ -47,6 +47,8 @@ pub struct Connecting {
     pub session_expiry: u32,
     /// How many messages may be under way to us unacknowledged.
     pub receive_maximum: u16,
+    /// How many messages of ours may be under way unacknowledged.
+    pub under_way: u16,
     /// The largest packet that is taken, in bytes.
     pub largest_packet: u32,
     /// What must not be shown.

@@ -13,9 +13,6 @@ use rumqttc::{AsyncClient, TlsConfiguration, v5};
 /// Requests that wait to be sent: more than can be unacknowledged at one time.
 const REQUESTS: usize = 70_000;
 
-/// Messages that we have sent and that are not acknowledged.
-pub const MOST_UNDER_WAY: u16 = 256;
-
 /// A message that came in.
 #[derive(Clone, Debug)]
 pub struct Incoming {

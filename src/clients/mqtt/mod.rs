@@ -11,7 +11,7 @@ mod tls;
 pub use address::{Address, Transport};
 pub use connecting::{Connecting, Hidden, Version};
 pub use keeper::{Endpoint, Keeper};
-pub use link::{Accepted, Happened, Incoming, MOST_UNDER_WAY, Outgoing, Subscription, Wire};
+pub use link::{Accepted, Happened, Incoming, Outgoing, Subscription, Wire};
 pub use options::{
     CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, TLS, URL, USERNAME, VERSION, is_topic, qos, read_connecting,
 };

@@ -94,6 +94,7 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
         clean_start: true,
         session_expiry: 0,
         receive_maximum: 1,
+        under_way: 1,
         largest_packet: 1 << 20,
         secrets: planner.faults.secrets().clone(),
     })

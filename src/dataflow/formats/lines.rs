@@ -5,7 +5,7 @@ use crate::dataflow::{ComponentSpec, FormatPlan};
 use crate::event::View;
 use crate::expr::Type;
 use crate::formats::{Decoder, Encoder, Wanted};
-use crate::formats::{RawDecoder, RawEncoder, TextDecoder, TextEncoder};
+use crate::formats::{RawDecoder, RawEncoder, RawRecordDecoder, TextDecoder, TextEncoder, TextRecordDecoder};
 use std::sync::Arc;
 
 /// The registry's entry of `text`.
@@ -68,6 +68,10 @@ impl FormatPlan for TextPlan {
         Ok(Box::new(TextDecoder::new(wanted)))
     }
 
+    fn record_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        Ok(Box::new(TextRecordDecoder::new(wanted)))
+    }
+
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {
         Ok(Box::new(TextEncoder::new(view)))
     }
@@ -87,6 +91,10 @@ impl FormatPlan for RawPlan {
 
     fn decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
         Ok(Box::new(RawDecoder::new(wanted)))
+    }
+
+    fn record_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        Ok(Box::new(RawRecordDecoder::new(wanted)))
     }
 
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {

@@ -69,6 +69,10 @@ impl<N: Notation> Encoder for BinaryEncoder<N> {
             Reason::new(RejectKind::Encode, "a number is out of the range of 64-bit floats")
         })
     }
+
+    fn separator(&self) -> &'static [u8] {
+        b""
+    }
 }
 
 fn put_text<N: Notation>(text: &[u8], into: &mut Vec<u8>) {

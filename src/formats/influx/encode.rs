@@ -90,7 +90,7 @@ impl InfluxEncoder {
             return Err("line protocol needs a field that is neither tag, time nor null".to_owned());
         }
         let time = match time {
-            Some(ms) => Some(self.options.precision.from_millis(ms).ok_or("the time is out of range")?),
+            Some(ms) => Some(self.options.precision.time_of(ms).ok_or("the time is out of range")?),
             None => None,
         };
         into.extend_from_slice(&self.measurement);

@@ -141,7 +141,7 @@ impl<'a> Line<'a> {
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or("the time is no integer")?;
-        precision.to_millis(time).map(Value::timestamp).ok_or("the time is out of range")
+        precision.millis_of(time).map(Value::timestamp).ok_or("the time is out of range")
     }
 }
 

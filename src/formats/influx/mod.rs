@@ -40,7 +40,7 @@ impl Precision {
     ];
 
     /// Milliseconds of a time, floored; None if 64 bits do not hold them.
-    fn to_millis(self, time: i64) -> Option<i64> {
+    fn millis_of(self, time: i64) -> Option<i64> {
         Some(match self {
             Precision::Nanos => time.div_euclid(1_000_000),
             Precision::Micros => time.div_euclid(1_000),
@@ -50,7 +50,7 @@ impl Precision {
     }
 
     /// The time of so many milliseconds, floored; None if 64 bits do not hold it.
-    fn from_millis(self, ms: i64) -> Option<i64> {
+    fn time_of(self, ms: i64) -> Option<i64> {
         Some(match self {
             Precision::Nanos => ms.checked_mul(1_000_000)?,
             Precision::Micros => ms.checked_mul(1_000)?,

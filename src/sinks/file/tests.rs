@@ -9,7 +9,8 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn sink(path: &Path, mode: FileMode) -> FileSink {
-    FileSink::new(FileSinkConfig { path: path.to_owned(), mode, preamble: b"head\n".to_vec() })
+    let config = FileSinkConfig { mode, preamble: b"head\n".to_vec(), lines: true, sync: true };
+    FileSink::new(path.to_owned(), config)
 }
 
 fn write(path: &Path, mode: FileMode, text: &str) {
@@ -87,4 +88,20 @@ fn a_pipe_without_reader_is_closed() {
     sink.open().unwrap();
     drop((reader, writer));
     assert!(matches!(sink.flush(), Err(SinkError::Closed)));
+}
+
+#[test]
+fn a_torn_line_is_ended_first() {
+    let path = path("torn");
+    write(&path, FileMode::Append, "{\"torn");
+    write(&path, FileMode::Append, "b\n");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "head\n{\"torn\nb\n");
+    let config = FileSinkConfig { lines: false, ..FileSinkConfig::default() };
+    let mut binary = FileSink::new(path.clone(), config);
+    fs::write(&path, "\u{1}").unwrap();
+    binary.open().unwrap();
+    binary.write(b"\x02").unwrap();
+    binary.close(&|| false).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"\x01\x02", "bytes have no lines");
+    remove(&path);
 }

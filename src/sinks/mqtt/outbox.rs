@@ -1,6 +1,6 @@
 //! What is to be published and what was not acknowledged yet.
 
-use crate::clients::mqtt::{Accepted, Endpoint, Happened, MOST_UNDER_WAY, Outgoing, Qos, Wire};
+use crate::clients::mqtt::{Accepted, Endpoint, Happened, Outgoing, Qos, Wire};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct Manner {
     pub qos: Qos,
     /// Whether the broker keeps the last of a topic.
     pub retain: bool,
+    /// How many may be under way unacknowledged.
+    pub under_way: u16,
     /// The names of the user properties.
     pub properties: Vec<String>,
 }
@@ -109,7 +111,7 @@ impl Outbox {
     /// Hands as many messages to the connection as may be under way.
     fn hand_over(&self, state: &mut State) {
         let Some(wire) = state.wire.clone() else { return };
-        while state.handed < state.entries.len().min(MOST_UNDER_WAY.into()) {
+        while state.handed < state.entries.len().min(self.manner.under_way.into()) {
             let entry = &state.entries[state.handed];
             let too_large = state.largest.is_some_and(|largest| entry.bytes() > largest as usize);
             if too_large {

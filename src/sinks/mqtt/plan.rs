@@ -3,15 +3,22 @@
 use super::MQTT;
 use super::outbox::Manner;
 use super::publishing::Publishing;
-use crate::clients::mqtt::{self, Connecting, Version, is_topic};
+use crate::clients::mqtt::{self, Connecting, Qos, Version, is_topic};
 use crate::config::{Setting, read};
 use crate::dataflow::{NodePlanner, Sink, SinkPlan, Template};
+
+/// Messages that are sent ahead of their acknowledgements.
+const MOST_UNDER_WAY: u16 = 256;
+/// The same with QoS 2 of version 3.1.1, where a broker cannot say how many it takes: mosquitto takes 20, and forgets
+/// further ones though it acknowledges them.
+const FEW_UNDER_WAY: u16 = 20;
 
 /// Plans an `mqtt` sink.
 pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<dyn SinkPlan>> {
     let section = MQTT.open(setting);
     let connecting = mqtt::read_connecting(planner, &section);
-    let topic = section.required("topic", |setting| Template::plan(planner, setting, is_topic));
+    let topic =
+        section.required("topic", |setting| Template::plan(planner, setting, |text, _| is_topic(text)));
     let qos = mqtt::qos(&section);
     let retain = section.or("retain", false, read::boolean);
     let properties = section.get("properties").map(|setting| properties(planner, setting));
@@ -23,8 +30,13 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let (names, values): (Vec<_>, Vec<_>) = properties.unwrap_or(Some(Vec::new()))?.into_iter().unzip();
     let mut address = vec![topic?];
     address.extend(values);
-    let manner = Manner { qos, retain, properties: names };
-    Some(Box::new(MqttSinkPlan { connecting: connecting?, manner, address }))
+    let mut connecting = connecting?;
+    connecting.under_way = match (connecting.version, qos) {
+        (Version::Three, Qos::ExactlyOnce) => FEW_UNDER_WAY,
+        _ => MOST_UNDER_WAY,
+    };
+    let manner = Manner { qos, retain, under_way: connecting.under_way, properties: names };
+    Some(Box::new(MqttSinkPlan { connecting, manner, address }))
 }
 
 fn properties(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Vec<(String, Template)>> {
@@ -33,7 +45,7 @@ fn properties(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Vec
         if let Err(message) = name {
             entry.faults.error(entry.key, message);
         }
-        Some((name.ok()?, Template::plan(planner, entry, is_property)?))
+        Some((name.ok()?, Template::plan(planner, entry, |text, _| is_property(text))?))
     });
     planned.collect::<Vec<_>>().into_iter().collect()
 }

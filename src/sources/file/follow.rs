@@ -13,9 +13,10 @@
 use super::packed::packing;
 use super::paths::Place;
 use super::tail::{Fate, FileId, Tail};
+use super::topic::with_topic;
 use super::{Start, failed, open};
 use crate::dataflow::{Polled, Refused, RowSource, SourceError};
-use crate::event::Batch;
+use crate::event::{Batch, Slot};
 use crate::formats::Decoder;
 use crate::time::{Env, Millis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub(super) struct Follower {
     start: Start,
     /// Whether packed files are passed over.
     pass_packed: bool,
+    topics: Vec<Slot>,
     decoder: Box<dyn Decoder>,
     /// All files that are followed.
     followed: BTreeMap<FileId, Arc<Fate>>,
@@ -50,12 +52,19 @@ struct Watched {
 }
 
 impl Follower {
-    pub fn new(places: Vec<Place>, start: Start, pass_packed: bool, decoder: Box<dyn Decoder>) -> Follower {
+    pub fn new(
+        places: Vec<Place>,
+        start: Start,
+        pass_packed: bool,
+        topics: Vec<Slot>,
+        decoder: Box<dyn Decoder>,
+    ) -> Follower {
         let watched = |place| Watched { place, there: BTreeSet::new(), next_look: None };
         Follower {
             places: places.into_iter().map(watched).collect(),
             start,
             pass_packed,
+            topics,
             decoder,
             followed: BTreeMap::new(),
             found: Vec::new(),
@@ -110,7 +119,7 @@ impl Follower {
         let fate = Arc::new(Fate::default());
         let tail = Tail::new(path, file, self.start, fate.clone(), self.decoder.another())?;
         self.followed.insert(id, fate);
-        self.found.push(Box::new(tail));
+        self.found.push(with_topic(Box::new(tail), path, &self.topics));
         Ok(Some(id))
     }
 

@@ -2,11 +2,14 @@
 
 use super::follow::Follower;
 use super::paths::Place;
+use super::topic::with_topic;
 use super::{Compression, FILE, FileSource, FileSourceConfig, Start, failed};
 use crate::config::{Setting, read};
 use crate::dataflow::{
     FormatPlan, Framed, NodePlanner, PlannedSource, Replay, RowSource, SourceError, SourcePlan,
 };
+use crate::event::Slot;
+use crate::expr::SourceField;
 use crate::formats::Decoder;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +40,7 @@ pub fn plan(
             setting.error("a packed file has no end to start at");
         }
     }
-    let plan = FilePlan { places: places?, start, compression };
+    let plan = FilePlan { places: places?, start, compression, topics: Vec::new() };
     let stage = planner.decoded_stage(format);
     let plan: Box<dyn SourcePlan> = match follow {
         true => Box::new(FollowPlan(plan)),
@@ -56,6 +59,8 @@ struct FilePlan {
     places: Vec<Place>,
     start: Start,
     compression: Compression,
+    /// Where the path that an event came from goes.
+    topics: Vec<Slot>,
 }
 
 impl FilePlan {
@@ -104,7 +109,12 @@ impl SourcePlan for FilePlan {
 
     fn found(&self) -> Result<Option<Box<dyn SourcePlan>>, SourceError> {
         let places = self.files()?.into_iter().map(Place::File).collect();
-        Ok(Some(Box::new(FilePlan { places, start: self.start, compression: self.compression })))
+        let (start, compression, topics) = (self.start, self.compression, self.topics.clone());
+        Ok(Some(Box::new(FilePlan { places, start, compression, topics })))
+    }
+
+    fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
+        self.topics = topics(wanted);
     }
 
     fn partitions(&self) -> usize {
@@ -113,8 +123,10 @@ impl SourcePlan for FilePlan {
 
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         let path = PathBuf::from(self.places[number].written());
-        let config = FileSourceConfig { path, start: self.start, compression: self.compression };
-        Box::new(Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len()))
+        let config =
+            FileSourceConfig { path: path.clone(), start: self.start, compression: self.compression };
+        let framed = Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len());
+        with_topic(Box::new(framed), &path, &self.topics)
     }
 }
 
@@ -135,12 +147,23 @@ impl SourcePlan for FollowPlan {
         self.0.replayed()
     }
 
+    fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
+        self.0.topics = topics(wanted);
+    }
+
     fn partitions(&self) -> usize {
         1
     }
 
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let pass_packed = self.0.compression == Compression::Auto;
-        Box::new(Follower::new(self.0.places.clone(), self.0.start, pass_packed, decoder()))
+        let FilePlan { places, start, compression, topics } = &self.0;
+        let pass_packed = *compression == Compression::Auto;
+        Box::new(Follower::new(places.clone(), *start, pass_packed, topics.clone(), decoder()))
     }
+}
+
+/// The slots that want the path. A file has no key, offset or header to tell.
+fn topics(wanted: Vec<(SourceField, Slot)>) -> Vec<Slot> {
+    let topics = wanted.into_iter().filter(|(field, _)| *field == SourceField::Topic);
+    topics.map(|(_, slot)| slot).collect()
 }

@@ -265,3 +265,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn partitions_turn_up_and_their_places_are_used_again() {
+    let forever = Liveness { idle_after: Millis(i64::MAX / 2), ..Liveness::default() };
+    let (mut tracker, _clock) = live(1, forever);
+    tracker.stand_aside(A);
+    assert!(tracker.is_idle(), "what has no events of its own holds nothing");
+    tracker.add(B);
+    assert!(!tracker.is_idle());
+    assert_eq!(see(&mut tracker, B, 1000), 990);
+    let c = Partition(2);
+    tracker.observe_key(B, b"k", Timestamp(1500)).unwrap();
+    tracker.add(c);
+    assert_eq!(see(&mut tracker, B, 2000), 1490, "the new one holds, and the watermark never goes back");
+    assert_eq!(see(&mut tracker, c, 1600), 1490, "the key is still the same");
+    tracker.observe_key(B, b"k", Timestamp(3000)).unwrap();
+    assert_eq!(tracker.watermark().0, 1590);
+    tracker.close(B);
+    tracker.add(B);
+    assert_eq!(see(&mut tracker, c, 9000), 1590, "opened anew it holds until its first event");
+    assert_eq!(see(&mut tracker, B, 5000), 4990);
+}

@@ -1,6 +1,6 @@
 //! Version 5.
 
-use super::{Accepted, Happened, Incoming, MOST_UNDER_WAY, Outgoing, REQUESTS, Subscription};
+use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription};
 use crate::clients::mqtt::{Connecting, Qos, Transport, reason};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
@@ -23,7 +23,7 @@ pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>, first: bool)
     properties.receive_maximum = Some(connecting.receive_maximum);
     properties.max_packet_size = Some(connecting.largest_packet);
     options.set_connect_properties(properties);
-    options.set_outgoing_inflight_upper_limit(MOST_UNDER_WAY);
+    options.set_outgoing_inflight_upper_limit(connecting.under_way);
     options.set_manual_acks(true);
     if let Some((name, password)) = &connecting.credentials {
         options.set_credentials(name.clone(), password.0.clone());

@@ -1,6 +1,6 @@
 //! Version 3.1.1.
 
-use super::{Accepted, Happened, Incoming, MOST_UNDER_WAY, Outgoing, REQUESTS, Subscription};
+use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription};
 use crate::clients::mqtt::{Connecting, Qos, Transport, reason};
 use bytes::Bytes;
 use rumqttc::{
@@ -16,7 +16,7 @@ pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>) -> (AsyncCli
     options.set_keep_alive(Duration::from_secs(connecting.keep_alive.into()));
     options.set_clean_session(connecting.clean_start);
     options.set_max_packet_size(connecting.largest_packet as usize, u32::MAX as usize);
-    options.set_inflight(MOST_UNDER_WAY);
+    options.set_inflight(connecting.under_way);
     options.set_manual_acks(true);
     if let Some((name, password)) = &connecting.credentials {
         options.set_credentials(name.clone(), password.0.clone());

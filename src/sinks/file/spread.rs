@@ -1,0 +1,212 @@
+//! Events to the files that they choose, and files that are put aside when they are large or old.
+
+use super::keeper::{Keeper, Keeping};
+use super::names::aside;
+use super::output::{Output, Patience};
+use super::{FileMode, FileSinkConfig, Packing, SYNC_EVERY, failed};
+use crate::dataflow::{Sink, SinkError, read_addressed};
+use crate::time::{Clock, Millis, SystemClock, Timestamp};
+use hashbrown::HashTable;
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Files that are open at a time.
+const MOST_OPEN: usize = 128;
+/// How long a file that nothing is written to stays open.
+const IDLE: Millis = Millis(60_000);
+/// Closed files that are still to be forced to the disk, before that is done at once.
+const MOST_UNSYNCED: usize = 4096;
+
+/// When a file is put aside, and what becomes of it then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Before it becomes larger.
+    pub size: Option<u64>,
+    /// When it is this old.
+    pub every: Option<Millis>,
+    /// How many files put aside are kept; None keeps all.
+    pub keep: Option<usize>,
+    /// What they are packed with.
+    pub packing: Option<Packing>,
+}
+
+/// Takes events with the paths that they go to.
+pub struct SpreadSink {
+    config: FileSinkConfig,
+    rotation: Rotation,
+    clock: SystemClock,
+    keeper: Keeper,
+    open: Vec<OpenFile>,
+    /// Which of the open files was written to last.
+    last: usize,
+    /// Hashes of all paths that were opened: the first time is another than those after it.
+    begun: HashTable<u64>,
+    /// Files that were closed since the last time that all was forced to the disk.
+    unsynced: BTreeSet<PathBuf>,
+    synced: Millis,
+}
+
+struct OpenFile {
+    output: Output,
+    /// When it was begun.
+    began: Timestamp,
+    used: Millis,
+}
+
+impl SpreadSink {
+    /// A sink without an open file.
+    pub fn new(config: FileSinkConfig, rotation: Rotation) -> SpreadSink {
+        SpreadSink {
+            config,
+            rotation,
+            clock: SystemClock::new(),
+            keeper: Keeper::new(Keeping { keep: rotation.keep, packing: rotation.packing }),
+            open: Vec::new(),
+            last: 0,
+            begun: HashTable::new(),
+            unsynced: BTreeSet::new(),
+            synced: Millis::ZERO,
+        }
+    }
+
+    /// Writes one event to its file.
+    fn put(&mut self, path: &str, event: &[u8], now: Millis) -> Result<(), SinkError> {
+        let path = Path::new(path);
+        let mut number = match self.open.get(self.last).filter(|file| file.output.path() == path) {
+            Some(_) => self.last,
+            None => self.find(path)?,
+        };
+        if self.is_due(&self.open[number], event.len() as u64) {
+            self.put_aside(number)?;
+            number = self.find(path)?;
+        }
+        self.last = number;
+        self.open[number].used = now;
+        self.open[number].output.write(event)
+    }
+
+    /// The number of a file that is open, or is now.
+    fn find(&mut self, path: &Path) -> Result<usize, SinkError> {
+        if let Some(number) = self.open.iter().position(|file| file.output.path() == path) {
+            return Ok(number);
+        }
+        if self.open.len() >= MOST_OPEN {
+            let oldest = self.open.iter().enumerate().min_by_key(|(_, file)| file.used);
+            if let Some((number, _)) = oldest {
+                self.close_file(number)?;
+            }
+        }
+        let hash = xxh3_64(path.as_os_str().as_encoded_bytes());
+        let is_first = self.begun.find(hash, |known| *known == hash).is_none();
+        if is_first {
+            self.begun.insert_unique(hash, hash, |known| *known);
+        }
+        let mode = if is_first { self.config.mode } else { FileMode::Append };
+        let mut output = Output::new(path.to_owned(), mode);
+        output.open(&self.config, Patience::Wait)?;
+        let now = self.clock.wall();
+        let began = output.file().and_then(|file| file.metadata().ok()).map_or(now, |m| began(&m, now));
+        self.open.push(OpenFile { output, began, used: self.clock.elapsed() });
+        if is_first {
+            // What an earlier run has left to do.
+            self.keeper.tidy(path);
+        }
+        Ok(self.open.len() - 1)
+    }
+
+    /// Whether a file is to be put aside before so much more is written.
+    fn is_due(&self, file: &OpenFile, more: u64) -> bool {
+        let Rotation { size, every, .. } = self.rotation;
+        let held = file.output.size();
+        if held <= self.config.preamble.len() as u64 || file.output.file().is_none() {
+            return false;
+        }
+        let old = |every: Millis| self.clock.wall().0.saturating_sub(file.began.0) >= every.0;
+        size.is_some_and(|most| held + more > most) || every.is_some_and(old)
+    }
+
+    /// Closes a file and gives it another name.
+    fn put_aside(&mut self, number: usize) -> Result<(), SinkError> {
+        let path = self.open[number].output.path().to_owned();
+        self.close_file(number)?;
+        let name = aside(&path, self.clock.wall());
+        fs::rename(&path, &name).map_err(|error| failed("put aside", &path, error))?;
+        if self.unsynced.remove(&path) {
+            self.unsynced.insert(name);
+        }
+        self.keeper.tidy(&path);
+        Ok(())
+    }
+
+    fn close_file(&mut self, number: usize) -> Result<(), SinkError> {
+        self.open[number].output.flush()?;
+        let file = self.open.swap_remove(number);
+        if self.config.sync && file.output.is_unsynced() {
+            self.unsynced.insert(file.output.path().to_owned());
+        }
+        match self.unsynced.len() >= MOST_UNSYNCED {
+            true => self.sync(),
+            false => Ok(()),
+        }
+    }
+
+    /// Forces all that was flushed to the disk.
+    fn sync(&mut self) -> Result<(), SinkError> {
+        self.open.iter_mut().try_for_each(|file| file.output.sync())?;
+        for path in std::mem::take(&mut self.unsynced) {
+            // Packed and removed meanwhile, it is on the disk already.
+            if let Ok(file) = File::open(&path) {
+                file.sync_all().map_err(|error| failed("write to", &path, error))?;
+            }
+        }
+        self.synced = self.clock.elapsed();
+        Ok(())
+    }
+}
+
+/// When a file was begun. Not all file systems know: then it is when it was last written to.
+fn began(metadata: &Metadata, now: Timestamp) -> Timestamp {
+    let made = metadata.created().or_else(|_| metadata.modified());
+    let since = made.ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_millis()).ok()).map_or(now, Timestamp)
+}
+
+impl Sink for SpreadSink {
+    /// Which files there will be only events say.
+    fn open(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {
+        let now = self.clock.elapsed();
+        let mut path = [""];
+        while let Some(event) = read_addressed(&mut chunk, &mut path) {
+            self.put(path[0], event, now)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.open.iter_mut().try_for_each(|file| file.output.flush())?;
+        let now = self.clock.elapsed();
+        while let Some(idle) = self.open.iter().position(|file| now.0 - file.used.0 > IDLE.0) {
+            self.close_file(idle)?;
+        }
+        match self.config.sync && now.0 - self.synced.0 >= SYNC_EVERY.0 {
+            true => self.sync(),
+            false => Ok(()),
+        }
+    }
+
+    fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
+        self.open.iter_mut().try_for_each(|file| file.output.flush())?;
+        if self.config.sync {
+            self.sync()?;
+        }
+        self.keeper.finish(&self.clock, stopped);
+        Ok(())
+    }
+}
