@@ -132,7 +132,13 @@ impl NodePlanner<'_> {
 
     /// Reads and compiles a condition.
     pub fn condition(&mut self, at: &Point, setting: Setting<'_>) -> Option<Program> {
-        let program = self.program(at, setting)?;
+        let expr = self.parse(setting)?;
+        self.condition_of(at, setting, &expr)
+    }
+
+    /// Compiles an expression as a condition.
+    pub fn condition_of(&mut self, at: &Point, setting: Setting<'_>, expr: &Expr) -> Option<Program> {
+        let program = self.compile(at, setting, expr)?;
         if !program.ty().meets(Type::BOOL) {
             setting.error(format!("the condition is {}, not true or false", program.ty().noun()));
             return None;
@@ -143,7 +149,9 @@ impl NodePlanner<'_> {
     /// Whether a field selected under another name can stay where it is: it is in a cell of its own. Reports nothing;
     /// an unknown field is no alias, so that compiling it reports it.
     pub fn is_alias(&mut self, at: &Point, path: &Path) -> bool {
-        self.draft.is_direct(at.stage, &at.scope, path) && self.draft.can_resolve(at.stage, &at.scope, path)
+        super::is_hidden(path.root())
+            || self.draft.is_direct(at.stage, &at.scope, path)
+                && self.draft.can_resolve(at.stage, &at.scope, path)
     }
 
     /// The type of an expression at a point.
@@ -220,7 +228,7 @@ impl NodePlanner<'_> {
 }
 
 /// Reports a fault of an expression at its place in the file.
-fn report(snippet: Snippet<'_>, fault: &ExprFault) {
+pub(super) fn report(snippet: Snippet<'_>, fault: &ExprFault) {
     let reported = snippet.error(fault.span.clone(), fault.message.clone());
     if let Some(hint) = &fault.hint {
         reported.hint(hint.clone());

@@ -1,7 +1,7 @@
 //! Values that outlive the batch they came in.
 
 use super::batch::Batch;
-use super::value::{Kind, Value};
+use super::value::{Kind, Span, Value};
 use std::cmp::Ordering;
 
 /// An owned value.
@@ -42,6 +42,15 @@ impl SpannedKind {
             _ => return None,
         })
     }
+
+    fn cell(self, span: Span) -> Value {
+        match self {
+            SpannedKind::Text => Value::text(span),
+            SpannedKind::PlainText => Value::plain_text(span),
+            SpannedKind::Bytes => Value::bytes(span),
+            SpannedKind::Json => Value::json(span),
+        }
+    }
 }
 
 impl Kept {
@@ -70,13 +79,16 @@ impl Kept {
             Kept::Scalar(value) => *value,
             Kept::Spanned { like, bytes } => {
                 let span = batch.store(bytes);
-                match like {
-                    SpannedKind::Text => Value::text(span),
-                    SpannedKind::PlainText => Value::plain_text(span),
-                    SpannedKind::Bytes => Value::bytes(span),
-                    SpannedKind::Json => Value::json(span),
-                }
+                like.cell(span)
             }
+        }
+    }
+
+    /// The value as a cell of its kind, and the bytes that this would point to in a batch.
+    pub fn parts(&self) -> (Value, &[u8]) {
+        match self {
+            Kept::Scalar(value) => (*value, &[]),
+            Kept::Spanned { like, bytes } => (like.cell(Span::default()), bytes),
         }
     }
 

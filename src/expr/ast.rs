@@ -127,6 +127,8 @@ pub struct Call {
     pub star: bool,
     /// `FILTER (WHERE …)`.
     pub filter: Option<Box<Expr>>,
+    /// `OVER (PARTITION BY …)`: the key; none of it is one key for all.
+    pub over: Option<Vec<Expr>>,
 }
 
 /// Operators between two operands, other than `AND` and `OR`.
@@ -290,7 +292,9 @@ impl Expr {
                 let branches = branches.iter().flat_map(|(when, then)| [when, then]);
                 operand.as_deref().into_iter().chain(branches).chain(otherwise.as_deref()).collect()
             }
-            Node::Call(call) => call.args.iter().chain(call.filter.as_deref()).collect(),
+            Node::Call(call) => {
+                call.args.iter().chain(call.filter.as_deref()).chain(call.over.iter().flatten()).collect()
+            }
         }
     }
 
@@ -310,7 +314,10 @@ impl Expr {
                 let rest = otherwise.as_deref_mut();
                 operand.as_deref_mut().into_iter().chain(branches).chain(rest).collect()
             }
-            Node::Call(call) => call.args.iter_mut().chain(call.filter.as_deref_mut()).collect(),
+            Node::Call(call) => {
+                let key = call.over.iter_mut().flatten();
+                call.args.iter_mut().chain(call.filter.as_deref_mut()).chain(key).collect()
+            }
         }
     }
 

@@ -17,6 +17,7 @@ impl Compiler<'_> {
         let function = self.function(expr, call)?;
         check_count(expr, call, function)?;
         match function.body {
+            Body::History(_) => Err(misplaced(expr, call)),
             Body::Form(Form::Coalesce) => self.coalesce(expr, &call.args, register),
             Body::Form(Form::If) => self.choice(expr, &call.args, register),
             Body::Form(Form::Param) => self.param(expr, call),
@@ -42,7 +43,13 @@ impl Compiler<'_> {
         let Some(function) = self.functions.get(name) else {
             if AGGREGATES.contains(&name) {
                 let fault = ExprFault::new(at, format!("`{name}` is an aggregate, which takes many events"));
-                return Err(fault.hint("aggregates stand in a window's `aggregate`"));
+                let running = ["avg", "count", "max", "min", "sum"].contains(&name) && call.over.is_some();
+                return Err(match running {
+                    true => {
+                        fault.hint(format!("for a key's events so far write `running_{name}(…) OVER (…)`"))
+                    }
+                    false => fault.hint("aggregates stand in a window's `aggregate`"),
+                });
             }
             if LATER.contains(&name) {
                 return Err(ExprFault::new(at, format!("`{name}` is not in this version")));
@@ -59,6 +66,12 @@ impl Compiler<'_> {
             Call { star: true, .. } => "`*`",
             Call { distinct: true, .. } => "DISTINCT",
             Call { filter: Some(_), .. } => "FILTER",
+            Call { over: Some(_), .. } if !matches!(function.body, Body::History(_)) => {
+                let fault = ExprFault::new(at, format!("`{name}` takes no OVER: it is about one event"));
+                return Err(
+                    fault.hint("OVER belongs to keyed history: `previous`, `delta`, `running_sum`, …")
+                );
+            }
             _ => return Ok(function),
         };
         Err(ExprFault::new(at, format!("{refused} belongs to aggregates, and `{name}` is a function")))
@@ -118,6 +131,21 @@ impl Compiler<'_> {
     }
 }
 
+/// A call of keyed history that no step was planned for.
+fn misplaced(expr: &Expr, call: &Call) -> ExprFault {
+    let name = &call.name;
+    if call.over.is_some() {
+        let fault = ExprFault::new(expr.span.clone(), format!("`{name}` cannot stand here"));
+        return fault.hint("compute it before, by `set` in a transform of its own");
+    }
+    let fault = ExprFault::new(
+        expr.span.clone(),
+        format!("`{name}` is about a key's earlier events: OVER is missing"),
+    );
+    let args: Vec<String> = call.args.iter().map(ToString::to_string).collect();
+    fault.hint(format!("`{name}({}) OVER (PARTITION BY key)`", args.join(", ")))
+}
+
 /// The type of a call's result.
 fn result(function: &FunctionSpec, args: &[Unit]) -> Type {
     let known = |place: usize, arg: &Unit| {
@@ -133,14 +161,19 @@ fn result(function: &FunctionSpec, args: &[Unit]) -> Type {
     }
 }
 
-fn usage(function: &FunctionSpec) -> String {
+/// How a function is called, for a hint.
+pub fn usage(function: &FunctionSpec) -> String {
     match function.args {
         [] => function.signature(),
         _ => format!("{} with {}", function.signature(), function.argument_types()),
     }
 }
 
-fn check_count(expr: &Expr, call: &Call, function: &FunctionSpec) -> Result<(), ExprFault> {
+/// Checks how many arguments a call has.
+///
+/// # Errors
+/// Too few or too many.
+pub fn check_count(expr: &Expr, call: &Call, function: &FunctionSpec) -> Result<(), ExprFault> {
     let given = call.args.len();
     let (least, most) = function.arity();
     if given >= least && most.is_none_or(|most| given <= most) {

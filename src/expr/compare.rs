@@ -16,9 +16,22 @@ pub(super) fn comparable(ty: Type) -> Type {
 /// Whether two values are equal; false for values of different kinds. Neither may be null.
 #[inline]
 pub(super) fn equal(left: Value, right: Value, arena: &[u8]) -> bool {
+    equal_content((left, bytes(left, arena)), (right, bytes(right, arena)))
+}
+
+/// As `IS NOT DISTINCT FROM`: whether two values are equal or both null. Each stands with the bytes that it points to.
+pub fn is_same(left: (Value, &[u8]), right: (Value, &[u8])) -> bool {
+    match left.0.is_null() || right.0.is_null() {
+        true => left.0.is_null() && right.0.is_null(),
+        false => equal_content(left, right),
+    }
+}
+
+#[inline]
+fn equal_content((left, left_bytes): (Value, &[u8]), (right, right_bytes): (Value, &[u8])) -> bool {
     match (left.kind(), right.kind()) {
-        (Kind::Text, Kind::Text) | (Kind::Bytes, Kind::Bytes) => bytes(left, arena) == bytes(right, arena),
-        (Kind::Json, Kind::Json) => equal_json(bytes(left, arena), bytes(right, arena)),
+        (Kind::Text, Kind::Text) | (Kind::Bytes, Kind::Bytes) => left_bytes == right_bytes,
+        (Kind::Json, Kind::Json) => equal_json(left_bytes, right_bytes),
         (Kind::Bool, Kind::Bool) => left.as_bool() == right.as_bool(),
         _ => numeric(left, right) == Some(Ordering::Equal),
     }

@@ -400,9 +400,6 @@ impl Converter<'_> {
             return refused(&format!("there is no function `{}`", short(&name)), &(0..0));
         };
         let at = self.places.range(name.span);
-        if function.over.is_some() {
-            return refused("OVER is not in this version", &at);
-        }
         if function.null_treatment.is_some() || !function.within_group.is_empty() {
             return refused("this clause behind a call is not in this version", &at);
         }
@@ -414,7 +411,7 @@ impl Converter<'_> {
         }
         let name = name.value.to_ascii_lowercase();
         let distinct = list.duplicate_treatment == Some(sql::DuplicateTreatment::Distinct);
-        let mut call = Call { name, args: Vec::new(), distinct, star: false, filter: None };
+        let mut call = Call { name, args: Vec::new(), distinct, star: false, filter: None, over: None };
         for arg in &list.args {
             match arg {
                 sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(arg)) => {
@@ -437,7 +434,36 @@ impl Converter<'_> {
             end = self.closed(filter.span.end);
             call.filter = Some(Box::new(filter));
         }
+        if let Some(window) = &function.over {
+            let key = self.over(window, &at, depth)?;
+            let behind = key.last().map_or(end, |last| last.span.end);
+            end = self.text[behind..].find(')').map_or(behind, |close| behind + close + 1);
+            call.over = Some(key);
+        }
         Ok(Expr::new(Node::Call(call), at.start..end))
+    }
+
+    /// The key of `OVER (PARTITION BY …)`.
+    fn over(
+        &self,
+        window: &sql::WindowType,
+        at: &Range<usize>,
+        depth: usize,
+    ) -> Result<Vec<Expr>, ExprFault> {
+        let refused = |message: &str, hint: &str| Err(ExprFault::new(at.clone(), message).hint(hint));
+        let spec = match window {
+            sql::WindowType::WindowSpec(spec) if spec.window_name.is_none() => spec,
+            _ => return refused("there are no named windows", "write `OVER (PARTITION BY key)`"),
+        };
+        if !spec.order_by.is_empty() {
+            let hint = "events of a key come in order of event time, or of arrival with `ordered: false`";
+            return refused("OVER takes no ORDER BY", hint);
+        }
+        if spec.window_frame.is_some() {
+            let hint = "it is over all events of the key so far; `running_avg(x, n)` is over the last `n`";
+            return refused("OVER takes no frame", hint);
+        }
+        self.all(&spec.partition_by, depth)
     }
 }
 

@@ -148,9 +148,17 @@ impl Display for Call {
         }
         list(f, &self.args, ", ", Level::Lowest)?;
         f.write_str(")")?;
-        match &self.filter {
-            Some(filter) => write!(f, " FILTER (WHERE {filter})"),
+        if let Some(filter) = &self.filter {
+            write!(f, " FILTER (WHERE {filter})")?;
+        }
+        match self.over.as_deref() {
             None => Ok(()),
+            Some([]) => f.write_str(" OVER ()"),
+            Some(key) => {
+                f.write_str(" OVER (PARTITION BY ")?;
+                list(f, key, ", ", Level::Lowest)?;
+                f.write_str(")")
+            }
         }
     }
 }

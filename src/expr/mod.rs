@@ -32,6 +32,8 @@ mod scope;
 mod types;
 
 pub use ast::{BinaryOp, Call, CastType, Expr, Node};
+pub use calls::{check_count, usage};
+pub use compare::is_same;
 pub use compile::{compile, compile_condition};
 pub use fault::ExprFault;
 pub use functions::Functions;

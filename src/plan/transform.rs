@@ -2,7 +2,7 @@
 
 use super::Planning;
 use crate::config::{Declaration, read};
-use crate::dataflow::{NodeId, Point, Ports};
+use crate::dataflow::{NodeId, Point, Ports, calls_history};
 use crate::transforms::{COMBINABLE, LATER, TRANSFORMS};
 
 impl Planning<'_> {
@@ -27,7 +27,9 @@ impl Planning<'_> {
         let Some(entry) = self.entry(id, &declaration.from) else { return };
         let mut planner = self.planner(id, Some(entry.clone()));
         planner.ordered = section.optional("ordered", read::boolean);
-        let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers);
+        let operators = chosen.iter().filter_map(|i| section.get(TRANSFORMS[*i].spec.name));
+        let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers)
+            || operators.into_iter().any(|setting| calls_history(setting.node));
         let orders = !gathers && planner.ordered == Some(true);
         let entry = if orders { planner.gather(&entry, &mut [], true) } else { entry };
         let mut ports: Option<Ports> = Some(vec![(String::new(), entry)]);

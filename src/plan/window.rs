@@ -301,6 +301,14 @@ fn plan_call(
             .error(place(setting, part), message)
             .hint(format!("it is called {}", spec.signature()));
     };
+    if call.over.is_some() {
+        let reported =
+            planner.faults.error(place(setting, part), format!("`{}` in a window takes no OVER", spec.name));
+        reported.hint(
+            "what is about a key's earlier events is computed by `set` in a transform before the window",
+        );
+        return None;
+    }
     let spec = match (call.distinct, spec.distinct) {
         (false, _) => spec,
         (true, Some(distinct)) => distinct,

@@ -87,18 +87,29 @@ tests:
     gathers: false,
 };
 
+/// A field that an expression computes, and where the expression stands.
+struct Entry<'a> {
+    name: String,
+    expr: Expr,
+    setting: Setting<'a>,
+}
+
 fn set(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
-    let (entries, good) = named_expressions(planner, setting)?;
-    let point = compute(planner, at, &entries, "set", at.scope.clone()).filter(|_| good)?;
+    let (mut entries, good) = named_expressions(planner, setting)?;
+    let mut at = at.clone();
+    let good = history(planner, &mut at, &mut entries) && good;
+    let point = compute(planner, &at, &entries, "set", at.scope.clone()).filter(|_| good)?;
     Some(vec![(String::new(), point)])
 }
 
 fn select(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
-    let (entries, good) = match setting.node.entries() {
+    let (mut entries, good) = match setting.node.entries() {
         Some(_) => named_expressions(planner, setting)?,
         None => (selected_paths(planner, setting)?, true),
     };
-    let point = compute(planner, at, &entries, "select", Scope::default()).filter(|_| good)?;
+    let mut at = at.clone();
+    let good = history(planner, &mut at, &mut entries) && good;
+    let point = compute(planner, &at, &entries, "select", Scope::default()).filter(|_| good)?;
     Some(vec![(String::new(), point)])
 }
 
@@ -118,11 +129,10 @@ fn drop_fields(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) 
     Some(vec![(String::new(), Point { scope, ..at.clone() })])
 }
 
-/// A field that an expression computes, and where the expression stands.
-struct Entry<'a> {
-    name: String,
-    expr: Expr,
-    setting: Setting<'a>,
+/// Computes what the entries ask of earlier events. Returns whether all is well.
+fn history(planner: &mut NodePlanner<'_>, at: &mut Point, entries: &mut [Entry<'_>]) -> bool {
+    let mut exprs: Vec<_> = entries.iter_mut().map(|entry| (entry.setting, &mut entry.expr)).collect();
+    planner.history(at, &mut exprs)
 }
 
 /// The entries that can be read, and whether those are all: the others were reported.

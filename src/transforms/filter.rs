@@ -36,10 +36,13 @@ tests:
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
-    let program = planner.condition(at, setting)?;
+    let mut at = at.clone();
+    let mut expr = planner.parse(setting)?;
+    let good = planner.history(&mut at, &mut [(setting, &mut expr)]);
+    let program = planner.condition_of(&at, setting, &expr).filter(|_| good)?;
     let text = setting.node.scalar().unwrap_or_default().trim().to_owned();
-    let step = planner.attach(at, Box::new(FilterPlan { program, text }));
-    Some(vec![(String::new(), planner.behind(at, step, MAIN, at.scope.clone()))])
+    let step = planner.attach(&at, Box::new(FilterPlan { program, text }));
+    Some(vec![(String::new(), planner.behind(&at, step, MAIN, at.scope.clone()))])
 }
 
 /// Keeps rows for which the program is true; false and null drop them.

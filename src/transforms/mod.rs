@@ -1,5 +1,6 @@
 //! Steps that change, choose or multiply events. One file a concept, one line in the registry each.
 
+mod absence;
 mod changed;
 mod deadband;
 mod debounce;
@@ -7,6 +8,7 @@ mod dedupe;
 mod event_time;
 mod explode;
 mod fields;
+mod fill;
 mod filter;
 mod hysteresis;
 mod parse;
@@ -16,6 +18,7 @@ mod spacing;
 mod spans;
 mod threshold;
 mod throttle;
+mod top_n;
 
 #[cfg(test)]
 mod tests;
@@ -43,8 +46,11 @@ pub const TRANSFORMS: &[TransformSpec] = &[
     changed::CHANGED,
     hysteresis::HYSTERESIS,
     debounce::DEBOUNCE,
+    absence::ABSENCE,
+    fill::FILL,
+    top_n::TOP_N,
 ];
 
 /// Transforms of the language that this version does not have.
 pub const LATER: &[&str] =
-    &["lua", "absence", "fill", "top_n", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];
+    &["lua", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];

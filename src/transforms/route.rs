@@ -6,7 +6,7 @@ use crate::dataflow::{
     TransformSpec,
 };
 use crate::event::{Batch, Rejects, Row};
-use crate::expr::Program;
+use crate::expr::{Expr, Program};
 
 /// The registry entry.
 pub const ROUTE: TransformSpec = TransformSpec {
@@ -45,23 +45,36 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         setting.error(format!("`route` takes 1 to {MOST_WAYS} conditions, found {}", entries.len()));
         return None;
     }
-    let mut ways = Vec::new();
+    let mut at = at.clone();
+    let mut conditions: Vec<(Setting<'_>, Expr)> = Vec::new();
     for entry in &entries {
         if ["rest", "rejected"].contains(&entry.name) {
             planner.faults.error(entry.key, format!("the port `{}` is there by itself", entry.name));
             continue;
         }
-        if let Some(program) = planner.condition(at, *entry) {
+        conditions.extend(planner.parse(*entry).map(|expr| (*entry, expr)));
+    }
+    let mut exprs: Vec<_> = conditions.iter_mut().map(|(entry, expr)| (*entry, expr)).collect();
+    let good = planner.history(&mut at, &mut exprs);
+    let mut ways = Vec::new();
+    for (entry, expr) in &conditions {
+        if planner.is_ordered && entry.name == "late" {
+            planner
+                .faults
+                .error(entry.key, "the port `late` is there by itself, for events too late to be ordered");
+            continue;
+        }
+        if let Some(program) = planner.condition_of(&at, *entry, expr) {
             ways.push((entry.name.to_owned(), program));
         }
     }
-    if ways.len() < entries.len() {
+    if !good || ways.len() < entries.len() {
         return None;
     }
     let mut names: Vec<String> = ways.iter().map(|(name, _)| name.clone()).collect();
     names.push("rest".to_owned());
-    let step = planner.attach(at, Box::new(RoutePlan { ways }));
-    let point = |i| planner.behind(at, step, RoutePlan::port(i), at.scope.clone());
+    let step = planner.attach(&at, Box::new(RoutePlan { ways }));
+    let point = |i| planner.behind(&at, step, RoutePlan::port(i), at.scope.clone());
     Some(names.into_iter().enumerate().map(|(i, name)| (name, point(i))).collect())
 }
 

@@ -34,19 +34,5 @@ pub const AGGREGATES: &[&str] = &[
 ];
 
 /// Functions of the language that this version does not have.
-pub const LATER: &[&str] = &[
-    "env_name",
-    "h3",
-    "had_changed",
-    "is_last_pane",
-    "pane_index",
-    "pane_timing",
-    "previous",
-    "running_avg",
-    "running_count",
-    "running_max",
-    "running_min",
-    "running_sum",
-    "window_end",
-    "window_start",
-];
+pub const LATER: &[&str] =
+    &["env_name", "h3", "is_last_pane", "pane_index", "pane_timing", "window_end", "window_start"];

@@ -8,6 +8,7 @@ mod convert;
 mod format;
 mod geo;
 mod hash;
+mod history;
 mod ids;
 mod json;
 mod later;
@@ -27,9 +28,11 @@ pub use cached::Cached;
 pub(super) use context::{Buffers, check_depth, keep};
 pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_length, finite};
 pub use convert::{constant_text, parse_number, short, write_scalar};
+pub use history::FUNCTIONS as HISTORY;
 pub use later::{AGGREGATES, LATER};
 pub use spec::{
-    Arg, Body, Count, Form, FunctionSpec, Group, Instance, Made, Make, Returns, arg, optional, repeated,
+    Arg, Body, Count, Form, FunctionSpec, Group, History, Instance, Made, Make, Returns, arg, optional,
+    repeated,
 };
 
 use std::collections::BTreeMap;
@@ -49,6 +52,7 @@ const STANDARD: &[&[FunctionSpec]] = &[
     geo::FUNCTIONS,
     conditional::FUNCTIONS,
     source::FUNCTIONS,
+    history::FUNCTIONS,
 ];
 
 /// Functions by name.

@@ -26,6 +26,8 @@ pub enum Group {
     Conditional,
     /// Where an event came from.
     Source,
+    /// What a key's earlier events say.
+    History,
     /// Made-up data, in the `generate` source.
     Generate,
 }
@@ -42,6 +44,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Conditional => "conditional, other",
             Group::Source => "source",
+            Group::History => "keyed history",
             Group::Generate => "generate",
         }
     }
@@ -113,6 +116,8 @@ pub enum Body {
     Made(Make),
     /// By the compiler itself, because not all arguments are evaluated just once.
     Form(Form),
+    /// By a step before the expression, which keeps something for each key.
+    History(History),
 }
 
 /// Makes the object for a place of call, from its constant arguments.
@@ -140,6 +145,27 @@ pub enum Form {
     Transform,
     /// The elements of a list for which a lambda is true.
     Filter,
+}
+
+/// What is kept for each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// The last values.
+    Previous,
+    /// The last number.
+    Delta,
+    /// The last value.
+    HadChanged,
+    /// The sum so far.
+    RunningSum,
+    /// The number of events so far.
+    RunningCount,
+    /// The least value so far.
+    RunningMin,
+    /// The greatest value so far.
+    RunningMax,
+    /// The last numbers.
+    RunningAvg,
 }
 
 /// A function with a state of its own at each place of call.

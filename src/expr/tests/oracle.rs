@@ -397,7 +397,7 @@ fn operators() -> impl Strategy<Value = BinaryOp> {
 
 fn call(name: &str, args: Vec<Expr>) -> Expr {
     let name = name.to_owned();
-    expr(Node::Call(Call { name, args, distinct: false, star: false, filter: None }))
+    expr(Node::Call(Call { name, args, distinct: false, star: false, filter: None, over: None }))
 }
 
 /// A call with a lambda, whose parameter hides fields of the body.

@@ -1,0 +1,195 @@
+//! Keyed history in expressions: `previous(x) OVER (PARTITION BY device)` and its like.
+//!
+//! A program over a batch knows one event. So each call is computed by a step before, which keeps something for each
+//! key, and the expression reads the result from a hidden field. Before the step rows move to the worker that owns their
+//! key, and are put in order of event time unless the node says `ordered: false`.
+
+mod state;
+mod step;
+
+use super::KeyField;
+use super::operator::MAIN;
+use super::order::Lateness;
+use super::planning::{NodePlanner, report};
+use super::scope::{Binding, Point};
+use crate::config::{Node, Setting, read};
+use crate::event::Path;
+use crate::expr::functions::{Body, FunctionSpec, History, Returns};
+use crate::expr::{self, Call, Expr, ExprFault, Literal, Node as ExprNode, Type};
+use step::{HistoryCall, HistoryPlan};
+
+/// Events that `previous` and `running_avg` can look back at most.
+const MOST_BACK: i64 = 10_000;
+
+/// A call, and the setting that it stands in.
+struct Written<'a> {
+    setting: Setting<'a>,
+    expr: Expr,
+}
+
+/// Whether an expression somewhere in a part of the file calls keyed history.
+pub fn calls_history(node: &Node) -> bool {
+    let inside = node.entries().into_iter().flatten().any(|entry| calls_history(&entry.value));
+    let listed = node.items().into_iter().flatten().any(calls_history);
+    let here = || node.scalar().and_then(|text| expr::parse(text).ok()).is_some_and(|expr| has_call(&expr));
+    inside || listed || here()
+}
+
+fn has_call(expr: &Expr) -> bool {
+    history_of(expr).is_some() || expr.children().into_iter().any(has_call)
+}
+
+/// The call, if the expression is one of keyed history with a key of its own.
+fn history_of(expr: &Expr) -> Option<(&Call, &'static FunctionSpec, History)> {
+    let call = expr.as_call().filter(|call| call.over.is_some())?;
+    let spec = expr::functions::HISTORY.iter().find(|spec| spec.name == call.name)?;
+    if let Body::History(history) = spec.body { Some((call, spec, history)) } else { None }
+}
+
+impl NodePlanner<'_> {
+    /// Attaches steps that compute the calls of keyed history in these expressions, which stand in one operator, and
+    /// leaves references to their results. Returns whether all is well; otherwise nulls stand in place of the faulty ones,
+    /// so that further faults are found.
+    pub fn history(&mut self, at: &mut Point, exprs: &mut [(Setting<'_>, &mut Expr)]) -> bool {
+        let mut good = true;
+        loop {
+            let calls = next_group(exprs);
+            let Some(first) = calls.first() else { return good };
+            let key = history_of(&first.expr).and_then(|(call, _, _)| call.over.clone()).unwrap_or_default();
+            let results = self.history_by(at, &key, &calls);
+            good &= results.iter().all(Option::is_some);
+            for (_, expr) in &mut *exprs {
+                expr.map(&mut |part| {
+                    let position = calls.iter().position(|call| call.expr == *part)?;
+                    let result = results.get(position).cloned().flatten();
+                    let null = || Expr::literal(Literal::Null);
+                    Some(result.map_or_else(null, |path| Expr::new(ExprNode::Field(path), part.span.clone())))
+                });
+            }
+        }
+    }
+
+    /// Computes calls that share a key. Returns the hidden field of each, or none where something was reported.
+    fn history_by(&mut self, at: &mut Point, over: &[Expr], calls: &[Written<'_>]) -> Vec<Option<Path>> {
+        let nothing = vec![None; calls.len()];
+        let Some(setting) = calls.first().map(|call| call.setting) else { return nothing };
+        let mut key = Vec::new();
+        for expr in over {
+            let Some(ty) = self.type_of(at, setting, expr) else { return nothing };
+            let Some(slot) = self.slot_of(at, setting, expr, "key") else { return nothing };
+            key.push(KeyField { name: expr.to_string(), slot, ty });
+        }
+        *at = self.gather_once(at, &mut key);
+        let planned: Vec<Option<HistoryCall>> =
+            calls.iter().map(|call| self.history_call(at, call.setting, &call.expr)).collect();
+        let plan = HistoryPlan {
+            key: key.iter().map(|field| field.slot).collect(),
+            names: key.iter().map(|field| field.name.clone()).collect(),
+            calls: planned.iter().flatten().cloned().collect(),
+        };
+        let step = self.attach(at, Box::new(plan));
+        at.behind = Some((step, MAIN));
+        let mut bind = |(call, planned): (&Written<'_>, &Option<HistoryCall>)| {
+            let name = format!("({})", call.expr);
+            let planned = planned.as_ref()?;
+            let binding = Binding::Slot(planned.into, planned.ty);
+            at.scope = std::mem::take(&mut at.scope).with(name.clone(), binding);
+            Some(Path::field(name))
+        };
+        calls.iter().zip(&planned).map(&mut bind).collect()
+    }
+
+    /// As [`NodePlanner::gather`]; rows that this node has put in order already are not held again for nothing.
+    fn gather_once(&mut self, at: &Point, key: &mut [KeyField]) -> Point {
+        if !self.is_ordered || self.ordered == Some(false) {
+            return self.gather(at, key, true);
+        }
+        if !self.parallel {
+            return at.clone();
+        }
+        let at = self.exchange(at, key);
+        self.order(&at, key, Lateness::GoesOn)
+    }
+
+    /// Checks a call and finds its argument.
+    fn history_call(&mut self, at: &mut Point, setting: Setting<'_>, expr: &Expr) -> Option<HistoryCall> {
+        let (call, spec, history) = history_of(expr)?;
+        if let Err(fault) = check(expr, call, spec) {
+            report(read::expression(setting)?, &fault);
+            return None;
+        }
+        let (mut from, mut ty) = (None, Type::INT);
+        if let Some(argument) = call.args.first() {
+            let wanted = spec.arg(0).map_or(Type::ANY, |arg| arg.ty);
+            let found = self.type_of(at, setting, argument)?;
+            if !found.meets(wanted) {
+                let message = format!("`{argument}` is {}, not {}", found.noun(), wanted.noun());
+                let fault = ExprFault::new(argument.span.clone(), message).hint(expr::usage(spec));
+                report(read::expression(setting)?, &fault);
+                return None;
+            }
+            ty = found.and(wanted);
+            from = Some(self.slot_of(at, setting, argument, "history")?);
+        }
+        let back = match call.args.get(1) {
+            Some(count) => self.back(setting, call, count)?,
+            None => 1,
+        };
+        if let Returns::Is(always) = spec.returns {
+            ty = always;
+        }
+        let args: Vec<String> = call.args.iter().map(ToString::to_string).collect();
+        let written = format!("{}({})", call.name, args.join(", "));
+        let into = self.draft.slot(at.stage, expr.to_string(), ty);
+        Some(HistoryCall { history, written, from, back, into, ty })
+    }
+
+    /// How far a call looks back: a constant or a parameter.
+    fn back(&self, setting: Setting<'_>, call: &Call, count: &Expr) -> Option<usize> {
+        let known = match &count.node {
+            ExprNode::Literal(literal) => Some(literal.clone()),
+            ExprNode::Call(param) if param.name == "param" => {
+                param.args.first().and_then(Expr::as_text).and_then(|name| self.params.get(name).cloned())
+            }
+            _ => None,
+        };
+        if let Some(Literal::Int(back @ 1..=MOST_BACK)) = known {
+            return usize::try_from(back).ok();
+        }
+        let message = format!("`n` of `{}` is a constant from 1 to {MOST_BACK}", call.name);
+        report(read::expression(setting)?, &ExprFault::new(count.span.clone(), message));
+        None
+    }
+}
+
+/// The first innermost call, and all other innermost ones with the same key, each once.
+fn next_group<'a>(exprs: &[(Setting<'a>, &mut Expr)]) -> Vec<Written<'a>> {
+    let mut calls: Vec<Written<'a>> = Vec::new();
+    for (setting, expr) in exprs {
+        expr.walk(&mut |part| {
+            let innermost = || !part.children().into_iter().any(has_call);
+            if let Some((call, _, _)) = history_of(part)
+                && innermost()
+            {
+                let first = calls.first().and_then(|first| history_of(&first.expr));
+                let same = first.is_none_or(|(first, _, _)| first.over == call.over);
+                if same && calls.iter().all(|known| known.expr != *part) {
+                    calls.push(Written { setting: *setting, expr: part.clone() });
+                }
+            }
+            true
+        });
+    }
+    calls
+}
+
+fn check(expr: &Expr, call: &Call, spec: &FunctionSpec) -> Result<(), ExprFault> {
+    let refused = match call {
+        Call { star: true, .. } => "`*`",
+        Call { distinct: true, .. } => "DISTINCT",
+        Call { filter: Some(_), .. } => "FILTER",
+        _ => return expr::check_count(expr, call, spec),
+    };
+    let message = format!("`{}` takes no {refused}", call.name);
+    Err(ExprFault::new(expr.span.clone(), message).hint(expr::usage(spec)))
+}

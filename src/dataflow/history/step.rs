@@ -1,0 +1,130 @@
+//! The step that computes keyed history.
+
+use super::state::State;
+use crate::dataflow::{KeyReader, Keys, Operator, Output, StartContext, StepPlan};
+use crate::event::{Batch, Reason, Row, Slot, Value};
+use crate::expr::Type;
+use crate::expr::functions::History;
+
+/// A call, resolved.
+#[derive(Clone, Debug)]
+pub struct HistoryCall {
+    /// What is kept for each key.
+    pub history: History,
+    /// The call as written, without OVER.
+    pub written: String,
+    /// Where the argument stands, if there is one.
+    pub from: Option<Slot>,
+    /// How many events it looks back.
+    pub back: usize,
+    /// Where the result goes.
+    pub into: Slot,
+    /// The type of the result.
+    pub ty: Type,
+}
+
+impl HistoryCall {
+    /// What is kept, for people.
+    fn kept(&self) -> String {
+        let what = match self.history {
+            History::Previous | History::RunningAvg if self.back > 1 => {
+                return format!("{}: the last {} values", self.written, self.back);
+            }
+            History::Previous | History::RunningAvg | History::HadChanged | History::Delta => {
+                "the last value"
+            }
+            History::RunningSum => "the sum",
+            History::RunningCount => "the count",
+            History::RunningMin => "the least value",
+            History::RunningMax => "the greatest value",
+        };
+        format!("{}: {what}", self.written)
+    }
+}
+
+/// Computes calls that share a key into slots of the batch at hand. Rows come by key and in their order.
+#[derive(Clone, Debug)]
+pub struct HistoryPlan {
+    /// Where the key stands.
+    pub key: Vec<Slot>,
+    /// The names of the key's fields.
+    pub names: Vec<String>,
+    /// The calls.
+    pub calls: Vec<HistoryCall>,
+}
+
+impl StepPlan for HistoryPlan {
+    fn describe(&self) -> String {
+        let calls: Vec<&str> = self.calls.iter().map(|call| call.written.as_str()).collect();
+        match self.names.is_empty() {
+            true => format!("keep {}, one key for all", calls.join(", ")),
+            false => format!("keep {} for each {}", calls.join(", "), self.names.join(", ")),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        let kept: Vec<String> = self.calls.iter().map(HistoryCall::kept).collect();
+        vec![format!("state for each key, never forgotten: {}", kept.join("; "))]
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        let seed = context.hash_seed;
+        Box::new(KeyedHistory {
+            calls: self.calls.clone(),
+            reader: KeyReader::new(self.key.clone(), seed),
+            keys: Keys::new(seed),
+        })
+    }
+}
+
+struct KeyedHistory {
+    calls: Vec<HistoryCall>,
+    reader: KeyReader,
+    /// A state for each call.
+    keys: Keys<Box<[State]>>,
+}
+
+impl KeyedHistory {
+    /// Takes a row whole or not at all.
+    fn take(&mut self, batch: &mut Batch, row: Row) -> Result<(), Reason> {
+        let key = match self.keys.find(&self.reader) {
+            Some(key) => key,
+            None => {
+                let key = self.keys.insert(&self.reader, batch, row);
+                *self.keys.item(key) = self.calls.iter().map(|c| State::new(c.history, c.back)).collect();
+                key
+            }
+        };
+        let states = self.keys.item(key);
+        let value =
+            |batch: &Batch, call: &HistoryCall| call.from.map_or(Value::NULL, |slot| batch.get(row, slot));
+        for (call, state) in self.calls.iter().zip(&*states) {
+            state
+                .check(call.history, batch, value(batch, call))
+                .map_err(|why| Reason::expression(format!("`{}`: {why}", call.written)))?;
+        }
+        for (call, state) in self.calls.iter().zip(states) {
+            let result = state.take(call.history, batch, value(batch, call));
+            batch.set(row, call.into, result);
+        }
+        Ok(())
+    }
+}
+
+impl Operator for KeyedHistory {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.reader.read(batch, rows);
+        self.keys.look_ahead(&mut self.reader);
+        rows.retain(|&row| {
+            let taken = self.take(batch, row);
+            self.reader.advance();
+            match taken {
+                Ok(()) => true,
+                Err(reason) => {
+                    out.reject(batch, row, reason);
+                    false
+                }
+            }
+        });
+    }
+}
