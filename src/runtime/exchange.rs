@@ -167,6 +167,9 @@ impl Outgoing {
 
     /// Sends all rows so far to their workers, then the signal to every worker; but a flush and a tick are each worker's own.
     pub fn signal(&mut self, signal: Signal) {
+        if signal == Signal::Tick {
+            return;
+        }
         for to in 0..self.filling.len() {
             let batch = self.filling[to].take();
             match signal {
@@ -181,5 +184,28 @@ impl Outgoing {
 
     fn send(&self, to: usize, batch: Option<Batch>, watermark: Timestamp, news: News) {
         self.mail.send(to, Parcel { stage: self.stage, from: self.me, batch, watermark, news });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Value;
+    use crate::runtime::MergeOrder;
+
+    #[test]
+    fn a_tick_leaves_rows_where_they_are() {
+        let (mail, boxes) = Mail::new(1);
+        let incoming = Merge::new(MergeOrder::Canonical, vec![Vec::new()], false);
+        let mut outgoing = Outgoing::new(StageId(0), WorkerId(0), vec![Slot(0)], mail, incoming);
+        let mut batch = Batch::new(1, b"");
+        let row = batch.push_row(Timestamp(1), Timestamp(0));
+        batch.set(row, Slot(0), Value::int(5));
+        outgoing.filling(&batch, row, || Batch::new(1, b"")).push_row(Timestamp(1), Timestamp(0));
+        outgoing.signal(Signal::Tick);
+        assert!(boxes[0].next().is_none());
+        outgoing.signal(Signal::Watermark(Timestamp(1)));
+        let sent = boxes[0].next().and_then(|parcel| parcel.batch);
+        assert_eq!(sent.map(|batch| batch.len()), Some(1));
     }
 }

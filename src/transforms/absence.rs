@@ -128,7 +128,7 @@ struct Absence {
     after: Millis,
     into: Into,
     keys: KeyedState<Seen>,
-    /// The watermark behind it: the greatest time of day so far.
+    /// The watermark behind it: the greatest time of day so far; the end of time once the input has ended.
     reached: Timestamp,
 }
 
@@ -196,13 +196,17 @@ impl Operator for Absence {
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
         match signal {
-            Signal::Tick => {
+            Signal::Tick if self.reached < Timestamp::MAX => {
                 let (now, elapsed) = (out.env().now, out.env().elapsed);
                 self.tick(now, elapsed, out);
                 out.signal(MAIN, signal);
             }
             // Behind it the clock is the watermark, and goes on while the input is idle.
-            Signal::Watermark(Timestamp::MAX) | Signal::Flush | Signal::End => out.signal(MAIN, signal),
+            Signal::Watermark(Timestamp::MAX) => {
+                self.reached = Timestamp::MAX;
+                out.signal(MAIN, signal);
+            }
+            Signal::Tick | Signal::Flush | Signal::End => out.signal(MAIN, signal),
             Signal::Watermark(_) | Signal::Idle(_) => {}
         }
     }

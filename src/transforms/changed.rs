@@ -3,8 +3,8 @@
 use super::deadband::Deadband;
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point, Ports,
-    Signal, StartContext, StepPlan, TransformSpec,
+    ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
+    Ports, Signal, StartContext, StepPlan, TransformSpec,
 };
 use crate::event::{Batch, Kept, Row, Slot};
 use crate::expr::Type;
@@ -59,7 +59,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let section = SPEC.open(setting);
     let at_least_every = section.optional("at_least_every", read::positive_duration);
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
-    let mut fields = section.required("fields", |setting| watched(planner, &mut at, setting))?;
+    let mut fields = section.required("fields", |setting| watched(planner, &mut at, &key, setting))?;
     if let Some(setting) = section.get("deadband") {
         deadbands(setting, &mut fields)?;
     }
@@ -70,7 +70,12 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 }
 
 /// Reads `fields`.
-fn watched(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Vec<Watched>> {
+fn watched(
+    planner: &mut NodePlanner<'_>,
+    at: &mut Point,
+    key: &[KeyField],
+    setting: Setting<'_>,
+) -> Option<Vec<Watched>> {
     let named = setting.node.entries().is_some();
     let items = if named { setting.entries()? } else { setting.one_or_items() };
     if items.is_empty() {
@@ -79,8 +84,8 @@ fn watched(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) 
     }
     let mut fields: Vec<Watched> = Vec::new();
     for item in items {
-        let expr = planner.parse(item)?;
-        let name = if named { planner.field_name(item) } else { expr.to_string() };
+        let (written, expr) = planner.parse_by(at, key, item)?;
+        let name = if named { planner.field_name(item) } else { written };
         if fields.iter().any(|field| field.name == name) {
             item.error(format!("`{name}` is watched twice"));
             return None;

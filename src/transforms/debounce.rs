@@ -2,8 +2,8 @@
 
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output,
-    Point, Ports, Signal, StartContext, StepPlan, TransformSpec,
+    ComponentSpec, Keeper, KeptRow, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Output, Point, Ports, Signal, StartContext, StepPlan, TransformSpec,
 };
 use crate::event::{Batch, Row, Slot};
 use crate::expr::{Expr, Literal, Node, Type};
@@ -38,7 +38,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let section = SPEC.open(setting);
     let lasting = section.required("for", read::positive_duration);
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
-    let condition = section.required("where", |setting| condition(planner, &mut at, setting));
+    let condition = section.required("where", |setting| condition(planner, &mut at, &key, setting));
     let (lasting, (condition, written)) = (lasting?, condition?);
     let text = format!("debounce {written} for {lasting}{}", planner.by(&at, &key));
     let key = key.iter().map(|field| field.slot).collect();
@@ -47,10 +47,14 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 }
 
 /// Where the condition stands, and what it is as written.
-fn condition(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<(Slot, String)> {
-    let ty = planner.condition(at, setting)?.ty();
-    let mut expr = planner.parse(setting)?;
-    let written = expr.to_string();
+fn condition(
+    planner: &mut NodePlanner<'_>,
+    at: &mut Point,
+    key: &[KeyField],
+    setting: Setting<'_>,
+) -> Option<(Slot, String)> {
+    let (written, mut expr) = planner.parse_by(at, key, setting)?;
+    let ty = planner.condition_of(at, setting, &expr)?.ty();
     if !ty.within(Type::BOOL) {
         // What is neither true nor false rejects the event, as a condition does anywhere else.
         let span = expr.span.clone();

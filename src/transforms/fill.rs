@@ -31,11 +31,11 @@ const SPEC: ComponentSpec = ComponentSpec {
             "What stands in each field: the `last` value that is not null; the number on a straight line to the next \
              one, which is waited for; or `null` but for what an event has exactly then.",
         ),
-        OptionSpec::or(
+        OptionSpec::optional(
             "max_gap",
-            "10 times `every`",
             OptionKind::Duration,
-            "How long rows go on without events, and how far a straight line reaches; then the key begins anew.",
+            "How long rows go on without events, and how far a straight line reaches; then the key begins anew. Absent: 10 \
+             times `every`.",
         ),
     ],
     later: &[],

@@ -3,8 +3,8 @@
 use super::threshold::{Direction, Threshold};
 use crate::config::{Role, Section, Setting, read};
 use crate::dataflow::{
-    Binding, ComponentSpec, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
-    Ports, StartContext, StepPlan, TransformSpec, open_options,
+    Binding, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
+    Output, Point, Ports, StartContext, StepPlan, TransformSpec, open_options,
 };
 use crate::event::{Batch, Reason, Row, Slot, Span, Value};
 use crate::expr::Type;
@@ -48,9 +48,9 @@ const ALARM: &str = "alarm";
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
     let section = SPEC.open(setting);
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
-    let value = section.required("value", |setting| number(planner, &mut at, setting));
-    let raise = section.required("raise", |setting| side(planner, &mut at, setting));
-    let clear = section.required("clear", |setting| side(planner, &mut at, setting));
+    let value = section.required("value", |setting| number(planner, &mut at, &key, setting));
+    let raise = section.required("raise", |setting| side(planner, &mut at, &key, setting));
+    let clear = section.required("clear", |setting| side(planner, &mut at, &key, setting));
     let (value, raise, clear) = (value?, raise?, clear?);
     opposite(&section, &raise, &clear)?;
     let by = planner.by(&at, &key);
@@ -64,28 +64,39 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 }
 
 /// Where a number stands, and what it is as written.
-fn number(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<(Slot, String)> {
-    let expr = planner.parse(setting)?;
+fn number(
+    planner: &mut NodePlanner<'_>,
+    at: &mut Point,
+    key: &[KeyField],
+    setting: Setting<'_>,
+) -> Option<(Slot, String)> {
+    let (written, expr) = planner.parse_by(at, key, setting)?;
     let ty = planner.type_of(at, setting, &expr)?;
     if !ty.meets(Type::NUMBER) {
         setting.error(format!("expected a number for `{}`, found {}", setting.name, ty.noun()));
         return None;
     }
-    Some((planner.slot_of(at, setting, &expr, "hysteresis")?, expr.to_string()))
+    Some((planner.slot_of(at, setting, &expr, "hysteresis")?, written))
 }
 
 /// Reads `raise` or `clear`.
-fn side(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Side> {
+fn side(
+    planner: &mut NodePlanner<'_>,
+    at: &mut Point,
+    key: &[KeyField],
+    setting: Setting<'_>,
+) -> Option<Side> {
     let section = open_options(setting, format!("`{}`", setting.name), SIDE, &[]);
     let times = section.or("times", 1, read::integer(1..=i64::from(u32::MAX)));
     let lasting = section.or("for", Millis::ZERO, read::positive_duration);
     let limit = section.exactly_one(&["above", "below"], "threshold")?;
     let direction = if limit.name == "above" { Direction::Above } else { Direction::Below };
-    let program = planner.program(at, limit)?;
+    let (_, expr) = planner.parse_by(at, key, limit)?;
+    let program = planner.compile(at, limit, &expr)?;
     let threshold = match Threshold::constant(direction, program.constant()) {
         Some(threshold) => threshold,
         None => {
-            let (slot, text) = number(planner, at, limit)?;
+            let (slot, text) = number(planner, at, key, limit)?;
             Threshold::at(direction, slot, text)
         }
     };

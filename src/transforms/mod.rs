@@ -52,5 +52,4 @@ pub const TRANSFORMS: &[TransformSpec] = &[
 ];
 
 /// Transforms of the language that this version does not have.
-pub const LATER: &[&str] =
-    &["lua", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];
+pub const LATER: &[&str] = &["lua", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];

@@ -39,9 +39,9 @@ const MOST_PLACES: i64 = 1000;
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
     let section = SPEC.open(setting);
     let places = section.required("n", read::integer(1..=MOST_PLACES));
-    let by = section.required("by", |setting| Some((setting, planner.parse(setting)?)));
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
-    let (by_setting, by) = by?;
+    let by_setting = section.required("by", Some)?;
+    let (written, by) = planner.parse_by(&mut at, &key, by_setting)?;
     let ty = planner.type_of(&at, by_setting, &by)?;
     if !ty.meets(Type::SCALAR) {
         by_setting.error(format!("`by` is {}, which has no order", ty.noun()));
@@ -49,13 +49,14 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     }
     let value = planner.slot_of(&mut at, by_setting, &by, "rank")?;
     let places = places?;
-    let text = format!("top {places} by {by}{}", planner.by(&at, &key).replace(" by ", " for each "));
+    let text =
+        format!("top {places} by {written}{}", planner.by(&at, &key).replacen(" by ", " for each ", 1));
     let stage = planner.draft.stage(Origin::Copied(vec![at.clone()]));
     let rank = planner.draft.slot(stage, RANK, Type::INT);
     let retracted = planner.draft.slot(stage, RETRACTED, Type::BOOL);
     let plan = TopPlan {
         text,
-        by: by.to_string(),
+        by: written,
         key: key.iter().map(|field| field.slot).collect(),
         value,
         places: places as usize,

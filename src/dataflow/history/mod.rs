@@ -55,31 +55,81 @@ impl NodePlanner<'_> {
         loop {
             let calls = next_group(exprs);
             let Some(first) = calls.first() else { return good };
-            let key = history_of(&first.expr).and_then(|(call, _, _)| call.over.clone()).unwrap_or_default();
-            let results = self.history_by(at, &key, &calls);
+            let over = history_of(&first.expr).and_then(|(call, _, _)| call.over.clone()).unwrap_or_default();
+            let key = self.partition(at, &over, first.setting);
+            good &= key.is_some();
+            // Without a key the calls are looked at all the same, for their own faults.
+            let mut key = key.unwrap_or_default();
+            *at = self.gather_once(at, &mut key);
+            let results = self.compute_history(at, &key, &calls);
             good &= results.iter().all(Option::is_some);
-            for (_, expr) in &mut *exprs {
-                expr.map(&mut |part| {
-                    let position = calls.iter().position(|call| call.expr == *part)?;
-                    let result = results.get(position).cloned().flatten();
-                    let null = || Expr::literal(Literal::Null);
-                    Some(result.map_or_else(null, |path| Expr::new(ExprNode::Field(path), part.span.clone())))
-                });
-            }
+            replace(exprs, &calls, &results);
         }
     }
 
-    /// Computes calls that share a key. Returns the hidden field of each, or none where something was reported.
-    fn history_by(&mut self, at: &mut Point, over: &[Expr], calls: &[Written<'_>]) -> Vec<Option<Path>> {
-        let nothing = vec![None; calls.len()];
-        let Some(setting) = calls.first().map(|call| call.setting) else { return nothing };
-        let mut key = Vec::new();
-        for expr in over {
-            let Some(ty) = self.type_of(at, setting, expr) else { return nothing };
-            let Some(slot) = self.slot_of(at, setting, expr, "key") else { return nothing };
-            key.push(KeyField { name: expr.to_string(), slot, ty });
+    /// The same in a node that has a key of its own, by which rows were gathered already: calls stand without OVER.
+    fn history_of_key(
+        &mut self,
+        at: &mut Point,
+        key: &[KeyField],
+        exprs: &mut [(Setting<'_>, &mut Expr)],
+    ) -> bool {
+        let mut good = true;
+        for (setting, expr) in &mut *exprs {
+            expr.walk(&mut |part| {
+                if let (Some((call, _, _)), Some(snippet)) = (history_of(part), read::expression(*setting)) {
+                    let message = format!("`{}` takes no OVER in a node that has a key", call.name);
+                    report(
+                        snippet,
+                        &ExprFault::new(part.span.clone(), message).hint("it is about that key's events"),
+                    );
+                    good = false;
+                }
+                true
+            });
+            give_key(expr);
         }
-        *at = self.gather_once(at, &mut key);
+        loop {
+            let calls = next_group(exprs);
+            if calls.is_empty() || !good {
+                return good;
+            }
+            let results = self.compute_history(at, key, &calls);
+            good &= results.iter().all(Option::is_some);
+            replace(exprs, &calls, &results);
+        }
+    }
+
+    /// Reads an expression of a node that has a key of its own, in which calls of keyed history stand without OVER. Returns
+    /// it as it is written, and with references to their results in place of the calls.
+    pub fn parse_by(
+        &mut self,
+        at: &mut Point,
+        key: &[KeyField],
+        setting: Setting<'_>,
+    ) -> Option<(String, Expr)> {
+        let mut expr = self.parse(setting)?;
+        let written = expr.to_string();
+        self.history_of_key(at, key, &mut [(setting, &mut expr)]).then_some((written, expr))
+    }
+
+    /// Finds the fields of PARTITION BY.
+    fn partition(&mut self, at: &mut Point, over: &[Expr], setting: Setting<'_>) -> Option<Vec<KeyField>> {
+        let fields = over.iter().map(|expr| {
+            let ty = self.type_of(at, setting, expr)?;
+            let slot = self.slot_of(at, setting, expr, "key")?;
+            Some(KeyField { name: expr.to_string(), slot, ty })
+        });
+        fields.collect()
+    }
+
+    /// Computes calls by a key. Returns the hidden field of each, or none where something was reported.
+    fn compute_history(
+        &mut self,
+        at: &mut Point,
+        key: &[KeyField],
+        calls: &[Written<'_>],
+    ) -> Vec<Option<Path>> {
         let planned: Vec<Option<HistoryCall>> =
             calls.iter().map(|call| self.history_call(at, call.setting, &call.expr)).collect();
         let plan = HistoryPlan {
@@ -159,6 +209,29 @@ impl NodePlanner<'_> {
         let message = format!("`n` of `{}` is a constant from 1 to {MOST_BACK}", call.name);
         report(read::expression(setting)?, &ExprFault::new(count.span.clone(), message));
         None
+    }
+}
+
+/// Puts references to results in the place of calls, and nulls where there is none.
+fn replace(exprs: &mut [(Setting<'_>, &mut Expr)], calls: &[Written<'_>], results: &[Option<Path>]) {
+    for (_, expr) in exprs {
+        expr.map(&mut |part| {
+            let position = calls.iter().position(|call| call.expr == *part)?;
+            let result = results.get(position).cloned().flatten();
+            let null = || Expr::literal(Literal::Null);
+            Some(result.map_or_else(null, |path| Expr::new(ExprNode::Field(path), part.span.clone())))
+        });
+    }
+}
+
+/// Calls of keyed history without OVER are about the key of their node.
+fn give_key(expr: &mut Expr) {
+    expr.children_mut().into_iter().for_each(give_key);
+    if let ExprNode::Call(call) = &mut expr.node
+        && call.over.is_none()
+        && expr::functions::HISTORY.iter().any(|spec| spec.name == call.name)
+    {
+        call.over = Some(Vec::new());
     }
 }
 
