@@ -9,7 +9,7 @@ use headwater::event::{Batch, Reason, Row, Slot, Span, Value};
 use headwater::time::{Env, Millis, Random, Timestamp};
 use headwater::windows::aggregates::{self, Call};
 use headwater::windows::{
-    Accumulation, Aggregate, Gap, Grid, PaneOutput, WindowKind, WindowOperator, WindowPlan,
+    Accumulation, Aggregate, CARRY, Gap, Grid, PaneOutput, WindowKind, WindowOperator, WindowPlan,
 };
 use std::hint::black_box;
 
@@ -126,11 +126,16 @@ impl Events {
     }
 }
 
+/// The constants of a call.
+fn constants(name: &str) -> Vec<f64> {
+    if name.ends_with("quantile") { vec![0.95] } else { Vec::new() }
+}
+
 fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
     let aggregates = names.iter().enumerate().map(|(i, name)| {
         let spec = aggregates::find(name).expect("known");
         let slots = if spec.star { Vec::new() } else { vec![Slot(1)] };
-        let call = Call { slots, constants: vec![0.95] };
+        let call = Call { slots, constants: constants(name) };
         Aggregate { spec, call, filter: None, into: Slot(3 + i as u16) }
     });
     WindowPlan {
@@ -139,6 +144,7 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation: Accumulation::Accumulating,
+        carry: CARRY,
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),
@@ -192,6 +198,9 @@ fn windows(criterion: &mut Criterion<CpuTime>) {
         ("tumbling 1m, Europe/Berlin", 10_000, 5_000, plan(zoned(60_000), two, 0)),
         ("tumbling 1m, eight aggregates", 10_000, 5_000, plan(tumbling(60_000), all, 0)),
         ("tumbling 1m, quantile", 10_000, 5_000, plan(tumbling(60_000), &["quantile"], 0)),
+        ("tumbling 1m, approx_quantile", 10_000, 5_000, plan(tumbling(60_000), &["approx_quantile"], 0)),
+        ("tumbling 1m, approx_distinct", 10_000, 5_000, plan(tumbling(60_000), &["approx_distinct"], 0)),
+        ("tumbling 1m, delta", 10_000, 5_000, plan(tumbling(60_000), &["delta"], 0)),
         ("tumbling 1m, collect", 10_000, 5_000, plan(tumbling(60_000), &["collect"], 0)),
         ("tumbling 1m, 100 users", 100, 2_000, plan(tumbling(60_000), two, 0)),
         ("sliding 1m every 1s, 100 users", 100, 2_000, plan(sliding(60_000, 1_000), two, 0)),

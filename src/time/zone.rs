@@ -151,6 +151,11 @@ fn millis(offset: Offset) -> i64 {
     offset.seconds() as i64 * 1000
 }
 
+/// What the wall clock shows, in milliseconds since its 1970-01-01.
+pub(super) fn local_reading(zone: &TimeZone, time: Timestamp) -> i64 {
+    time.0 + millis(zone.to_offset(moment(time)))
+}
+
 /// The last change of the clock up to a moment and by how much it went back or forth; none: at the beginning of time.
 fn transition_before(zone: &TimeZone, time: Timestamp) -> (Timestamp, i64) {
     match zone.preceding(moment(time + Millis(1))).next() {
@@ -174,7 +179,7 @@ fn change_at(zone: &TimeZone, change: jiff::Timestamp) -> (Timestamp, i64) {
 }
 
 /// The first moment at which the wall clock shows the reading, in milliseconds since its 1970-01-01, or more.
-fn first_moment(zone: &TimeZone, reading: i64) -> Option<Timestamp> {
+pub(super) fn first_moment(zone: &TimeZone, reading: i64) -> Option<Timestamp> {
     let civil: DateTime =
         jiff::Timestamp::from_millisecond(reading).ok().map(|t| TimeZone::UTC.to_datetime(t))?;
     Some(match zone.to_ambiguous_timestamp(civil).offset() {

@@ -1,7 +1,8 @@
 //! Which windows of fixed length an event belongs to.
 
+use super::cumulation::Cumulation;
 use super::plan::{Grid, WindowKind, gcd};
-use crate::time::{Cuts, Interval, Millis, Timestamp};
+use crate::time::{CalendarCuts, Cuts, Interval, Millis, Timestamp};
 
 /// The windows of an event.
 pub enum Assigner {
@@ -12,8 +13,17 @@ pub enum Assigner {
         /// The one found last.
         window: [Interval; 1],
     },
+    /// Back to back, by the calendar.
+    Calendar {
+        /// Where they are cut.
+        cuts: CalendarCuts,
+        /// The one found last.
+        window: [Interval; 1],
+    },
     /// Overlapping.
     Sliding(Overlap),
+    /// With starts in common.
+    Cumulate(Cumulation),
 }
 
 impl Assigner {
@@ -22,6 +32,12 @@ impl Assigner {
         let window = [Interval::NOTHING];
         match kind {
             WindowKind::Sliding { size, every, grid } => Assigner::Sliding(Overlap::new(*size, *every, grid)),
+            WindowKind::Cumulate { max, step, grid } => {
+                Assigner::Cumulate(Cumulation::new(*max, *step, grid))
+            }
+            WindowKind::Calendar { every, grid } => {
+                Assigner::Calendar { cuts: grid.calendar(every.clone()), window }
+            }
             WindowKind::Tumbling { size, grid } => Assigner::Tumbling { cuts: grid.cuts(*size), window },
             _ => Assigner::Tumbling { cuts: Grid::default().cuts(Millis(i64::MAX)), window },
         }
@@ -37,7 +53,14 @@ impl Assigner {
                 }
                 window
             }
+            Assigner::Calendar { cuts, window } => {
+                if !window[0].contains(time) {
+                    window[0] = cuts.around(time);
+                }
+                window
+            }
             Assigner::Sliding(overlap) => overlap.windows(time),
+            Assigner::Cumulate(cumulation) => cumulation.windows(time),
         }
     }
 }

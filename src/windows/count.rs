@@ -3,7 +3,7 @@
 //! A key's windows end at multiples of `every` events and reach back over `size`; the one that is under way at the end of
 //! input fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
 
-use super::aggregates::{Arrival, PaneId, Setup};
+use super::aggregates::{Arrival, Frame, PaneId, Settled};
 use super::operator::{Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
@@ -53,7 +53,7 @@ impl Count {
         };
         let shape = Shape { size, every, slice: gcd(size, every) };
         let parts = (size / shape.slice) as usize;
-        let panes = Panes::new(&plan.aggregates, Setup { parts, seed });
+        let panes = Panes::new(&plan.aggregates, plan.setup(parts, seed));
         let combines = plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable);
         Count { keys: Keys::new(seed), panes, shape, combines, parts: Vec::new() }
     }
@@ -88,7 +88,8 @@ impl Count {
         for &part in &self.parts {
             self.panes.merge(PaneId::WHOLE, part);
         }
-        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, self.keys.entry(key), window);
+        let frame = Frame { key, window };
+        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, self.keys.entry(key), frame);
         self.panes.empty(PaneId::WHOLE);
     }
 
@@ -97,6 +98,8 @@ impl Count {
         let every = self.shape.every;
         let Counted { events, queue } = self.keys.item(key);
         queue.evict(start, &mut self.panes, |_| ());
+        let first = queue.first().map_or(u64::MAX, |pane| self.panes[pane].born);
+        self.panes.settle(key, Settled::Arrived(first));
         if queue.is_empty() && *events % every == 0 {
             self.keys.remove(key);
         }
@@ -174,6 +177,7 @@ impl Count {
         self.keys.list(&mut keys);
         for key in keys {
             self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
+            self.panes.forget(key);
             self.keys.remove(key);
         }
     }

@@ -1,11 +1,11 @@
 //! What leaves a window node.
 
-use super::aggregates::{Arrival, PaneId};
+use super::aggregates::{Arrival, Frame, PaneId};
 use super::panes::Panes;
 use super::plan::{LATE, LateOutput, PANES, PaneOutput};
 use crate::dataflow::{Copier, KeyEntry, Output};
 use crate::event::{Slot, Value};
-use crate::time::{Interval, Millis, Timestamp};
+use crate::time::{Millis, Timestamp};
 
 /// Writes rows to the ports and knows the watermark behind them.
 pub struct Emitter {
@@ -39,12 +39,13 @@ impl Emitter {
         panes: &mut Panes,
         pane: PaneId,
         key: &KeyEntry<T>,
-        window: Interval,
+        frame: Frame,
     ) {
+        let window = frame.window;
         let batch = out.emit(PANES);
         let row = batch.push_row(window.end - Millis(1), self.watermark);
         key.write(batch, row, &self.output.key);
-        panes.write(pane, batch, row);
+        panes.write(pane, frame, batch, row);
         if let Some(slot) = self.output.window_start {
             batch.set(row, slot, Value::int(window.start.0));
         }

@@ -1,29 +1,40 @@
 //! What a window node does and keeps, in words, for `explain`.
 
+use super::aggregates::AggregateSpec;
 use super::plan::{Accumulation, Gap, Grid, WindowKind, WindowPlan, gcd};
-use crate::time::Millis;
+use crate::time::{Every, Millis};
 
 impl WindowPlan {
     /// Whether sliding windows share slices: they do where nothing fires before or after a window's end.
     pub fn shares_slices(&self) -> bool {
-        let overlaps = matches!(self.kind, WindowKind::Sliding { size, every, .. } if every < size);
+        let overlaps = match self.kind {
+            WindowKind::Sliding { size, every, .. } => every < size,
+            WindowKind::Cumulate { .. } => true,
+            _ => false,
+        };
         overlaps && self.lateness == Millis::ZERO
     }
 
-    /// The aggregates that keep every value, or every different one.
-    fn keepers(&self) -> Vec<&'static str> {
-        let keepers = self.aggregates.iter().filter(|aggregate| !aggregate.spec.mergeable);
-        keepers.map(|aggregate| aggregate.spec.name).collect()
+    /// The names of aggregates that are so.
+    fn those(&self, is_so: impl Fn(&AggregateSpec) -> bool) -> Vec<&'static str> {
+        let those = self.aggregates.iter().filter(|aggregate| is_so(aggregate.spec));
+        those.map(|aggregate| aggregate.spec.name).collect()
+    }
+
+    /// The aggregates whose combinations have no fixed size.
+    fn growing(&self) -> Vec<&'static str> {
+        self.those(|spec| !spec.mergeable)
     }
 
     /// What the operator does, how, and what state it keeps: a line each.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = vec![self.kind_line()];
         lines.push(self.state_line());
-        let keepers = self.keepers();
+        let keepers = self.those(|spec| !spec.mergeable || spec.carries);
         if !keepers.is_empty() {
             lines.push(format!("keeps every value for {}", keepers.join(", ")));
         }
+        lines.extend(self.carry_line());
         lines.push(self.firing_line());
         lines
     }
@@ -34,6 +45,10 @@ impl WindowPlan {
             WindowKind::Sliding { size, every, grid } => {
                 format!("sliding {size} every {every}{}", cut(grid))
             }
+            WindowKind::Cumulate { max, step, grid } => {
+                format!("cumulate up to {max}, a window every {step}{}", cut(grid))
+            }
+            WindowKind::Calendar { every, grid } => format!("calendar {}{}", name(every), by_clock(grid)),
             WindowKind::Session { gap, max } => {
                 let gap = match gap {
                     Gap::Fixed(gap) => format!("{gap}"),
@@ -51,7 +66,7 @@ impl WindowPlan {
         match &self.kind {
             WindowKind::Sliding { size, every, .. } if self.shares_slices() => {
                 let slice = Millis(gcd(size.0, every.0));
-                let how = if self.keepers().is_empty() {
+                let how = if self.growing().is_empty() {
                     "combined by two stacks"
                 } else {
                     "combined anew for each window, because values are kept"
@@ -64,7 +79,14 @@ impl WindowPlan {
                 "state: a pane a key and window (no slices, because late events fire single windows)"
                     .to_string()
             }
-            WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } => {
+            WindowKind::Cumulate { step, .. } if self.shares_slices() => format!(
+                "state: a pane a key and step of {step} ahead, merged into the running total as it fires"
+            ),
+            WindowKind::Cumulate { .. } => {
+                "state: a pane a key and window (no running total, because late events fire single windows)"
+                    .to_string()
+            }
+            WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } | WindowKind::Calendar { .. } => {
                 "state: a pane a key and window".to_string()
             }
             WindowKind::Session { max: Some(_), .. } => {
@@ -77,6 +99,19 @@ impl WindowPlan {
                 format!("state: a pane a key and slice of {slice} events, as long as the input lasts")
             }
         }
+    }
+
+    /// What windows start with.
+    fn carry_line(&self) -> Option<String> {
+        let carriers = self.those(|spec| spec.carries);
+        let unbounded = matches!(self.kind, WindowKind::Global | WindowKind::Count { .. });
+        let carried = match unbounded {
+            true => "starts with its first value, nothing is carried in".to_string(),
+            false => {
+                format!("starts with the key's last value before the window, if at most {} older", self.carry)
+            }
+        };
+        (!carriers.is_empty()).then(|| format!("{} {carried}", carriers.join(", ")))
     }
 
     fn firing_line(&self) -> String {
@@ -102,8 +137,33 @@ impl WindowPlan {
     }
 }
 
+/// What an interval of the calendar is called.
+fn name(every: &Every) -> String {
+    let time = |time: &Millis| {
+        let (minutes, seconds) = (time.0 / 60_000, time.0 / 1000 % 60);
+        let seconds = if seconds == 0 { String::new() } else { format!(":{seconds:02}") };
+        format!("{:02}:{:02}{seconds}", minutes / 60, minutes % 60)
+    };
+    match every {
+        Every::Day => "day".to_string(),
+        Every::Week => "week, from Monday".to_string(),
+        Every::Month => "month".to_string(),
+        Every::Year => "year".to_string(),
+        Every::At(times) => format!("from {}", times.iter().map(time).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn shift(grid: &Grid) -> String {
+    if grid.offset == Millis::ZERO { String::new() } else { format!(" + {}", grid.offset) }
+}
+
+fn by_clock(grid: &Grid) -> String {
+    let zone = grid.zone.as_ref().map_or("UTC", |zone| zone.iana_name().unwrap_or("a zone"));
+    format!("{} in {zone}", shift(grid))
+}
+
 fn cut(grid: &Grid) -> String {
-    let offset = if grid.offset == Millis::ZERO { String::new() } else { format!(" + {}", grid.offset) };
+    let offset = shift(grid);
     match grid.zone.as_ref().map(|zone| zone.iana_name().unwrap_or("a zone")) {
         Some(zone) => format!(" from local midnight{offset} in {zone}"),
         None => offset,
@@ -115,7 +175,7 @@ mod tests {
     use super::*;
     use crate::event::Slot;
     use crate::windows::aggregates::{self, Call};
-    use crate::windows::plan::{Aggregate, PaneOutput};
+    use crate::windows::plan::{Aggregate, CARRY, PaneOutput};
 
     fn plan(kind: WindowKind, name: &str, lateness: i64) -> WindowPlan {
         let spec = aggregates::find(name).expect("known");
@@ -126,6 +186,7 @@ mod tests {
             aggregates: vec![aggregate],
             lateness: Millis(lateness),
             accumulation: Accumulation::Discarding,
+            carry: CARRY,
             output: PaneOutput::default(),
             late: None,
         }
@@ -146,6 +207,25 @@ mod tests {
         let lines = plan(sliding(), "sum", 1_000).describe();
         assert!(lines[1].contains("no slices, because late events"), "{}", lines[1]);
         assert!(lines[2].ends_with("closes 1s later"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn cumulating_and_calendar_windows_say_how() {
+        let cumulate =
+            WindowKind::Cumulate { max: Millis(3_600_000), step: Millis(60_000), grid: Grid::default() };
+        let lines = plan(cumulate.clone(), "sum", 0).describe();
+        assert_eq!(lines[0], "cumulate up to 1h, a window every 1m");
+        assert!(lines[1].contains("running total as it fires"), "{}", lines[1]);
+        assert!(plan(cumulate, "sum", 5).describe()[1].contains("no running total"));
+        let zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("bundled");
+        let grid = Grid { offset: Millis(60_000), zone: Some(zone) };
+        let shifts = Every::At(vec![Millis(21_600_000), Millis(50_430_000)]);
+        let lines = plan(WindowKind::Calendar { every: shifts, grid }, "delta", 0).describe();
+        assert_eq!(lines[0], "calendar from 06:00, 14:00:30 + 1m in Europe/Berlin");
+        assert_eq!(lines[2], "keeps every value for delta");
+        assert_eq!(lines[3], "delta starts with the key's last value before the window, if at most 7d older");
+        let lines = plan(WindowKind::Global, "delta", 0).describe();
+        assert!(lines[3].ends_with("nothing is carried in"), "{}", lines[3]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Windows whose bounds follow from an event's time alone: `tumbling`, and `sliding` with a pane a window.
+//! Windows whose bounds follow from an event's time alone: `tumbling`, `calendar`, and `sliding` and `cumulate` with a
+//! pane a window.
 
 use super::aggregates::{Arrival, PaneId};
 use super::assigner::Assigner;
 use super::keyed::{KeyedPanes, Latest};
 use super::operator::{Desk, Windowing};
 use super::panes::{Pane, Stage};
-use super::plan::WindowPlan;
+use super::plan::{WindowKind, WindowPlan};
 use crate::dataflow::{KeyReader, Output};
 use crate::event::Reason;
 use crate::time::{Interval, Millis, Timestamp};
@@ -14,11 +15,34 @@ use crate::time::{Interval, Millis, Timestamp};
 pub struct Fixed {
     keyed: KeyedPanes,
     assigner: Assigner,
+    /// Whether windows overlap, and whether they may have their start in common.
+    shape: Shape,
     /// Of the event at hand: the windows that take it, latest first, each with its pane so far.
     targets: Vec<(Interval, PaneId)>,
     /// Of the event at hand: where the windows start that are closed.
     closed: Vec<Timestamp>,
     due: Vec<PaneId>,
+}
+
+/// How windows lie to one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Side by side.
+    Apart,
+    /// Each with a start of its own.
+    Overlapping,
+    /// Several with one start.
+    Nested,
+}
+
+impl Shape {
+    fn of(kind: &WindowKind) -> Shape {
+        match kind {
+            WindowKind::Sliding { .. } => Shape::Overlapping,
+            WindowKind::Cumulate { .. } => Shape::Nested,
+            _ => Shape::Apart,
+        }
+    }
 }
 
 impl Fixed {
@@ -27,6 +51,7 @@ impl Fixed {
         Fixed {
             keyed: KeyedPanes::new(plan, seed, 1),
             assigner: Assigner::new(&plan.kind),
+            shape: Shape::of(&plan.kind),
             targets: Vec::new(),
             closed: Vec::new(),
             due: Vec::new(),
@@ -48,7 +73,14 @@ impl Fixed {
                 pane = self.keyed.panes[pane].earlier;
                 start = self.keyed.panes[pane].span.start;
             }
-            let found = pane != PaneId::EMPTY && start == window.start;
+            if self.shape == Shape::Nested {
+                while self.keyed.is_later(pane, window) {
+                    pane = self.keyed.panes[pane].earlier;
+                }
+                start = self.keyed.panes[pane].span.start;
+            }
+            let same_end = || self.shape != Shape::Nested || self.keyed.panes[pane].span.end == window.end;
+            let found = pane != PaneId::EMPTY && start == window.start && same_end();
             self.targets.push((window, if found { pane } else { PaneId::EMPTY }));
         }
     }
@@ -120,9 +152,12 @@ impl Windowing for Fixed {
                 keyed.panes[pane].stage = Stage::Fired;
                 keyed.set_due(pane, span.end + keyed.lateness, desk);
             } else {
-                keyed.close(pane);
+                // What starts before an overlapping window ends before it.
+                let alone = self.shape == Shape::Apart || keyed.is_only(pane);
+                keyed.close(pane, if alone { span.end } else { span.start });
             }
         }
+        keyed.expire(desk.watermark);
         self.due = due;
     }
 }

@@ -1,6 +1,7 @@
 //! Panes of windows that lie side by side, by key: a list a key, latest first.
 
-use super::aggregates::{PaneId, Setup};
+use super::aggregates::{Frame, PaneId, Settled};
+use super::idle::Idle;
 use super::operator::Desk;
 use super::panes::{Pane, Panes};
 use super::plan::{Accumulation, WindowPlan};
@@ -34,6 +35,8 @@ pub struct KeyedPanes {
     /// How long a window that has fired takes events.
     pub lateness: Millis,
     accumulation: Accumulation,
+    /// Keys without panes.
+    idle: Idle,
 }
 
 impl KeyedPanes {
@@ -41,10 +44,11 @@ impl KeyedPanes {
     pub fn new(plan: &WindowPlan, seed: u64, parts: usize) -> KeyedPanes {
         KeyedPanes {
             keys: Keys::new(seed),
-            panes: Panes::new(&plan.aggregates, Setup { parts, seed }),
+            panes: Panes::new(&plan.aggregates, plan.setup(parts, seed)),
             timers: Timers::default(),
             lateness: plan.lateness,
             accumulation: plan.accumulation,
+            idle: Idle::new(plan.keep()),
         }
     }
 
@@ -58,12 +62,12 @@ impl KeyedPanes {
     pub fn open(&mut self, pane: Pane, due: Timestamp, desk: &mut Desk) -> PaneId {
         let id = self.panes.open(pane);
         let latest = self.latest(Some(pane.key));
-        if latest.start <= pane.span.start {
+        if latest.pane == PaneId::EMPTY || self.panes[latest.pane].span <= pane.span {
             self.panes[id].earlier = latest.pane;
             *self.keys.item(pane.key) = Latest { pane: id, start: pane.span.start };
         } else {
             let mut later = latest.pane;
-            while self.starts_later(self.panes[later].earlier, pane.span.start) {
+            while self.is_later(self.panes[later].earlier, pane.span) {
                 later = self.panes[later].earlier;
             }
             self.panes[id].earlier = self.panes[later].earlier;
@@ -79,14 +83,24 @@ impl KeyedPanes {
         pane != PaneId::EMPTY && self.panes[pane].span.start > time
     }
 
+    /// Whether this is a pane at all, and starts after that window, or with it and ends after it.
+    #[inline]
+    pub fn is_later(&self, pane: PaneId, window: Interval) -> bool {
+        pane != PaneId::EMPTY && self.panes[pane].span > window
+    }
+
     /// A pane reaches over that stretch too.
     pub fn extend(&mut self, pane: PaneId, span: Interval) {
-        let Pane { key, span: before, .. } = self.panes[pane];
-        let whole = before.join(span);
-        self.panes[pane].span = whole;
+        self.shift(pane, self.panes[pane].span.join(span));
+    }
+
+    /// A pane takes another stretch, which does not change its place among the key's panes.
+    pub fn shift(&mut self, pane: PaneId, span: Interval) {
+        let key = self.panes[pane].key;
+        self.panes[pane].span = span;
         let latest = self.keys.item(key);
         if latest.pane == pane {
-            latest.start = whole.start;
+            latest.start = span.start;
         }
     }
 
@@ -96,15 +110,48 @@ impl KeyedPanes {
         desk.due = desk.due.min(due);
     }
 
-    /// Gives up a pane that is not due at any time, and its key if that was all.
-    pub fn close(&mut self, pane: PaneId) {
+    /// Whether the key has no other panes.
+    pub fn is_only(&self, pane: PaneId) -> bool {
+        let Pane { key, earlier, .. } = self.panes[pane];
+        earlier == PaneId::EMPTY && self.keys.entry(key).item.pane == pane
+    }
+
+    /// Gives up a pane that is not due at any time, and its key if that was all. Windows that have no pane yet and start
+    /// before `settled` will not fire any more.
+    pub fn close(&mut self, pane: PaneId, settled: Timestamp) {
+        let key = self.panes[pane].key;
+        self.unlink(pane);
+        let last = if self.panes.carries() { self.settle(key, settled) } else { None };
+        if self.latest(Some(key)).pane == PaneId::EMPTY {
+            match last {
+                Some(last) => self.idle.add(key, last),
+                None => self.keys.remove(key),
+            }
+        }
+    }
+
+    fn settle(&mut self, key: KeyId, settled: Timestamp) -> Option<Timestamp> {
+        let mut earliest = settled;
+        let mut pane = self.latest(Some(key)).pane;
+        while pane != PaneId::EMPTY {
+            earliest = earliest.min(self.panes[pane].span.start);
+            pane = self.panes[pane].earlier;
+        }
+        self.panes.settle(key, Settled::Before(earliest))
+    }
+
+    /// One pane takes in another of its key, which is not due at any time.
+    pub fn absorb(&mut self, into: PaneId, from: PaneId) {
+        self.panes.merge(into, from);
+        self.unlink(from);
+    }
+
+    /// Takes a pane out of its key's list and gives it up.
+    fn unlink(&mut self, pane: PaneId) {
         let Pane { key, earlier, .. } = self.panes[pane];
         let latest = self.latest(Some(key));
         if latest.pane == pane {
             *self.keys.item(key) = Latest { pane: earlier, start: self.panes[earlier].span.start };
-            if earlier == PaneId::EMPTY {
-                self.keys.remove(key);
-            }
         } else {
             let mut later = latest.pane;
             while self.panes[later].earlier != pane {
@@ -115,10 +162,17 @@ impl KeyedPanes {
         self.panes.close(pane);
     }
 
+    /// Gives up keys that have no panes and whose values are too old for windows to come.
+    pub fn expire(&mut self, watermark: Timestamp) {
+        let has_windows = |latest: &Latest| latest.pane != PaneId::EMPTY;
+        self.idle.expire(watermark, &mut self.keys, &mut self.panes, has_windows);
+    }
+
     /// Emits a pane. A next firing holds what the accumulation says.
     pub fn emit(&mut self, pane: PaneId, window: Interval, desk: &Desk, out: &mut dyn Output) {
-        let key = self.keys.entry(self.panes[pane].key);
-        desk.emitter.pane(out, &mut self.panes, pane, key, window);
+        let key = self.panes[pane].key;
+        let frame = Frame { key, window };
+        desk.emitter.pane(out, &mut self.panes, pane, self.keys.entry(key), frame);
         if self.lateness > Millis::ZERO && self.accumulation == Accumulation::Discarding {
             self.panes.empty(pane);
         }

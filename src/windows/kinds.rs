@@ -3,7 +3,7 @@
 use super::plan::{Gap, Grid, WindowKind};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{ComponentSpec, NodePlanner, OptionKind, OptionSpec, Point};
-use crate::time::{Cuts, Millis};
+use crate::time::{Cuts, Every, Millis};
 
 /// A kind of window, as the registry lists it.
 pub struct WindowSpec {
@@ -18,10 +18,7 @@ pub struct WindowSpec {
 }
 
 /// All kinds.
-pub const WINDOWS: &[WindowSpec] = &[TUMBLING, SLIDING, SESSION, GLOBAL, COUNT];
-
-/// Kinds of the language that this version does not have.
-pub const LATER: &[&str] = &["cumulate", "calendar"];
+pub const WINDOWS: &[WindowSpec] = &[TUMBLING, SLIDING, SESSION, CUMULATE, CALENDAR, GLOBAL, COUNT];
 
 const TUMBLING: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
@@ -155,6 +152,69 @@ tests:
     },
 };
 
+const CUMULATE: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "cumulate",
+        role: Role::Window,
+        summary: "Windows that begin together, one ending every step: what there is so far, until they begin anew.",
+        short: None,
+        options: &[
+            OptionSpec::required("max", OptionKind::Duration, "The length of the longest window."),
+            OptionSpec::required(
+                "step",
+                OptionKind::Duration,
+                "The time from one window's end to the next one's; `max` is a multiple of it.",
+            ),
+        ],
+        later: &[],
+        example: "windows:\n  today:\n    from: orders\n    key: [shop]\n    cumulate: { max: 1d, step: 1h }\n    timezone: Europe/Berlin\n    aggregate: { total: sum(amount) }\n",
+    },
+    cut: true,
+    ends: true,
+    plan: |_, _, setting, grid| {
+        let section = CUMULATE.spec.open(setting);
+        let max = section.required("max", |setting| length(setting, &grid));
+        let step = section.required("step", |setting| length(setting, &grid));
+        let kind = WindowKind::Cumulate { max: max?, step: step?, grid };
+        checked(setting, kind)
+    },
+};
+
+const CALENDAR: WindowSpec = WindowSpec {
+    spec: &ComponentSpec {
+        name: "calendar",
+        role: Role::Window,
+        summary: "Days, weeks from Monday, months, years, or shifts that begin at times of day; cut by the wall clock of \
+                  `timezone`: what it skips is cut where it skips, what it shows twice at the first time.",
+        short: None,
+        options: &[
+            OptionSpec::optional(
+                "every",
+                OptionKind::Word(&["day", "week", "month", "year"]),
+                "What a window is.",
+            ),
+            OptionSpec::optional(
+                "at",
+                OptionKind::OneOrList(&OptionKind::Text),
+                "Times of day at which windows begin, instead of `every`: `[\"06:00\", \"14:00\", \"22:00\"]`.",
+            ),
+        ],
+        later: &[],
+        example: "windows:\n  shifts:\n    from: parts\n    key: [machine]\n    calendar: { at: [\"06:00\", \"14:00\", \"22:00\"] }\n    timezone: Europe/Berlin\n    aggregate: { made: count(*) }\n",
+    },
+    cut: true,
+    ends: true,
+    plan: |_, _, setting, grid| {
+        let section = CALENDAR.spec.open(setting);
+        let chosen = section.exactly_one(&["every", "at"], "way to be cut")?;
+        let words =
+            [("day", &Every::Day), ("week", &Every::Week), ("month", &Every::Month), ("year", &Every::Year)];
+        let every =
+            if chosen.name == "at" { times_of_day(chosen) } else { read::word(&words, &[])(chosen).cloned() };
+        Some(WindowKind::Calendar { every: every?, grid })
+    },
+};
+
 const GLOBAL: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "global",
@@ -241,6 +301,36 @@ fn length(setting: Setting<'_>, grid: &Grid) -> Option<Millis> {
         return None;
     }
     Some(size)
+}
+
+/// Times of day, sorted.
+fn times_of_day(setting: Setting<'_>) -> Option<Every> {
+    let mut times = read::one_or_list(time_of_day)(setting)?;
+    times.sort_unstable();
+    if times.windows(2).any(|pair| pair[0] == pair[1]) {
+        setting.error("a time of day stands here twice");
+        return None;
+    }
+    Some(Every::At(times))
+}
+
+/// `06:00` or `06:00:30`.
+fn time_of_day(setting: Setting<'_>) -> Option<Millis> {
+    let text = setting.node.scalar().unwrap_or_default();
+    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<i64> = text
+        .split(':')
+        .map(|part| part.parse().ok().filter(|_| two_digits(part)).unwrap_or(i64::MAX))
+        .collect();
+    let seconds = match parts[..] {
+        [hours @ 0..24, minutes @ 0..60] => hours * 3600 + minutes * 60,
+        [hours @ 0..24, minutes @ 0..60, seconds @ 0..60] => hours * 3600 + minutes * 60 + seconds,
+        _ => {
+            setting.wrong("a time of day").hint("times of day are written `\"06:00\"`, up to `\"23:59:59\"`");
+            return None;
+        }
+    };
+    Some(Millis(seconds * 1000))
 }
 
 fn checked(setting: Setting<'_>, kind: WindowKind) -> Option<WindowKind> {

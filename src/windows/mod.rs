@@ -3,16 +3,20 @@
 //! An event is assigned to windows, each (key, window) is a pane, a pane holds a state for each aggregate, and the
 //! watermark makes panes fire. The semantics are those of the Dataflow model (Akidau et al., VLDB 2015).
 //!
-//! Start reading at [`WindowOperator`]; the kinds are in `fixed`, `session`, `slices` and `count`. What they
+//! Start reading at [`WindowOperator`]; the kinds are in `fixed`, `slices`, `cumulate`, `session` and
+//! `count`. What they
 //! share, from the inside out: `aggregates` (states by pane), `panes` (with their aggregates), `timers` (when panes
 //! are due), `keyed` (panes by key), `queue` (slices that are combined), `emitter` (rows that leave).
 
 pub mod aggregates;
 mod assigner;
 mod count;
+mod cumulate;
+mod cumulation;
 mod emitter;
 mod explain;
 mod fixed;
+mod idle;
 mod keyed;
 mod kinds;
 mod operator;
@@ -24,10 +28,10 @@ mod slices;
 mod step;
 mod timers;
 
-pub use kinds::{LATER, WINDOWS, WindowSpec};
+pub use kinds::{WINDOWS, WindowSpec};
 pub use operator::WindowOperator;
 pub use plan::{
-    Accumulation, Aggregate, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput, WindowKind,
+    Accumulation, Aggregate, CARRY, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput, WindowKind,
     WindowPlan,
 };
 pub use step::WindowStep;

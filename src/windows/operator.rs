@@ -2,6 +2,7 @@
 
 use super::aggregates::Arrival;
 use super::count::Count;
+use super::cumulate::Cumulate;
 use super::emitter::Emitter;
 use super::fixed::Fixed;
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
@@ -58,7 +59,11 @@ impl WindowOperator {
     pub fn new(plan: WindowPlan, seed: u64) -> WindowOperator {
         let windows: Box<dyn Windowing> = match &plan.kind {
             WindowKind::Sliding { .. } if plan.shares_slices() => Box::new(Slices::new(&plan, seed)),
-            WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } => Box::new(Fixed::new(&plan, seed)),
+            WindowKind::Cumulate { .. } if plan.shares_slices() => Box::new(Cumulate::new(&plan, seed)),
+            WindowKind::Tumbling { .. }
+            | WindowKind::Sliding { .. }
+            | WindowKind::Cumulate { .. }
+            | WindowKind::Calendar { .. } => Box::new(Fixed::new(&plan, seed)),
             WindowKind::Session { .. } | WindowKind::Global => Box::new(Sessions::new(&plan, seed)),
             WindowKind::Count { .. } => Box::new(Count::new(&plan, seed)),
         };

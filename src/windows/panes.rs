@@ -1,6 +1,6 @@
 //! Panes: what one key has in one window, or in a part of one.
 
-use super::aggregates::{Accumulator, Arrival, PaneId, Setup};
+use super::aggregates::{Accumulator, Arrival, Frame, PaneId, Settled, Setup};
 use super::plan::Aggregate;
 use crate::dataflow::KeyId;
 use crate::event::{Batch, Reason, Row, Slot};
@@ -42,6 +42,8 @@ pub struct Panes {
     panes: Vec<Pane>,
     free: Vec<PaneId>,
     columns: Vec<Column>,
+    /// Whether aggregates keep something by key.
+    carries: bool,
 }
 
 /// Room for so many panes stays when none is left.
@@ -75,7 +77,12 @@ impl Panes {
             Column { states, filter: aggregate.filter, fallible, scarce: false, into: aggregate.into }
         });
         let always = Pane::new(Interval::NOTHING, 0, KeyId(0));
-        Panes { panes: vec![always; PaneId::ALWAYS], free: Vec::new(), columns: columns.collect() }
+        Panes {
+            panes: vec![always; PaneId::ALWAYS],
+            free: Vec::new(),
+            columns: columns.collect(),
+            carries: aggregates.iter().any(|aggregate| aggregate.spec.carries),
+        }
     }
 
     /// A new pane without events.
@@ -154,9 +161,10 @@ impl Panes {
     /// Adds an event that was checked.
     #[inline]
     pub fn add(&mut self, pane: PaneId, event: &Arrival) {
+        let key = self[pane].key;
         for column in &mut self.columns {
             if column.counts(event) {
-                column.states.add(pane, event);
+                column.states.add(pane, key, event);
             }
         }
     }
@@ -171,10 +179,30 @@ impl Panes {
     }
 
     /// Writes the results into a row.
-    pub fn write(&mut self, pane: PaneId, batch: &mut Batch, row: Row) {
+    pub fn write(&mut self, pane: PaneId, frame: Frame, batch: &mut Batch, row: Row) {
         for column in &mut self.columns {
-            let value = column.states.result(pane, batch);
+            let value = column.states.result(pane, frame, batch);
             batch.set(row, column.into, value);
+        }
+    }
+
+    /// Whether aggregates keep something by key.
+    pub fn carries(&self) -> bool {
+        self.carries
+    }
+
+    /// Gives up what is kept of a key and no longer needed. Returns the event time of the last value still kept.
+    pub fn settle(&mut self, key: KeyId, settled: Settled) -> Option<Timestamp> {
+        if !self.carries {
+            return None;
+        }
+        self.columns.iter_mut().filter_map(|column| column.states.settle(key, settled)).max()
+    }
+
+    /// Gives up all that is kept of a key.
+    pub fn forget(&mut self, key: KeyId) {
+        if self.carries {
+            self.columns.iter_mut().for_each(|column| column.states.forget(key));
         }
     }
 }
@@ -218,18 +246,19 @@ mod tests {
     fn memory_is_given_back_and_taken_again() {
         let spec = aggregates::find("count").expect("known");
         let count = Aggregate { spec, call: Call::default(), filter: None, into: Slot(0) };
-        let mut panes = Panes::new(&[count], Setup { parts: 1, seed: 0 });
+        let mut panes = Panes::new(&[count], Setup { parts: 1, seed: 0, carry: None });
         let mut batch = Batch::new(1, b"");
         let row = batch.push_row(Timestamp(0), Timestamp(0));
         let event = Arrival { batch: &batch, row, time: Timestamp(0), order: 0 };
         let mut out = Batch::new(1, b"");
         let into = out.push_row(Timestamp(0), Timestamp(0));
+        let frame = Frame { key: KeyId(0), window: Interval::NOTHING };
         for _ in 0..3 {
             let open: Vec<PaneId> =
                 (0..2 * KEPT).map(|_| panes.open(Pane::new(Interval::NOTHING, 0, KeyId(0)))).collect();
             for &pane in &open {
                 panes.add(pane, &event);
-                panes.write(pane, &mut out, into);
+                panes.write(pane, frame, &mut out, into);
                 assert_eq!(out.get(into, Slot(0)).as_int(), Some(1));
             }
             open.into_iter().for_each(|pane| panes.close(pane));

@@ -1,9 +1,9 @@
 //! What a window operator is told: plain data, made by the planner.
 
-use super::aggregates::{AggregateSpec, Call};
+use super::aggregates::{AggregateSpec, Call, Setup};
 use crate::dataflow::{Copies, MAIN, Port};
 use crate::event::Slot;
-use crate::time::{Cuts, Millis};
+use crate::time::{CalendarCuts, Cuts, Every, Millis};
 use jiff::tz::TimeZone;
 
 /// The port of panes.
@@ -11,6 +11,9 @@ pub const PANES: Port = MAIN;
 
 /// The port of events that no window takes any more.
 pub const LATE: Port = Port(1);
+
+/// How old a value from before a window may be at its start, where nobody says.
+pub const CARRY: Millis = Millis(7 * 86_400_000);
 
 /// Most windows that one event may fall into, and most slices that one window may have.
 pub const MAX_OVERLAP: i64 = 1 << 17;
@@ -29,6 +32,8 @@ pub struct WindowPlan {
     pub lateness: Millis,
     /// What a pane that fires again holds.
     pub accumulation: Accumulation,
+    /// How old a value from before a window may be at its start. Of no meaning for `global` and `count`.
+    pub carry: Millis,
     /// Where things stand in rows that leave by [`PANES`].
     pub output: PaneOutput,
     /// What leaves by [`LATE`]; None if nothing is connected there, and late events are only counted.
@@ -51,6 +56,22 @@ pub enum WindowKind {
         size: Millis,
         /// The time from one window's start to the next one's.
         every: Millis,
+        /// Where windows are cut.
+        grid: Grid,
+    },
+    /// Windows that begin together, one ending every `step`, until they begin anew.
+    Cumulate {
+        /// The length of the longest window.
+        max: Millis,
+        /// The time from one window's end to the next one's.
+        step: Millis,
+        /// Where windows are cut.
+        grid: Grid,
+    },
+    /// Back to back, cut by the calendar.
+    Calendar {
+        /// What begins a window.
+        every: Every,
         /// Where windows are cut.
         grid: Grid,
     },
@@ -146,6 +167,15 @@ impl WindowKind {
             WindowKind::Sliding { size, every, .. } if size.0 / gcd(size.0, every.0) > MAX_OVERLAP => {
                 Err("`size` is cut into more than 131072 slices; make `every` a larger part of it")
             }
+            WindowKind::Cumulate { max, step, .. } if max.0 <= 0 || step.0 <= 0 => {
+                Err("`max` and `step` must be positive")
+            }
+            WindowKind::Cumulate { max, step, .. } if max.0 % step.0 != 0 => {
+                Err("`max` must be a multiple of `step`")
+            }
+            WindowKind::Cumulate { max, step, .. } if max.0 / step.0 > MAX_OVERLAP => {
+                Err("`max` has more than 131072 steps; make `step` longer")
+            }
             WindowKind::Session { gap: Gap::Fixed(gap), .. } if gap.0 <= 0 => Err("`gap` must be positive"),
             WindowKind::Session { max: Some(max), .. } if max.0 <= 0 => Err("`max` must be positive"),
             WindowKind::Count { size, every } if *size == 0 || *every == 0 => {
@@ -159,7 +189,35 @@ impl WindowKind {
     }
 }
 
+impl WindowPlan {
+    /// What the states of panes are made for, of which one result combines at most `parts`.
+    pub fn setup(&self, parts: usize, seed: u64) -> Setup {
+        let unbounded = matches!(self.kind, WindowKind::Global | WindowKind::Count { .. });
+        Setup { parts, seed, carry: (!unbounded).then_some(self.carry) }
+    }
+
+    /// How long behind its last value a key may still carry it into a window, or longer: when an event comes, its
+    /// windows that are open have started at most their length and the lateness before the watermark.
+    pub fn keep(&self) -> Millis {
+        const DAY: i64 = 86_400_000;
+        let length = match &self.kind {
+            WindowKind::Tumbling { size, .. } | WindowKind::Sliding { size, .. } => size.0,
+            WindowKind::Cumulate { max, .. } => max.0,
+            WindowKind::Calendar { every, .. } => every.longest().0,
+            WindowKind::Session { gap: Gap::Fixed(gap), .. } => gap.0,
+            WindowKind::Session { .. } | WindowKind::Global | WindowKind::Count { .. } => 0,
+        };
+        // No clock was ever put back or forth by more than a day.
+        Millis(length + DAY + self.lateness.0 + self.carry.0)
+    }
+}
+
 impl Grid {
+    /// The cuts of a calendar.
+    pub fn calendar(&self, every: Every) -> CalendarCuts {
+        CalendarCuts::new(every, self.offset, self.zone.clone())
+    }
+
     /// The cuts of this length.
     pub fn cuts(&self, size: Millis) -> Cuts {
         Cuts::new(size, self.offset, self.zone.clone())

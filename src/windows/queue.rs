@@ -43,6 +43,11 @@ impl Queue {
         self.slices.is_empty()
     }
 
+    /// The first slice.
+    pub fn first(&self) -> Option<PaneId> {
+        self.slices.front().map(|slice| slice.pane)
+    }
+
     /// Where the slice `at` is or belongs.
     #[inline]
     pub fn place(&self, at: i64) -> Place {

@@ -28,6 +28,8 @@ pub struct Sessions {
     keyed: KeyedPanes,
     reach: Reach,
     max: Option<Millis>,
+    /// The longest gap so far.
+    longest: Millis,
     /// Of the event at hand: the panes that it makes one, the first of which will stay.
     parts: Vec<PaneId>,
     /// Of the key at hand: the panes that start later, latest first.
@@ -53,7 +55,15 @@ impl Sessions {
         if matches!(reach, Reach::Endless) {
             keyed.lateness = Millis::ZERO;
         }
-        Sessions { keyed, reach, max, parts: Vec::new(), later: Vec::new(), due: Vec::new() }
+        Sessions {
+            keyed,
+            reach,
+            max,
+            longest: Millis::ZERO,
+            parts: Vec::new(),
+            later: Vec::new(),
+            due: Vec::new(),
+        }
     }
 
     /// What the event is by itself.
@@ -166,9 +176,8 @@ impl Sessions {
     fn merge_parts(&mut self) -> Option<PaneId> {
         let (&into, rest) = self.parts.split_first()?;
         for &from in rest {
-            self.keyed.panes.merge(into, from);
             self.keyed.timers.remove(&mut self.keyed.panes, from);
-            self.keyed.close(from);
+            self.keyed.absorb(into, from);
         }
         Some(into)
     }
@@ -214,6 +223,12 @@ impl Sessions {
         self.keyed.set_due(pane, self.due(self.keyed.panes[pane].span, Stage::Waiting), desk);
     }
 
+    /// Gives up a pane. An event that comes now and is not late ends after its window.
+    fn close(&mut self, pane: PaneId) {
+        let end = self.window(self.keyed.panes[pane].span).end;
+        self.keyed.close(pane, end - self.longest);
+    }
+
     /// Looks at panes that were due at a time; those that fire then are left in the list.
     fn look_at(&mut self, due: &mut Vec<PaneId>, time: Timestamp, desk: &mut Desk) {
         due.retain(|&pane| {
@@ -223,7 +238,7 @@ impl Sessions {
                 Stage::Open => self.settle(pane, desk),
                 _ if needed > time => self.keyed.set_due(pane, needed, desk),
                 Stage::Waiting => return true,
-                Stage::Fired => self.keyed.close(pane),
+                Stage::Fired => self.close(pane),
             }
             false
         });
@@ -239,6 +254,7 @@ impl Windowing for Sessions {
         let key = self.keyed.keys.find(&desk.keys);
         let latest = self.keyed.latest(key).pane;
         let span = self.span(event)?;
+        self.longest = self.longest.max(Millis(span.end.0.saturating_sub(span.start.0)));
         let stage = self.find_parts(latest, span, desk.watermark);
         let alone = self.parts.is_empty() && stage != Stage::Open;
         if alone && self.due(span, Stage::Fired) <= desk.watermark {
@@ -284,9 +300,10 @@ impl Windowing for Sessions {
                 self.keyed.panes[pane].stage = Stage::Fired;
                 self.keyed.set_due(pane, window.end + self.keyed.lateness, desk);
             } else {
-                self.keyed.close(pane);
+                self.close(pane);
             }
         }
+        self.keyed.expire(desk.watermark);
         self.due = due;
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! For windows that fire once, at their end. The same windows with a pane each are in [`super::fixed`].
 
-use super::aggregates::{Arrival, PaneId, Setup};
+use super::aggregates::{Arrival, Frame, PaneId, Settled};
 use super::assigner::Overlap;
+use super::idle::Idle;
 use super::operator::{Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan};
@@ -30,6 +31,8 @@ pub struct Slices {
     all: Vec<KeyId>,
     /// Of the event at hand: where the windows start that have fired.
     closed: Vec<Timestamp>,
+    /// Keys without slices.
+    idle: Idle,
 }
 
 impl Slices {
@@ -39,7 +42,7 @@ impl Slices {
             WindowKind::Sliding { size, every, grid } => Overlap::new(*size, *every, grid),
             _ => Overlap::new(Millis(1), Millis(1), &Default::default()),
         };
-        let panes = Panes::new(&plan.aggregates, Setup { parts: overlap.parts(), seed });
+        let panes = Panes::new(&plan.aggregates, plan.setup(overlap.parts(), seed));
         Slices {
             keys: Keys::new(seed),
             panes,
@@ -52,6 +55,7 @@ impl Slices {
             ripe: Vec::new(),
             all: Vec::new(),
             closed: Vec::new(),
+            idle: Idle::new(plan.keep()),
         }
     }
 
@@ -114,14 +118,14 @@ impl Slices {
 
     fn emit(&mut self, key: KeyId, window: Interval, desk: &Desk, out: &mut dyn Output) {
         self.keys.item(key).parts(window.end.0, &mut self.parts);
-        let entry = self.keys.entry(key);
+        let (entry, frame) = (self.keys.entry(key), Frame { key, window });
         if let [only] = self.parts[..] {
-            return desk.emitter.pane(out, &mut self.panes, only, entry, window);
+            return desk.emitter.pane(out, &mut self.panes, only, entry, frame);
         }
         for &part in &self.parts {
             self.panes.merge(PaneId::WHOLE, part);
         }
-        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, entry, window);
+        desk.emitter.pane(out, &mut self.panes, PaneId::WHOLE, entry, frame);
         self.panes.empty(PaneId::WHOLE);
     }
 
@@ -131,10 +135,15 @@ impl Slices {
         for &key in &self.all {
             let queue = self.keys.item(key);
             queue.evict(start.0, &mut self.panes, |at| leave(&mut self.live, Timestamp(at)));
-            if queue.is_empty() {
-                self.keys.remove(key);
+            let is_empty = queue.is_empty();
+            match self.panes.settle(key, Settled::Before(start)) {
+                Some(last) if is_empty => self.idle.add(key, last),
+                None if is_empty => self.keys.remove(key),
+                _ => {}
             }
         }
+        let has_windows = |queue: &Queue| !queue.is_empty();
+        self.idle.expire(window.end, &mut self.keys, &mut self.panes, has_windows);
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
     /// Lists of panes by time, as plain vectors.
     #[test]
     fn panes_come_out_in_the_order_they_went_in() {
-        let mut panes = Panes::new(&[], Setup { parts: 1, seed: 0 });
+        let mut panes = Panes::new(&[], Setup { parts: 1, seed: 0, carry: None });
         let new = |panes: &mut Panes| panes.open(Pane::new(Interval::NOTHING, 0, KeyId(0)));
         let (mut timers, mut model) = (Timers::default(), BTreeMap::<Timestamp, Vec<PaneId>>::new());
         let mut idle: Vec<PaneId> = (0..20).map(|_| new(&mut panes)).collect();

@@ -6,7 +6,8 @@ use headwater::time::Millis;
 use headwater::time::{Env, Random, Timestamp};
 use headwater::windows::aggregates::{self, Call};
 use headwater::windows::{
-    Accumulation, Aggregate, LATE, LateOutput, PANES, PaneOutput, WindowKind, WindowOperator, WindowPlan,
+    Accumulation, Aggregate, CARRY, LATE, LateOutput, PANES, PaneOutput, WindowKind, WindowOperator,
+    WindowPlan,
 };
 
 /// Where things stand in the input.
@@ -72,8 +73,17 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
             "count_distinct" => count.distinct.expect("known"),
             name => aggregates::find(name).expect("known"),
         };
-        let slots = if bare == "rows" { Vec::new() } else { vec![X] };
-        let constants = if *name == "quantile" { vec![0.25] } else { Vec::new() };
+        let slots = match bare {
+            "rows" => Vec::new(),
+            "time_in" | "bool_and" | "bool_or" => vec![CONDITION],
+            "min_by" | "max_by" | "corr" => vec![X, GAP],
+            _ => vec![X],
+        };
+        let constants = match bare {
+            "quantile" => vec![0.25],
+            "top" => vec![2.0],
+            _ => Vec::new(),
+        };
         let filter = name.ends_with("_where").then_some(CONDITION);
         Aggregate { spec, call: Call { slots, constants }, filter, into: Slot(3 + i as u16) }
     });
@@ -83,6 +93,7 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation,
+        carry: CARRY,
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),
@@ -93,6 +104,17 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
             window_start: Some(Slot(1)),
         }),
     }
+}
+
+/// A float without the digits in which two ways to compute it differ, and an integer where it is one: differences of
+/// integers are integers, here and there in a mixture.
+pub fn rounded(value: serde_json::Value) -> serde_json::Value {
+    let Some(float) = value.as_f64().filter(|_| value.is_f64()) else { return value };
+    let rounded = (float * 1e8).round() / 1e8;
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
+        return serde_json::json!(rounded as i64);
+    }
+    serde_json::json!(rounded)
 }
 
 /// Everything that an operator did, in order, and the watermark of each row that left.
@@ -197,9 +219,10 @@ fn pane(batch: &Batch, row: Row) -> Entry {
     });
     let cells: Vec<serde_json::Value> = cells.collect();
     let key = (0..3).find(|key| cells[0].to_string().as_str() == key_text(*key)).expect("a known key");
+    let results = cells[3..].iter().cloned().map(rounded).collect();
     let [start, end] = [1, 2].map(|i| cells[i].as_i64().expect("a bound"));
     assert_eq!(batch.times[row.index()].0, end - 1, "event time");
-    Entry::Pane(Pane { key, start, end, results: cells[3..].to_vec() })
+    Entry::Pane(Pane { key, start, end, results })
 }
 
 fn late(batch: &Batch, row: Row) -> Entry {

@@ -1,8 +1,9 @@
 //! The windows of a list of steps by brute force: every pane is a list of events, every question a search.
 
-use crate::harness::{Entry, Pane, Step, Val};
-use headwater::windows::{Accumulation, Gap, WindowKind};
-use serde_json::{Value, json};
+use crate::harness::{Entry, Pane, Step, rounded};
+use crate::results::{Frame, result};
+use headwater::time::Every;
+use headwater::windows::{Accumulation, CARRY, Gap, WindowKind};
 
 /// What the operator is told, as far as the model knows it.
 pub struct Model<'a> {
@@ -10,8 +11,10 @@ pub struct Model<'a> {
     pub names: &'a [&'a str],
     pub lateness: i64,
     pub accumulation: Accumulation,
+    pub carry: i64,
     steps: &'a [Step],
     windows: Vec<Window>,
+    /// By key: what was taken.
     accepted: Vec<Vec<usize>>,
     watermark: i64,
     entries: Vec<Entry>,
@@ -39,7 +42,8 @@ impl<'a> Model<'a> {
     ) -> Model<'a> {
         let (windows, entries) = (Vec::new(), Vec::new());
         let accepted = vec![Vec::new(); 3];
-        Model { kind, names, lateness, accumulation, steps, windows, accepted, watermark: i64::MIN, entries }
+        let (carry, watermark) = (CARRY.0, i64::MIN);
+        Model { kind, names, lateness, accumulation, carry, steps, windows, accepted, watermark, entries }
     }
 
     pub fn run(mut self) -> Vec<Entry> {
@@ -49,7 +53,10 @@ impl<'a> Model<'a> {
             }
             self.advance(step.watermark);
             match self.kind {
-                WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } => self.take_fixed(id),
+                WindowKind::Tumbling { .. }
+                | WindowKind::Sliding { .. }
+                | WindowKind::Cumulate { .. }
+                | WindowKind::Calendar { .. } => self.take_fixed(id),
                 WindowKind::Session { .. } => self.take_session(id),
                 WindowKind::Global => self.take_global(id),
                 WindowKind::Count { size, every } => self.take_counted(id, size as usize, every as usize),
@@ -103,19 +110,27 @@ impl<'a> Model<'a> {
     }
 
     fn emit_content(&mut self, key: u8, start: i64, end: i64, content: &[usize]) {
-        let results = self.results(content).expect("every event was checked");
+        let results = self.results(content, key, (start, end)).expect("every event was checked");
+        let results = results.into_iter().map(rounded).collect();
         self.entries.push(Entry::Pane(Pane { key, start, end, results }));
     }
 
-    fn results(&self, content: &[usize]) -> Option<Vec<Value>> {
+    fn results(&self, content: &[usize], key: u8, window: (i64, i64)) -> Option<Vec<serde_json::Value>> {
         let events: Vec<&Step> = content.iter().map(|&id| &self.steps[id]).collect();
-        self.names.iter().map(|name| result(name, &events)).collect()
+        let unbounded = matches!(self.kind, WindowKind::Global | WindowKind::Count { .. });
+        let carried = self.accepted[key as usize].iter().map(|&id| &self.steps[id]).filter(|step| {
+            !unbounded && step.time < window.0 && step.time >= window.0.saturating_sub(self.carry)
+        });
+        let mut before: Vec<&Step> = carried.collect();
+        before.sort_by_key(|step| step.time);
+        let frame = Frame { start: window.0, end: window.1, before };
+        self.names.iter().map(|name| result(name, &events, &frame)).collect()
     }
 
     /// Whether the events can be together with one more.
     fn fits(&self, mut content: Vec<usize>, id: usize) -> bool {
         content.push(id);
-        self.results(&content).is_some()
+        self.results(&content, self.steps[id].key, (0, 1)).is_some()
     }
 
     fn take_fixed(&mut self, id: usize) {
@@ -126,20 +141,23 @@ impl<'a> Model<'a> {
         if bounds.is_empty() {
             self.entries.push(Entry::Discarded("outside"));
         }
-        let find = |windows: &[Window], start: i64| {
-            windows.iter().position(|window| window.key == step.key && window.start == start)
+        let find = |windows: &[Window], (start, end): (i64, i64)| {
+            windows.iter().position(|w| w.key == step.key && w.start == start && w.end == end)
         };
-        for (start, _) in &open {
-            let content = find(&self.windows, *start).map_or(Vec::new(), |i| self.content(&self.windows[i]));
+        for bounds in &open {
+            let content = find(&self.windows, *bounds).map_or(Vec::new(), |i| self.content(&self.windows[i]));
             if !self.fits(content, id) {
                 self.entries.push(Entry::Rejected(id));
                 return;
             }
         }
         self.entries.extend(late.iter().map(|(start, _)| Entry::Late { id, start: *start }));
+        if !open.is_empty() {
+            self.accepted[step.key as usize].push(id);
+        }
         for (start, end) in open {
             let fired = end <= self.watermark;
-            let mut window = match find(&self.windows, start) {
+            let mut window = match find(&self.windows, (start, end)) {
                 Some(i) => self.windows.remove(i),
                 None => Window { key: step.key, start, end, all: vec![], fresh: vec![], fired },
             };
@@ -174,6 +192,7 @@ impl<'a> Model<'a> {
             self.entries.push(Entry::Rejected(id));
             return;
         }
+        self.accepted[step.key as usize].push(id);
         let mut whole = Window { key: step.key, start, end, all: vec![id], fresh: vec![id], fired: false };
         for window in touching {
             whole.start = whole.start.min(window.start);
@@ -256,118 +275,26 @@ impl<'a> Model<'a> {
     }
 }
 
-/// All windows that hold the time, by start.
+/// All windows that hold the time, by start and end.
 fn bounds(kind: &WindowKind, time: i64) -> Vec<(i64, i64)> {
-    let (size, every, offset) = match kind {
-        WindowKind::Tumbling { size, grid } => (size.0, size.0, grid.offset.0),
-        WindowKind::Sliding { size, every, grid } => (size.0, every.0, grid.offset.0),
+    let all: Vec<(i64, i64)> = match kind {
+        WindowKind::Tumbling { size, grid } => side_by_side(size.0, size.0, grid.offset.0),
+        WindowKind::Sliding { size, every, grid } => side_by_side(size.0, every.0, grid.offset.0),
+        WindowKind::Cumulate { max, step, grid } => {
+            let periods = side_by_side(max.0, max.0, grid.offset.0);
+            let ends = |start: i64| (1..=max.0 / step.0).map(move |steps| (start, start + steps * step.0));
+            periods.into_iter().flat_map(|(start, _)| ends(start)).collect()
+        }
+        WindowKind::Calendar { every: Every::At(times), grid } => {
+            let day = |day: i64| times.iter().map(move |time| day * 86_400_000 + time.0 + grid.offset.0);
+            let cuts: Vec<i64> = (-3..3).flat_map(day).collect();
+            cuts.windows(2).map(|pair| (pair[0], pair[1])).collect()
+        }
         _ => unreachable!("has no bounds of its own"),
     };
-    let starts = (-1000..1000).map(|i| i * every + offset);
-    starts.map(|start| (start, start + size)).filter(|(start, end)| *start <= time && time < *end).collect()
+    all.into_iter().filter(|(start, end)| *start <= time && time < *end).collect()
 }
 
-/// The result of an aggregate over events in order of arrival; None if it cannot take them.
-fn result(name: &str, events: &[&Step]) -> Option<Value> {
-    if let Some(name) = name.strip_suffix("_where") {
-        let events: Vec<&Step> = events.iter().copied().filter(|step| step.condition).collect();
-        return result(name, &events);
-    }
-    let values: Vec<Val> = events.iter().map(|step| step.x).filter(|x| *x != Val::Null).collect();
-    let by_time = |last: bool| {
-        let mut there: Vec<&&Step> = events.iter().filter(|step| step.x != Val::Null).collect();
-        there.sort_by_key(|step| step.time);
-        let step = if last { there.last() } else { there.first() };
-        step.map_or(Value::Null, |step| cell(step.x))
-    };
-    let distinct = || {
-        let mut distinct: Vec<Val> = Vec::new();
-        for value in &values {
-            if !distinct.contains(value) {
-                distinct.push(*value);
-            }
-        }
-        distinct
-    };
-    let list = |values: &[Val]| match values {
-        [] => Value::Null,
-        values => Value::Array(values.iter().map(|value| cell(*value)).collect()),
-    };
-    Some(match name {
-        "rows" => json!(events.len()),
-        "count" => json!(values.len()),
-        "count_distinct" => json!(distinct().len()),
-        "collect_distinct" => list(&distinct()),
-        "collect" => list(&values),
-        "first" => by_time(false),
-        "last" => by_time(true),
-        "any" => values.first().map_or(Value::Null, |value| cell(*value)),
-        "sum" => sum(&values)?,
-        "avg" => {
-            let numbers: Option<Vec<f64>> = values.iter().map(|value| number(*value)).collect();
-            let numbers = numbers?;
-            let sum: f64 = numbers.iter().sum();
-            if numbers.is_empty() { Value::Null } else { json!(sum / numbers.len() as f64) }
-        }
-        "quantile" => quantile(&values)?,
-        "min" | "max" => extreme(&values, name == "max")?,
-        _ => panic!("the model does not know {name}"),
-    })
-}
-
-fn cell(value: Val) -> Value {
-    match value {
-        Val::Null => Value::Null,
-        Val::Int(int) => json!(int),
-        Val::Half(halves) => json!(halves as f64 / 2.0),
-        Val::Text(letter) => json!((letter as char).to_string()),
-    }
-}
-
-fn number(value: Val) -> Option<f64> {
-    match value {
-        Val::Int(int) => Some(int as f64),
-        Val::Half(halves) => Some(halves as f64 / 2.0),
-        _ => None,
-    }
-}
-
-fn sum(values: &[Val]) -> Option<Value> {
-    if values.iter().all(|value| matches!(value, Val::Int(_))) {
-        let ints = values.iter().map(|value| if let Val::Int(int) = value { *int as i128 } else { 0 });
-        let sum = i64::try_from(ints.sum::<i128>()).ok()?;
-        return Some(if values.is_empty() { Value::Null } else { json!(sum) });
-    }
-    let mut sum = 0.0;
-    for value in values {
-        sum += number(*value)?;
-    }
-    Some(json!(sum))
-}
-
-fn quantile(values: &[Val]) -> Option<Value> {
-    let numbers: Option<Vec<f64>> = values.iter().map(|value| number(*value)).collect();
-    let mut numbers = numbers?;
-    numbers.sort_by(f64::total_cmp);
-    let Some(last) = numbers.len().checked_sub(1) else { return Some(Value::Null) };
-    let rank = last as f64 * 0.25;
-    let (low, high) = (numbers[rank.floor() as usize], numbers[rank.ceil() as usize]);
-    Some(json!(low + (high - low) * rank.fract()))
-}
-
-/// Of equal numbers, the integer is the lesser.
-fn extreme(values: &[Val], greatest: bool) -> Option<Value> {
-    let texts = values.iter().filter(|value| matches!(value, Val::Text(_))).count();
-    if texts > 0 && texts < values.len() {
-        return None;
-    }
-    let rank = |value: &Val| match value {
-        Val::Text(letter) => (*letter as f64, 0),
-        Val::Half(_) => (number(*value).unwrap_or(0.0), 1),
-        _ => (number(*value).unwrap_or(0.0), 0),
-    };
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| rank(a).partial_cmp(&rank(b)).expect("finite"));
-    let value = if greatest { sorted.last() } else { sorted.first() };
-    Some(value.map_or(Value::Null, |value| cell(*value)))
+fn side_by_side(size: i64, every: i64, offset: i64) -> Vec<(i64, i64)> {
+    (-1000..1000).map(|i| i * every + offset).map(|start| (start, start + size)).collect()
 }

@@ -126,7 +126,9 @@ fn takes(argument: &Argument) -> String {
         Takes::Any => "any".to_owned(),
         Takes::Numbers => "number".to_owned(),
         Takes::Ordered => "number, text, timestamp or boolean".to_owned(),
+        Takes::Booleans => "boolean".to_owned(),
         Takes::Constant { from, to } => format!("constant from {from} to {to}"),
+        Takes::Whole { from, to } => format!("whole constant from {from} to {to}"),
     }
 }
 

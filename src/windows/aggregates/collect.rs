@@ -8,7 +8,7 @@ use crate::event::json::write_value;
 use crate::event::{Batch, Reason, Slot, Value, decode_value};
 use hashbrown::HashTable;
 
-const ARGUMENTS: &[Argument] = &[Argument { name: "x", takes: Takes::Any }];
+const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Any)];
 
 /// All values.
 pub static COLLECT: AggregateSpec = AggregateSpec {
@@ -19,6 +19,7 @@ pub static COLLECT: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::List,
     mergeable: false,
+    carries: false,
     example: Example { call: "collect(x)", values: "[3, \"a\", null, 3]", result: "[3,\"a\",3]" },
     make: |call, _| Box::new(Columns::new(Collect { slot: call.slot(), budget: Budget::new("collect") })),
 };
@@ -32,6 +33,7 @@ pub static COLLECT_DISTINCT: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::List,
     mergeable: false,
+    carries: false,
     example: Example { call: "collect_distinct(x)", values: "[3, 1, null, 3]", result: "[3,1]" },
     make: |call, setup| {
         let set = Distinct::new("collect_distinct", call.slot(), setup.seed);

@@ -1,7 +1,8 @@
 //! What an aggregate is to the window operator: states by pane, a column an aggregate.
 
+use crate::dataflow::KeyId;
 use crate::event::{Batch, Reason, Row, Value};
-use crate::time::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 /// The number of a pane's states in every accumulator. Numbers are small and used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,24 @@ pub struct Arrival<'a> {
     pub order: u64,
 }
 
+/// What a pane is a result for.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Whose it is.
+    pub key: KeyId,
+    /// The window.
+    pub window: Interval,
+}
+
+/// What of a key's past no window to come asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Settled {
+    /// No window that starts before it fires any more, so that of what lies before only the last value counts.
+    Before(Timestamp),
+    /// No window to come holds events that arrived before that one.
+    Arrived(u64),
+}
+
 /// The states of one aggregate for all panes.
 pub trait Accumulator: Send {
     /// No pane is left but those that are always there: gives memory back.
@@ -58,14 +77,22 @@ pub trait Accumulator: Send {
     /// Whether these panes can be one, with the event if there is one.
     fn check_combined(&self, parts: &[PaneId], event: Option<&Arrival>) -> Result<(), Reason>;
 
-    /// Takes an event that passed the check.
-    fn add(&mut self, pane: PaneId, event: &Arrival);
+    /// Takes an event of that key that passed the check. It may be added to several panes, one after the other.
+    fn add(&mut self, pane: PaneId, key: KeyId, event: &Arrival);
 
     /// Adds what another pane holds, which stays as it is.
     fn merge(&mut self, into: PaneId, from: PaneId);
 
     /// What the pane comes to, with its text in the batch's arena.
-    fn result(&mut self, pane: PaneId, batch: &mut Batch) -> Value;
+    fn result(&mut self, pane: PaneId, frame: Frame, batch: &mut Batch) -> Value;
+
+    /// Gives up what is kept by key and no longer needed. Returns the event time of the last value still kept.
+    fn settle(&mut self, _key: KeyId, _settled: Settled) -> Option<Timestamp> {
+        None
+    }
+
+    /// Gives up all that is kept by key.
+    fn forget(&mut self, _key: KeyId) {}
 }
 
 /// An aggregate by what it does with one state. [`Columns`] makes an [`Accumulator`] of it.
@@ -152,7 +179,7 @@ impl<F: Fold> Accumulator for Columns<F> {
     }
 
     #[inline]
-    fn add(&mut self, pane: PaneId, event: &Arrival) {
+    fn add(&mut self, pane: PaneId, _key: KeyId, event: &Arrival) {
         self.fold.add(&mut self.states[pane.index()], event);
     }
 
@@ -164,7 +191,7 @@ impl<F: Fold> Accumulator for Columns<F> {
         }
     }
 
-    fn result(&mut self, pane: PaneId, batch: &mut Batch) -> Value {
+    fn result(&mut self, pane: PaneId, _frame: Frame, batch: &mut Batch) -> Value {
         self.fold.result(&mut self.states[pane.index()], batch)
     }
 }

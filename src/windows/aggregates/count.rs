@@ -8,11 +8,12 @@ use crate::event::{Batch, Slot, Value};
 pub static COUNT: AggregateSpec = AggregateSpec {
     name: "count",
     summary: "number of events, or of those where `x` is not null",
-    arguments: &[Argument { name: "x", takes: Takes::Any }],
+    arguments: &[Argument::required("x", Takes::Any)],
     star: true,
     distinct: Some(&distinct::COUNT_DISTINCT),
     result: ResultType::Integer,
     mergeable: true,
+    carries: false,
     example: Example { call: "count(x)", values: "[3, null, \"a\"]", result: "2" },
     make: |call, _| Box::new(Columns::new(Count { slot: call.slots.first().copied() })),
 };

@@ -12,11 +12,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub static COUNT_DISTINCT: AggregateSpec = AggregateSpec {
     name: "count",
     summary: "number of different values of `x`, nulls aside; keeps each of them",
-    arguments: &[Argument { name: "x", takes: Takes::Any }],
+    arguments: &[Argument::required("x", Takes::Any)],
     star: false,
     distinct: None,
     result: ResultType::Integer,
     mergeable: false,
+    carries: false,
     example: Example { call: "count(DISTINCT x)", values: "[1, 2, 1, null]", result: "2" },
     make: |call, setup| {
         Box::new(Columns::new(CountDistinct { set: Distinct::new("count", call.slot(), setup.seed) }))

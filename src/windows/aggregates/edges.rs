@@ -4,7 +4,7 @@ use super::column::{Arrival, Columns, Fold};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
 use crate::event::{Batch, Kept, Slot, Value};
 
-const ARGUMENTS: &[Argument] = &[Argument { name: "x", takes: Takes::Any }];
+const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Any)];
 
 /// The value of the earliest event.
 pub static FIRST: AggregateSpec = AggregateSpec {
@@ -15,6 +15,7 @@ pub static FIRST: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "first(x)", values: "[null, \"a\", \"b\"]", result: "\"a\"" },
     make: |call, _| Box::new(Columns::new(Edge { which: Which::First, slot: call.slot() })),
 };
@@ -28,6 +29,7 @@ pub static LAST: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "last(x)", values: "[\"a\", \"b\", null]", result: "\"b\"" },
     make: |call, _| Box::new(Columns::new(Edge { which: Which::Last, slot: call.slot() })),
 };
@@ -41,6 +43,7 @@ pub static ANY: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "any(x)", values: "[null, 3, 4]", result: "3" },
     make: |call, _| Box::new(Columns::new(Edge { which: Which::Any, slot: call.slot() })),
 };

@@ -5,7 +5,7 @@ use super::{AggregateSpec, Argument, Example, ResultType, Takes};
 use crate::event::{Batch, Comparable, Kept, Reason, RejectKind, Slot, Value};
 use std::cmp::Ordering;
 
-const ARGUMENTS: &[Argument] = &[Argument { name: "x", takes: Takes::Ordered }];
+const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Ordered)];
 
 /// The least value.
 pub static MIN: AggregateSpec = AggregateSpec {
@@ -16,6 +16,7 @@ pub static MIN: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "min(x)", values: "[3, 1.5, null, 2]", result: "1.5" },
     make: |call, _| Box::new(Columns::new(Extreme::new("min", Ordering::Less, call.slot()))),
 };
@@ -29,9 +30,31 @@ pub static MAX: AggregateSpec = AggregateSpec {
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "max(x)", values: "[\"a\", \"c\", \"b\"]", result: "\"c\"" },
     make: |call, _| Box::new(Columns::new(Extreme::new("max", Ordering::Greater, call.slot()))),
 };
+
+/// Whether the two can be compared.
+pub fn same_class(name: &str, old: Comparable, new: Comparable) -> Result<(), Reason> {
+    if old.class() == new.class() {
+        return Ok(());
+    }
+    let (old, new) = (Comparable::class_name(old.class()), Comparable::class_name(new.class()));
+    let text = format!("{name}: compares {old} with {old}, not with {new}");
+    Err(Reason::new(RejectKind::Aggregate, text))
+}
+
+/// The value to compare; None for null.
+pub fn comparable<'a>(name: &str, batch: &'a Batch, value: Value) -> Result<Option<Comparable<'a>>, Reason> {
+    match Comparable::of(batch, value) {
+        None if !value.is_null() => {
+            let text = format!("{name}: {} has no order", value.kind().name());
+            Err(Reason::new(RejectKind::Aggregate, text))
+        }
+        comparable => Ok(comparable),
+    }
+}
 
 struct Extreme {
     name: &'static str,
@@ -45,16 +68,6 @@ struct Extreme {
 impl Extreme {
     fn new(name: &'static str, wins: Ordering, slot: Slot) -> Extreme {
         Extreme { name, wins, slot, held: [0; Comparable::CLASSES] }
-    }
-
-    /// Whether the two can be compared.
-    fn same(&self, old: Comparable, new: Comparable) -> Result<(), Reason> {
-        if old.class() == new.class() {
-            return Ok(());
-        }
-        let (old, new) = (Comparable::class_name(old.class()), Comparable::class_name(new.class()));
-        let text = format!("{}: compares {old} with {old}, not with {new}", self.name);
-        Err(Reason::new(RejectKind::Aggregate, text))
     }
 
     /// Replaces a state and keeps the number of each class.
@@ -72,16 +85,9 @@ impl Fold for Extreme {
     const FALLIBLE: bool = true;
 
     fn check(&self, state: &Option<Kept>, event: &Arrival) -> Result<(), Reason> {
-        let value = event.batch.get(event.row, self.slot);
-        let Some(new) = Comparable::of(event.batch, value) else {
-            if value.is_null() {
-                return Ok(());
-            }
-            let text = format!("{}: {} has no order", self.name, value.kind().name());
-            return Err(Reason::new(RejectKind::Aggregate, text));
-        };
-        match state.as_ref().and_then(Kept::comparable) {
-            Some(old) => self.same(old, new),
+        let new = comparable(self.name, event.batch, event.batch.get(event.row, self.slot))?;
+        match state.as_ref().and_then(Kept::comparable).zip(new) {
+            Some((old, new)) => same_class(self.name, old, new),
             None => Ok(()),
         }
     }
@@ -97,7 +103,7 @@ impl Fold for Extreme {
         let parts = parts.iter().filter_map(|part| part.as_ref().and_then(Kept::comparable));
         let mut all = parts.chain(new);
         let Some(first) = all.next() else { return Ok(()) };
-        all.try_for_each(|other| self.same(first, other))
+        all.try_for_each(|other| same_class(self.name, first, other))
     }
 
     fn add(&mut self, state: &mut Option<Kept>, event: &Arrival) {

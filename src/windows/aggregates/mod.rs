@@ -3,24 +3,34 @@
 //! To add one: write its [`Fold`] and its [`AggregateSpec`], add it to [`ALL`]. The documentation, the planner's
 //! checks and the tests of the documented examples follow from the registry.
 
+mod approx_distinct;
+mod approx_quantile;
 mod budget;
+mod by;
 mod collect;
 mod column;
 mod count;
+mod delta;
 mod distinct;
 mod edges;
 mod extremes;
+mod lasting;
+mod lines;
+mod logic;
 mod moments;
 mod quantile;
 mod sum;
+mod timeline;
+mod top;
 
 #[cfg(test)]
 mod tests;
 
 pub use budget::HELD_BYTES;
-pub use column::{Accumulator, Arrival, Columns, Fold, PaneId};
+pub use column::{Accumulator, Arrival, Columns, Fold, Frame, PaneId, Settled};
 
 use crate::event::{Reason, RejectKind, Slot, Value, nearest};
+use crate::time::Millis;
 
 /// An aggregate as users and the planner know it.
 #[derive(Debug)]
@@ -40,6 +50,9 @@ pub struct AggregateSpec {
     /// Whether partial results have a fixed size and combine in constant time, so that sliding windows may
     /// keep combinations of slices. (All can be combined somehow: sessions merge.)
     pub mergeable: bool,
+    /// Whether it follows a key through time: a window starts with what the key had before it. Every value is kept as
+    /// long as a window needs it.
+    pub carries: bool,
     /// A call with its result, for documentation and test.
     pub example: Example,
     /// Makes the states of all panes.
@@ -49,9 +62,14 @@ pub struct AggregateSpec {
 impl AggregateSpec {
     /// How it is called: `` `count(*)` or `count(x)` ``.
     pub fn signature(&self) -> String {
-        let names: Vec<&str> = self.arguments.iter().map(|argument| argument.name).collect();
+        let written = |(i, argument): (usize, &Argument)| match (i, argument.optional) {
+            (0, _) => argument.name.to_owned(),
+            (_, false) => format!(", {}", argument.name),
+            (_, true) => format!("[, {}]", argument.name),
+        };
+        let names: String = self.arguments.iter().enumerate().map(written).collect();
         let star = if self.star { format!("`{}(*)` or ", self.name) } else { String::new() };
-        format!("{star}`{}({})`", self.name, names.join(", "))
+        format!("{star}`{}({names})`", self.name)
     }
 }
 
@@ -62,6 +80,20 @@ pub struct Argument {
     pub name: &'static str,
     /// What may stand there.
     pub takes: Takes,
+    /// Whether it may be left out; only constants behind all others may.
+    pub optional: bool,
+}
+
+impl Argument {
+    /// One that must be given.
+    pub const fn required(name: &'static str, takes: Takes) -> Argument {
+        Argument { name, takes, optional: false }
+    }
+
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, takes: Takes) -> Argument {
+        Argument { name, takes, optional: true }
+    }
 }
 
 /// What may stand for an argument. Whatever is not known at plan time is checked for each event, and an event with
@@ -74,12 +106,21 @@ pub enum Takes {
     Numbers,
     /// An expression that gives numbers, text, timestamps or booleans, not mixed.
     Ordered,
+    /// An expression that gives true or false.
+    Booleans,
     /// A number known at plan time, within these limits (inclusive).
     Constant {
         /// The least.
         from: f64,
         /// The greatest.
         to: f64,
+    },
+    /// A whole number known at plan time, within these limits (inclusive).
+    Whole {
+        /// The least.
+        from: u32,
+        /// The greatest.
+        to: u32,
     },
 }
 
@@ -90,6 +131,8 @@ pub enum ResultType {
     Integer,
     /// A float.
     Float,
+    /// An integer or a float.
+    Number,
     /// The type of the first argument; of integers and floats mixed, a number.
     Argument,
     /// A list.
@@ -121,6 +164,11 @@ impl Call {
     fn slot(&self) -> Slot {
         self.slots.first().copied().unwrap_or(Slot(0))
     }
+
+    /// The slots of the first two arguments.
+    fn two_slots(&self) -> [Slot; 2] {
+        [self.slot(), self.slots.get(1).copied().unwrap_or(self.slot())]
+    }
 }
 
 /// What the states of an aggregate are made for.
@@ -130,6 +178,8 @@ pub struct Setup {
     pub parts: usize,
     /// Where hashes start from.
     pub seed: u64,
+    /// How old what a window starts with may be at its start; None: windows start with nothing.
+    pub carry: Option<Millis>,
 }
 
 /// All aggregates, in the order of their documentation.
@@ -142,31 +192,27 @@ pub const ALL: &[&AggregateSpec] = &[
     &edges::FIRST,
     &edges::LAST,
     &edges::ANY,
+    &by::MIN_BY,
+    &by::MAX_BY,
     &moments::STDDEV,
     &moments::VARIANCE,
     &moments::STDDEV_POP,
     &moments::VAR_POP,
     &quantile::MEDIAN,
     &quantile::QUANTILE,
+    &approx_quantile::APPROX_QUANTILE,
+    &approx_distinct::APPROX_DISTINCT,
     &collect::COLLECT,
     &collect::COLLECT_DISTINCT,
-];
-
-/// Aggregates of the language that this version does not have.
-pub const LATER: &[&str] = &[
-    "approx_distinct",
-    "approx_quantile",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "delta",
-    "max_by",
-    "min_by",
-    "rate",
-    "slope",
-    "time_in",
-    "time_weighted_avg",
-    "top",
+    &top::TOP,
+    &logic::BOOL_AND,
+    &logic::BOOL_OR,
+    &lines::CORR,
+    &lines::SLOPE,
+    &delta::DELTA,
+    &delta::RATE,
+    &lasting::TIME_IN,
+    &lasting::TIME_WEIGHTED_AVG,
 ];
 
 /// The aggregate of this name, whatever its case.
@@ -192,6 +238,17 @@ fn number(name: &'static str, value: Value) -> Result<Option<f64>, Reason> {
 /// cancel each other out as a whole, at some 10^308, a part can overflow unseen, and the result is null.
 fn finite(float: f64) -> Value {
     if float.is_finite() { Value::float(float) } else { Value::NULL }
+}
+
+/// The truth in a cell; `None` for null.
+fn truth(name: &'static str, value: Value) -> Result<Option<bool>, Reason> {
+    match value.as_bool() {
+        None if !value.is_null() => {
+            let text = format!("{name}: takes true or false, not {}", value.kind().name());
+            Err(Reason::new(RejectKind::Aggregate, text))
+        }
+        truth => Ok(truth),
+    }
 }
 
 /// An event that `name` cannot take for its value's kind.

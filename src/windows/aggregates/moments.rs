@@ -7,17 +7,20 @@ use super::{
 };
 use crate::event::{Batch, Reason, Slot, Value};
 
+const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Numbers)];
+
 type Make = fn(&Call, Setup) -> Box<dyn Accumulator>;
 
 const fn spec(name: &'static str, summary: &'static str, example: Example, make: Make) -> AggregateSpec {
     AggregateSpec {
         name,
         summary,
-        arguments: &[Argument { name: "x", takes: Takes::Numbers }],
+        arguments: ARGUMENTS,
         star: false,
         distinct: None,
         result: ResultType::Float,
         mergeable: true,
+        carries: false,
         example,
         make,
     }

@@ -10,13 +10,14 @@ pub static QUANTILE: AggregateSpec = AggregateSpec {
     name: "quantile",
     summary: "exact quantile `q` (0 to 1) of `x`, with linear interpolation; keeps all values of a window",
     arguments: &[
-        Argument { name: "x", takes: Takes::Numbers },
-        Argument { name: "q", takes: Takes::Constant { from: 0.0, to: 1.0 } },
+        Argument::required("x", Takes::Numbers),
+        Argument::required("q", Takes::Constant { from: 0.0, to: 1.0 }),
     ],
     star: false,
     distinct: None,
     result: ResultType::Float,
     mergeable: false,
+    carries: false,
     example: Example { call: "quantile(x, 0.25)", values: "[4, 1, 3, 2]", result: "1.75" },
     make: |call, _| {
         let q = call.constants.first().copied().unwrap_or(0.5);
@@ -33,11 +34,12 @@ pub static QUANTILE: AggregateSpec = AggregateSpec {
 pub static MEDIAN: AggregateSpec = AggregateSpec {
     name: "median",
     summary: "exact median of `x`; keeps all values of a window",
-    arguments: &[Argument { name: "x", takes: Takes::Numbers }],
+    arguments: &[Argument::required("x", Takes::Numbers)],
     star: false,
     distinct: None,
     result: ResultType::Float,
     mergeable: false,
+    carries: false,
     example: Example { call: "median(x)", values: "[9, 1, 2, 4]", result: "3.0" },
     make: |call, _| {
         let budget = Budget::new("median");

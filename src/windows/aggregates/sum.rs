@@ -8,11 +8,12 @@ use crate::event::{Batch, Reason, Slot, Value};
 pub static SUM: AggregateSpec = AggregateSpec {
     name: "sum",
     summary: "sum of `x`: an integer of integers, a float as soon as one is",
-    arguments: &[Argument { name: "x", takes: Takes::Numbers }],
+    arguments: &[Argument::required("x", Takes::Numbers)],
     star: false,
     distinct: None,
     result: ResultType::Argument,
     mergeable: true,
+    carries: false,
     example: Example { call: "sum(x)", values: "[1, 2, null, 4]", result: "7" },
     make: |call, setup| {
         Box::new(Columns::new(Sum { slot: call.slot(), limits: Limits::of(setup.parts), large: 0 }))

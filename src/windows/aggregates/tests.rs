@@ -1,11 +1,18 @@
 //! The documented examples, and what all aggregates have in common.
 
 use super::*;
+use crate::dataflow::KeyId;
 use crate::event::{Batch, Row, json};
-use crate::time::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 const PANE: PaneId = PaneId(2);
 const OTHER: PaneId = PaneId(3);
+const KEY: KeyId = KeyId(0);
+
+/// What all values lie in, one every millisecond.
+fn frame(values: usize) -> Frame {
+    Frame { key: KEY, window: Interval { start: Timestamp(0), end: Timestamp(values as i64) } }
+}
 
 /// A batch of one slot with these values, at times 0, 1, …
 fn batch(values: &[Option<&str>]) -> Batch {
@@ -22,7 +29,7 @@ fn batch(values: &[Option<&str>]) -> Batch {
 
 fn make(spec: &AggregateSpec, constants: &[f64]) -> Box<dyn Accumulator> {
     let call = Call { slots: vec![Slot(0)], constants: constants.to_vec() };
-    let mut states = (spec.make)(&call, Setup { parts: 4, seed: 7 });
+    let mut states = (spec.make)(&call, Setup { parts: 4, seed: 7, carry: None });
     states.reset(PANE);
     states.reset(OTHER);
     states
@@ -32,9 +39,9 @@ fn arrival(batch: &Batch, row: usize) -> Arrival<'_> {
     Arrival { batch, row: Row(row as u32), time: batch.times[row], order: row as u64 }
 }
 
-fn result(states: &mut dyn Accumulator, pane: PaneId) -> String {
+fn result(states: &mut dyn Accumulator, pane: PaneId, batch: &Batch) -> String {
     let mut out = Batch::new(1, b"");
-    let value = states.result(pane, &mut out);
+    let value = states.result(pane, frame(batch.len()), &mut out);
     let mut text = Vec::new();
     json::write_value(&out, value, &mut text);
     String::from_utf8(text).expect("JSON")
@@ -52,7 +59,7 @@ fn specs() -> impl Iterator<Item = &'static AggregateSpec> {
 fn constants(spec: &AggregateSpec) -> Vec<f64> {
     let call = spec.example.call;
     let written = call.trim_end_matches(')').split(',').skip(1);
-    written.map(|constant| constant.trim().parse().expect("a number")).collect()
+    written.filter(|argument| argument.trim() != "x").map(|c| c.trim().parse().expect("a number")).collect()
 }
 
 #[test]
@@ -62,9 +69,9 @@ fn documented_examples_hold() {
         let mut states = make(spec, &constants(spec));
         for row in 0..batch.len() {
             assert!(states.check(PANE, &arrival(&batch, row)).is_ok(), "{}", spec.name);
-            states.add(PANE, &arrival(&batch, row));
+            states.add(PANE, KEY, &arrival(&batch, row));
         }
-        assert_eq!(result(&mut *states, PANE), spec.example.result, "{}", spec.example.call);
+        assert_eq!(result(&mut *states, PANE, &batch), spec.example.result, "{}", spec.example.call);
         assert!(spec.example.call.starts_with(spec.name), "{}", spec.name);
     }
 }
@@ -79,14 +86,14 @@ fn parts_merge_to_the_whole() {
             let mut states = make(spec, &constants(spec));
             for row in 0..batch.len() {
                 let pane = if split >> row & 1 == 1 { PANE } else { OTHER };
-                states.add(pane, &arrival(&batch, row));
+                states.add(pane, KEY, &arrival(&batch, row));
             }
             states.merge(PANE, OTHER);
-            assert_eq!(result(&mut *states, PANE), spec.example.result, "{} {split:b}", spec.name);
+            assert_eq!(result(&mut *states, PANE, &batch), spec.example.result, "{} {split:b}", spec.name);
             states.reset(PANE);
             let nothing = if spec.name == "count" { "0" } else { "null" };
-            assert_eq!(result(&mut *states, PANE), nothing, "{}", spec.name);
-            assert_eq!(result(&mut *states, PaneId::EMPTY), nothing, "{}", spec.name);
+            assert_eq!(result(&mut *states, PANE, &batch), nothing, "{}", spec.name);
+            assert_eq!(result(&mut *states, PaneId::EMPTY, &batch), nothing, "{}", spec.name);
         }
     }
 }
@@ -97,7 +104,7 @@ fn refused(name: &str, list: &str) -> String {
     let mut states = make(spec, &[0.5]);
     for row in 0..batch.len() {
         match states.check(PANE, &arrival(&batch, row)) {
-            Ok(_) => states.add(PANE, &arrival(&batch, row)),
+            Ok(_) => states.add(PANE, KEY, &arrival(&batch, row)),
             Err(reason) => return format!("{row}: {}", reason.text),
         }
     }
@@ -131,11 +138,11 @@ fn scarce_room_is_noticed() {
         let batch = batch(&values(list));
         let mut states = make(find(name).expect("known"), &[]);
         assert!(states.check(PANE, &arrival(&batch, 0)).is_ok());
-        states.add(PANE, &arrival(&batch, 0));
+        states.add(PANE, KEY, &arrival(&batch, 0));
         assert!(states.scarce(Some(&arrival(&batch, 1))), "{name}");
         assert!(states.check_combined(&[OTHER], Some(&arrival(&batch, 1))).is_ok());
         assert!(states.check_combined(&[OTHER, PANE], Some(&arrival(&batch, 1))).is_err());
-        states.add(OTHER, &arrival(&batch, 1));
+        states.add(OTHER, KEY, &arrival(&batch, 1));
         assert!(states.scarce(None), "{name}");
         assert!(states.check_combined(&[OTHER, PANE], None).is_err());
         states.reset(PANE);
@@ -150,8 +157,8 @@ fn edges_follow_event_time_then_arrival() {
     batch.times = [5, 3, 3, 5].map(Timestamp).to_vec();
     for (name, expected) in [("first", "\"b\""), ("last", "\"d\""), ("any", "\"a\"")] {
         let mut states = make(find(name).expect("known"), &[]);
-        (0..4).for_each(|row| states.add(PANE, &arrival(&batch, row)));
-        assert_eq!(result(&mut *states, PANE), expected, "{name}");
+        (0..4).for_each(|row| states.add(PANE, KEY, &arrival(&batch, row)));
+        assert_eq!(result(&mut *states, PANE, &batch), expected, "{name}");
     }
 }
 
@@ -174,7 +181,7 @@ fn keepers_have_a_budget() {
     let mut states = make(find("collect").expect("known"), &[]);
     let mut taken = 0;
     while states.check(PANE, &arrival(&batch, 0)).is_ok() && taken < 1000 {
-        states.add(PANE, &arrival(&batch, 0));
+        states.add(PANE, KEY, &arrival(&batch, 0));
         taken += 1;
     }
     assert!((200..=256).contains(&taken), "{taken}");
