@@ -206,7 +206,7 @@ const CALENDAR: WindowSpec = WindowSpec {
     ends: true,
     plan: |_, _, setting, grid| {
         let section = CALENDAR.spec.open(setting);
-        let chosen = section.exactly_one(&["every", "at"], "way to be cut")?;
+        let chosen = section.exactly_one(&["every", "at"], "cut")?;
         let words =
             [("day", &Every::Day), ("week", &Every::Week), ("month", &Every::Month), ("year", &Every::Year)];
         let every =

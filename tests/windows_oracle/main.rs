@@ -148,6 +148,13 @@ proptest! {
     fn sessions_equal_the_oracle(
         kind in session(), late in lateness(), acc in accumulation(), carry in carry(), (steps, names) in steps(), cuts in any::<u64>(),
     ) {
+        // A session may come to lie around a closed one: by gaps that differ, or by events so late that they are taken
+        // only because a session reaches back to them. It follows that one's values too.
+        let (mut kind, mut steps) = (kind, steps);
+        if names.iter().any(|name| COURSE.contains(name)) {
+            kind = WindowKind::Session { gap: Gap::Fixed(Millis(4)), max: None };
+            steps.iter_mut().for_each(|step| step.filtered |= step.time + 4 + late <= step.watermark);
+        }
         compare(kind, late, (acc, carry), &steps, names, cuts)?;
     }
 
@@ -202,13 +209,23 @@ proptest! {
     fn slices_equal_panes_in_a_zone(
         name in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
         (size, every) in prop::sample::select(vec![(24, 8), (24, 24), (72, 24), (8, 6), (2, 1), (24, 1), (6, 4)]),
-        offset in -3..3i64, day in prop::sample::select(vec![0, 218, 224, 7, 21]),
+        cumulate in any::<bool>(), offset in -3..3i64, day in prop::sample::select(vec![0, 218, 224, 7, 21]),
         (steps, names) in steps(),
     ) {
         let hour = 3_600_000;
         let zone = Some(jiff::tz::TimeZone::get(name).expect("bundled"));
         let grid = Grid { offset: Millis(offset * hour), zone };
-        let kind = WindowKind::Sliding { size: Millis(size * hour), every: Millis(every * hour), grid };
+        let longest = match every {
+            24 => 72,
+            4 => 12,
+            1 => size,
+            _ => 24,
+        };
+        let (size, every, max) = (Millis(size * hour), Millis(every * hour), Millis(longest * hour));
+        let kind = match cumulate {
+            true => WindowKind::Cumulate { max, step: every, grid },
+            false => WindowKind::Sliding { size, every, grid },
+        };
         // The end of March 2026 and what lies that many days behind it, half an hour a step.
         let place = |time: i64| 1_774_656_000_000 + day * 24 * hour + time * hour / 2;
         let mut steps = steps;

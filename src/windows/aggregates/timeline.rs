@@ -16,8 +16,11 @@
 //! **What is kept.** When a window is closed, samples go that lie before the start of every window that may still fire,
 //! but for the last of them. So a key costs what its open windows hold and one sample. A key without open windows stays
 //! until its last value is too old for any window to come (`super::super::idle`); nothing is kept for longer than `carry` and
-//! the reach of the windows themselves, and all of it counts towards the limit on held memory. Where the gap of sessions
-//! is an expression, "may still fire" is judged by the longest gap seen so far.
+//! the reach of the windows themselves, and all of it counts towards the limit on held memory.
+//!
+//! **Sessions around closed ones.** An event so late that it is taken only because an open session reaches back to it, or
+//! because its gap is longer than others were (an expression), may make a session begin before one that is closed. Such
+//! a session follows that one's values too as far as they are kept, and may miss what was before both.
 //!
 //! **Windows that nothing is carried into.** A `global` window has nothing before it, and one over a number of events
 //! (`count`) is no stretch of time: both start with their own first value.
