@@ -4,7 +4,7 @@ use super::args::Named;
 use super::exit::Exit;
 use super::reference::{catalog, example, kinds, text};
 use super::terminal::Terminal;
-use crate::dataflow::{ComponentSpec, beside};
+use crate::dataflow::{ComponentSpec, OptionSpec};
 use crate::event::nearest;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub fn unknown(what: &str, verb: &str, name: &str, near: Option<&str>) -> Exit {
 
 /// A component for programs.
 fn entry(spec: &ComponentSpec) -> Value {
-    let rows = |options| {
+    let rows = |options: Vec<&'static OptionSpec>| {
         let row = |row: kinds::Row| {
             json!({
                 "name": row.name,
@@ -65,8 +65,8 @@ fn entry(spec: &ComponentSpec) -> Value {
         "role": spec.role.noun(),
         "summary": spec.summary,
         "value": kinds::stands_under(spec),
-        "options": rows(spec.options),
-        "beside": rows(beside(spec.role)),
+        "options": rows(spec.options.iter().collect()),
+        "beside": rows(catalog::beside_of(spec)),
         "example": example::whole(spec),
     })
 }

@@ -3,6 +3,7 @@
 
 use super::spec::{OptionKind, OptionSpec};
 use super::timing::TIMING_OPTIONS;
+use super::upkeep::UPKEEP_OPTIONS;
 use crate::config::Role;
 
 const FROM: OptionSpec = OptionSpec::required(
@@ -25,6 +26,9 @@ const SOURCE: &[OptionSpec] = &[
         "Where the time of events comes from; absent: the time at which they are read.",
     ),
     ORDERED,
+    UPKEEP_OPTIONS[0],
+    UPKEEP_OPTIONS[1],
+    UPKEEP_OPTIONS[2],
 ];
 
 const TRANSFORM: &[OptionSpec] = &[FROM, ORDERED];

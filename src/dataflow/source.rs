@@ -123,11 +123,6 @@ pub trait SourcePlan: fmt::Debug + Send {
     /// Number of partitions; each is read by one worker.
     fn partitions(&self) -> usize;
 
-    /// Whether it keeps a connection, so that `startup` and `stale_after` mean something.
-    fn connects(&self) -> bool {
-        false
-    }
-
     /// Whether each block of bytes that it gives to a decoder is one record.
     fn gives_records(&self) -> bool {
         false
@@ -161,6 +156,8 @@ pub struct SourceSpec {
     pub spec: &'static ComponentSpec,
     /// Whether it gives bytes, so that a `format` may stand beside it.
     pub decodes: bool,
+    /// Whether it keeps a connection, so that `startup` and `stale_after` mean something.
+    pub connects: bool,
     /// Plans one; None if something was reported. `format` is how bytes are decoded.
     pub plan: fn(&mut NodePlanner<'_>, Setting<'_>, &dyn FormatPlan) -> Option<PlannedSource>,
 }

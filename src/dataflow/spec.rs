@@ -25,7 +25,7 @@ pub struct ComponentSpec {
 }
 
 /// An option of a component.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct OptionSpec {
     /// The key.
     pub name: &'static str,

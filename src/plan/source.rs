@@ -28,7 +28,7 @@ impl Planning<'_> {
         let mut planner = self.planner(id, None);
         planner.upkeep = upkeep;
         let Some(planned) = (source.plan)(&mut planner, setting, &*format) else { return };
-        if !planned.plan.connects() {
+        if !source.connects {
             Upkeep::refuse(&section, source.spec.name);
         }
         let decoding = match planner.draft.at(planned.stage).origin {

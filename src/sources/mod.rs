@@ -14,10 +14,10 @@ pub use stdin::StdinSource;
 
 /// All sources.
 pub const SOURCES: &[SourceSpec] = &[
-    SourceSpec { spec: &file::FILE, decodes: true, plan: file::plan },
-    SourceSpec { spec: &stdin::STDIN, decodes: true, plan: stdin::plan },
-    SourceSpec { spec: &mqtt::MQTT, decodes: true, plan: mqtt::plan },
-    SourceSpec { spec: &generate::GENERATE, decodes: false, plan: generate::plan },
+    SourceSpec { spec: &file::FILE, decodes: true, connects: false, plan: file::plan },
+    SourceSpec { spec: &stdin::STDIN, decodes: true, connects: false, plan: stdin::plan },
+    SourceSpec { spec: &mqtt::MQTT, decodes: true, connects: true, plan: mqtt::plan },
+    SourceSpec { spec: &generate::GENERATE, decodes: false, connects: false, plan: generate::plan },
 ];
 
 /// Sources of the language that this version does not have.

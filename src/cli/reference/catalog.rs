@@ -2,7 +2,7 @@
 
 use crate::config::Role;
 use crate::dataflow::formats::{FORMATS, PARSERS};
-use crate::dataflow::{ComponentSpec, OptionSpec, beside};
+use crate::dataflow::{ComponentSpec, OptionSpec, UPKEEP_OPTIONS, beside};
 use crate::expr::Functions;
 use crate::expr::functions::FunctionSpec;
 use crate::sinks::SINKS;
@@ -40,6 +40,44 @@ pub fn shelves() -> [Shelf; 5] {
         shelf(Role::Sink, "sinks", SINKS.iter().map(|sink| sink.spec).collect()),
         shelf(Role::Format, "formats", formats.collect()),
     ]
+}
+
+/// What may stand beside a component: what its role allows and it does not exclude.
+pub fn beside_of(spec: &ComponentSpec) -> Vec<&'static OptionSpec> {
+    let excluded = excluded(spec);
+    beside(spec.role).iter().filter(|option| !excluded.contains(&option.name)).collect()
+}
+
+/// What cannot stand beside a component though its role allows it.
+pub fn excluded(spec: &ComponentSpec) -> Vec<&'static str> {
+    let mut excluded = Vec::new();
+    let mut unless = |holds: bool, keys: &[&'static str]| {
+        if !holds {
+            excluded.extend_from_slice(keys);
+        }
+    };
+    match spec.role {
+        Role::Source => {
+            let upkeep: Vec<&str> = UPKEEP_OPTIONS.iter().map(|option| option.name).collect();
+            for source in SOURCES.iter().filter(|source| source.spec.name == spec.name) {
+                unless(source.decodes, &["format"]);
+                unless(source.connects, &upkeep);
+            }
+        }
+        Role::Window => {
+            for window in WINDOWS.iter().filter(|window| window.spec.name == spec.name) {
+                unless(window.cut, &["offset", "timezone"]);
+                unless(window.ends, &["allowed_lateness"]);
+            }
+        }
+        Role::Sink => {
+            for sink in SINKS.iter().filter(|sink| sink.spec.name == spec.name) {
+                unless(sink.encodes, &["format"]);
+            }
+        }
+        Role::Transform | Role::Format => {}
+    }
+    excluded
 }
 
 /// All components of all roles.

@@ -15,13 +15,13 @@ pub struct Row {
 }
 
 /// All options, outer ones before those inside them.
-pub fn rows(options: &'static [OptionSpec]) -> Vec<Row> {
+pub fn rows(options: impl IntoIterator<Item = &'static OptionSpec>) -> Vec<Row> {
     let mut rows = Vec::new();
     gather("", options, &mut rows);
     rows
 }
 
-fn gather(path: &str, options: &'static [OptionSpec], rows: &mut Vec<Row>) {
+fn gather(path: &str, options: impl IntoIterator<Item = &'static OptionSpec>, rows: &mut Vec<Row>) {
     for option in options {
         let name = format!("{path}{}", option.name);
         let default = match option.default {
@@ -31,7 +31,7 @@ fn gather(path: &str, options: &'static [OptionSpec], rows: &mut Vec<Row>) {
         };
         rows.push(Row { name: name.clone(), kind: words(&option.kind), default, summary: option.summary });
         if let Some(inner) = inner(&option.kind) {
-            gather(&format!("{name}."), inner, rows);
+            gather(&format!("{name}."), inner.iter(), rows);
         }
     }
 }
@@ -80,12 +80,20 @@ pub fn words(kind: &OptionKind) -> String {
         OptionKind::Time => "time".to_owned(),
         OptionKind::Format => "format".to_owned(),
         OptionKind::Parser => "format, or what only `parse` reads".to_owned(),
-        OptionKind::Word(words) => listed(words.iter().map(|word| format!("`{word}`")).collect()),
         OptionKind::List(kind) => format!("list of {}", plural(kind)),
-        OptionKind::OneOrList(kind) => format!("{}, or a list", words(kind)),
         OptionKind::Map(kind) => format!("map of names to {}", plural(kind)),
         OptionKind::Options(_) => "map of options".to_owned(),
-        OptionKind::Any(kinds) => listed(kinds.iter().map(words).collect()),
+        OptionKind::Word(_) | OptionKind::OneOrList(_) | OptionKind::Any(_) => listed(alternatives(kind)),
+    }
+}
+
+/// What may stand there, each by itself.
+fn alternatives(kind: &OptionKind) -> Vec<String> {
+    match kind {
+        OptionKind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect(),
+        OptionKind::OneOrList(kind) => vec![words(kind), format!("list of {}", plural(kind))],
+        OptionKind::Any(kinds) => kinds.iter().flat_map(alternatives).collect(),
+        kind => vec![words(kind)],
     }
 }
 

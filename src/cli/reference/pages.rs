@@ -23,6 +23,14 @@ struct Entry {
     about: &'static str,
 }
 
+/// What `test --update` does.
+const UPDATE: &str = "
+`headwater test --update` rewrites what failing steps expect to what came, in place; comments and layout stay. Of an event
+that differs the fields that differ are changed; further fields are written only where `exact: true` stands. An event that
+came unexpectedly is added with the fields of the first expected one, or with all that are not null where there is none. What
+holds a secret, stands behind an alias, or is expected by no step at all is left to you.
+";
+
 /// All pages, the index first. They are the same on every machine.
 pub fn pages() -> Vec<Page> {
     let mut entries = vec![entry("pipeline", "what a file holds, and its tests", pipeline())];
@@ -81,7 +89,11 @@ fn components(shelf: &Shelf) -> String {
         .collect();
     text.push_str(&format!("\n{}", table([shelf.role.noun(), ""], &rows)));
     if !shelf.beside().is_empty() {
-        text.push_str(&format!("\n## Keys of every {}\n\n{}", shelf.role.noun(), options(shelf.beside())));
+        text.push_str(&format!(
+            "\n## What may stand beside a {}\n\n{}",
+            shelf.role.noun(),
+            options(shelf.beside())
+        ));
     }
     text.extend(shelf.components.iter().map(|spec| component(spec)));
     text
@@ -117,6 +129,7 @@ fn pipeline() -> String {
     text.push_str("\nA step is one of:\n\n");
     let steps = STEPS.iter().map(|(name, summary)| [format!("`{name}`"), cell(summary)]);
     text.push_str(&table(["step", ""], &steps.collect::<Vec<_>>()));
+    text.push_str(UPDATE);
     text
 }
 

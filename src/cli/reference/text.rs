@@ -1,10 +1,10 @@
 //! The reference on a terminal.
 
-use super::catalog::{Callable, FunctionGroup, Shelf};
+use super::catalog::{Callable, FunctionGroup, Shelf, beside_of};
 use super::example;
 use super::kinds::{rows, stands_under};
 use crate::cli::terminal::Terminal;
-use crate::dataflow::{ComponentSpec, OptionSpec, beside};
+use crate::dataflow::{ComponentSpec, OptionSpec};
 
 /// All components, a line each.
 pub fn shelves(shelves: &[Shelf], terminal: &Terminal) -> String {
@@ -61,14 +61,14 @@ pub fn component(spec: &ComponentSpec, terminal: &Terminal) -> String {
     text.extend(wrapped(spec.summary, terminal.columns()).iter().map(|line| format!("{line}\n")));
     let under = stands_under(spec);
     text.push_str(&format!("\n{}: {under}\n", spec.name));
-    text.push_str(&options("options", spec.options, terminal));
-    text.push_str(&options("beside it", beside(spec.role), terminal));
+    text.push_str(&options("options", spec.options.iter().collect(), terminal));
+    text.push_str(&options("beside it", beside_of(spec), terminal));
     text.push_str(&format!("\n{}\n", terminal.bold_out("example")));
     text.push_str(&indented(&example::whole(spec)));
     text
 }
 
-fn options(title: &str, options: &'static [OptionSpec], terminal: &Terminal) -> String {
+fn options(title: &str, options: Vec<&'static OptionSpec>, terminal: &Terminal) -> String {
     if options.is_empty() {
         return String::new();
     }

@@ -1,6 +1,7 @@
 //! Nodes and formats as schemas.
 
 use super::kinds::{component, is_enough, of, properties, reference};
+use crate::cli::reference::catalog::excluded;
 use crate::config::Role;
 use crate::dataflow::formats::{FORMATS, FormatSpec, PARSERS};
 use crate::dataflow::{ComponentSpec, beside};
@@ -24,15 +25,16 @@ pub fn definitions() -> Map<String, Value> {
     defs.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
-/// A node with one of several components, and what may stand beside it. `without` names what some of them exclude.
-fn node(role: Role, specs: &[&ComponentSpec], choice: Value, without: &[(&str, Vec<&str>)]) -> Value {
+/// A node with one of several components, and what may stand beside it.
+fn node(role: Role, specs: &[&ComponentSpec], choice: Value) -> Value {
     let mut known = properties(beside(role));
     known.extend(specs.iter().map(|spec| (spec.name.to_owned(), component(spec))));
     let mut schema = json!({ "type": "object", "properties": known, "additionalProperties": false });
     let required = beside(role).iter().filter(|option| option.required).map(|option| option.name);
     schema["required"] = required.collect();
     schema["oneOf"] = choice;
-    exclude(&mut schema, without);
+    let without: Vec<(&str, Vec<&str>)> = specs.iter().map(|spec| (spec.name, excluded(spec))).collect();
+    exclude(&mut schema, &without);
     schema
 }
 
@@ -59,16 +61,17 @@ fn requires(name: &str) -> Value {
 
 fn source() -> Value {
     let specs: Vec<&ComponentSpec> = SOURCES.iter().map(|source| source.spec).collect();
-    let made = SOURCES.iter().filter(|source| !source.decodes);
-    let without: Vec<_> = made.map(|source| (source.spec.name, vec!["format"])).collect();
-    node(Role::Source, &specs, one_of(specs.iter().map(|spec| spec.name)), &without)
+    node(Role::Source, &specs, one_of(specs.iter().map(|spec| spec.name)))
 }
 
 fn sink() -> Value {
     let specs: Vec<&ComponentSpec> = SINKS.iter().map(|sink| sink.spec).collect();
-    let forgets = SINKS.iter().filter(|sink| !sink.encodes);
-    let without: Vec<_> = forgets.map(|sink| (sink.spec.name, vec!["format"])).collect();
-    node(Role::Sink, &specs, one_of(specs.iter().map(|spec| spec.name)), &without)
+    node(Role::Sink, &specs, one_of(specs.iter().map(|spec| spec.name)))
+}
+
+fn window() -> Value {
+    let specs: Vec<&ComponentSpec> = WINDOWS.iter().map(|window| window.spec).collect();
+    node(Role::Window, &specs, one_of(specs.iter().map(|spec| spec.name)))
 }
 
 /// One operator, or some of those that may stand together.
@@ -77,18 +80,7 @@ fn transform() -> Value {
     let (together, alone) = specs.split_at(COMBINABLE.min(specs.len()));
     let together = json!({ "anyOf": one_of(together.iter().map(|spec| spec.name)) });
     let choice = std::iter::once(together).chain(alone.iter().map(|spec| requires(spec.name))).collect();
-    node(Role::Transform, &specs, choice, &[])
-}
-
-fn window() -> Value {
-    let specs: Vec<&ComponentSpec> = WINDOWS.iter().map(|window| window.spec).collect();
-    let without = WINDOWS.iter().map(|window| {
-        let cut = if window.cut { &[][..] } else { &["offset", "timezone"] };
-        let ends = if window.ends { &[][..] } else { &["allowed_lateness"] };
-        (window.spec.name, [cut, ends].concat())
-    });
-    let without: Vec<_> = without.collect();
-    node(Role::Window, &specs, one_of(specs.iter().map(|spec| spec.name)), &without)
+    node(Role::Transform, &specs, choice)
 }
 
 /// The name of a format, or a map with one name and its options.

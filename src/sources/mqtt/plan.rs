@@ -144,10 +144,6 @@ impl SourcePlan for MqttSourcePlan {
         1
     }
 
-    fn connects(&self) -> bool {
-        true
-    }
-
     fn gives_records(&self) -> bool {
         true
     }

@@ -4,7 +4,7 @@ use crate::config::{Meaning, read};
 use serde_json::{Map, Value};
 
 /// Words that other readers of YAML take for truth values.
-const TRUTHS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+const TRUTHS: [&str; 6] = ["yes", "no", "on", "off", "true", "false"];
 
 /// A value.
 pub fn value(value: &Value) -> String {
