@@ -421,7 +421,8 @@ fn exit_statuses_are_those_of_the_contract() {
         (&["run", "--no-such-flag", "good.yaml"], 2),
         (&["run", "--set", "x", "good.yaml"], 2),
         (&["status"], 78),
-        (&["run", "--data-dir", "d", "good.yaml"], 78),
+        (&["run", "-q", "--data-dir", "d", "good.yaml"], 0),
+        (&["run", "--fresh", "good.yaml"], 78),
         (&["--version"], 0),
     ];
     for (arguments, status) in statuses {

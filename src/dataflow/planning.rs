@@ -3,7 +3,7 @@
 use super::draft::{Draft, Origin};
 use super::scope::{Point, Scope};
 use super::{
-    ComponentSpec, ComputePlan, FormatPlan, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan, Upkeep,
+    ComponentSpec, ComputePlan, FormatPlan, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan,
 };
 use crate::config::{Faults, Node, Setting, Snippet, read};
 use crate::event::{Path, Slot, Span};
@@ -55,8 +55,6 @@ pub struct NodePlanner<'a> {
     pub pipeline: &'a str,
     /// Who runs the pipeline.
     pub instance: &'a Instance,
-    /// For sources: what is said beside the connector about staying connected.
-    pub upkeep: Upkeep,
 }
 
 impl NodePlanner<'_> {

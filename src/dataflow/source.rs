@@ -1,7 +1,7 @@
 //! Where bytes come from.
 
 use super::planning::NodePlanner;
-use super::{ComponentSpec, FormatPlan, StageId};
+use super::{ComponentSpec, FormatPlan, StageId, Upkeep};
 use crate::config::Setting;
 use crate::event::{Batch, Rejects, Slot, Unreadable};
 use crate::expr::{SourceField, Type};
@@ -122,6 +122,11 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// Number of partitions; each is read by one worker.
     fn partitions(&self) -> usize;
+
+    /// For a source that keeps a connection: where it is told what is said of that beside the connector.
+    fn upkeep(&mut self) -> Option<&mut Upkeep> {
+        None
+    }
 
     /// Whether each block of bytes that it gives to a decoder is one record.
     fn gives_records(&self) -> bool {

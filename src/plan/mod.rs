@@ -15,7 +15,7 @@ mod words;
 use crate::config::{Faults, Param, ParamValue, PipelineFile, Role, Secrets};
 use crate::dataflow::{
     DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port, Scope,
-    SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing, Upkeep,
+    SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
@@ -292,7 +292,6 @@ impl<'a> Planning<'a> {
             folder: self.folder,
             pipeline: &self.file.name,
             instance: self.instance,
-            upkeep: Upkeep::default(),
             parallel: self.plan.parallelism > 1,
             ordered: None,
             is_ordered: false,

@@ -24,12 +24,11 @@ impl Planning<'_> {
         }
         let format = section.or("format", formats::json(), formats::reader);
         let listened = self.listened(&declaration.name);
-        let upkeep = Upkeep::plan(&section);
         let mut planner = self.planner(id, None);
-        planner.upkeep = upkeep;
-        let Some(planned) = (source.plan)(&mut planner, setting, &*format) else { return };
-        if !source.connects {
-            Upkeep::refuse(&section, source.spec.name);
+        let Some(mut planned) = (source.plan)(&mut planner, setting, &*format) else { return };
+        match planned.plan.upkeep() {
+            Some(upkeep) => *upkeep = Upkeep::plan(&section),
+            None => Upkeep::refuse(&section, source.spec.name),
         }
         let decoding = match planner.draft.at(planned.stage).origin {
             Origin::Decoded(decoding) => Some(decoding),

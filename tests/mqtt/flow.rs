@@ -23,7 +23,7 @@ fn both_versions_carry_all_qualities_of_service() {
             broker.publish_lines("t/a", &lines, qos);
             let mut seen = running.until_lines(500);
             // Of QoS 0 nothing promises the order, and nothing else.
-            seen.sort_by_key(|line| line.len());
+            seen.sort_by_key(String::len);
             assert_eq!(seen.join("\n") + "\n", lines, "{version} {qos}");
             let (said, _) = running.stop();
             assert!(said.contains("500 events in, 500 out"), "{said}");

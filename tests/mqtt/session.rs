@@ -112,3 +112,28 @@ fn a_session_that_outlives_the_connection_brings_each_message_once() {
         running.stop();
     }
 }
+
+#[test]
+fn a_pipeline_that_stands_still_keeps_its_connection() {
+    let Some(broker) = Broker::open() else { return };
+    let (url, nowhere) = (broker.url(), format!("mqtt://127.0.0.1:{}", free_port()));
+    let text = |qos: u8| {
+        format!(
+            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t], qos: {qos}, keep_alive: 1s }} }} }}\n\
+             sinks: {{ out: {{ from: in, mqtt: {{ url: '{nowhere}', topic: t }} }} }}\n"
+        )
+    };
+    let [certain, uncertain] = [Running::start(&text(1)), Running::start(&text(0))];
+    certain.until_connected();
+    uncertain.until_connected();
+    let lines: String = (0..40_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    broker.publish_lines("t", &lines, "1");
+    uncertain.until_said("come faster than they can be handled: discarding");
+    pass(Duration::from_secs(3));
+    for running in [certain, uncertain] {
+        let (status, said, _) = running.stop_anyhow();
+        assert_eq!(status.code(), Some(1), "what is unacknowledged is said to be lost: {said}");
+        assert_eq!(said.matches("connected to").count(), 1, "{said}");
+        assert!(said.matches("discarding").count() <= 1, "{said}");
+    }
+}

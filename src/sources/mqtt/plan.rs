@@ -44,7 +44,7 @@ pub fn plan(
         provided: Vec::new(),
         max_payload: max_payload as usize,
     };
-    let plan = MqttSourcePlan { connecting, subscription, placing, upkeep: planner.upkeep };
+    let plan = MqttSourcePlan { connecting, subscription, placing, upkeep: Upkeep::default() };
     Some(PlannedSource { plan: Box::new(plan), stage })
 }
 
@@ -142,6 +142,10 @@ impl SourcePlan for MqttSourcePlan {
 
     fn partitions(&self) -> usize {
         1
+    }
+
+    fn upkeep(&mut self) -> Option<&mut Upkeep> {
+        Some(&mut self.upkeep)
     }
 
     fn gives_records(&self) -> bool {
