@@ -11,11 +11,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 mod follow;
+mod labelled;
 mod packed;
 mod paths;
 mod plan;
 mod tail;
-mod topic;
 
 pub use packed::Compression;
 pub use plan::plan;

@@ -119,7 +119,7 @@ fn a_pipeline_that_stands_still_keeps_its_connection() {
     let (url, nowhere) = (broker.url(), format!("mqtt://127.0.0.1:{}", free_port()));
     let text = |qos: u8| {
         format!(
-            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t], qos: {qos}, keep_alive: 1s }} }} }}\n\
+            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t], qos: {qos}, keep_alive: 5s }} }} }}\n\
              sinks: {{ out: {{ from: in, mqtt: {{ url: '{nowhere}', topic: t }} }} }}\n"
         )
     };
@@ -129,7 +129,8 @@ fn a_pipeline_that_stands_still_keeps_its_connection() {
     let lines: String = (0..40_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     broker.publish_lines("t", &lines, "1");
     uncertain.until_said("come faster than they can be handled: discarding");
-    pass(Duration::from_secs(3));
+    // A broker gives a client up after one and a half times its keep-alive.
+    pass(Duration::from_secs(9));
     for running in [certain, uncertain] {
         let (status, said, _) = running.stop_anyhow();
         assert_eq!(status.code(), Some(1), "what is unacknowledged is said to be lost: {said}");

@@ -4,11 +4,13 @@ use super::link::{Accepted, Happened, Link, Wire, link};
 use super::tls::Stamp;
 use super::{Connecting, Transport};
 use crate::time::{Clock, Millis, Random, SystemClock};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 /// How often certificates are looked at, and whether something has come.
@@ -100,10 +102,10 @@ impl Keeper {
         let random = Random::seeded(SystemClock::new().entropy());
         let stale_ticks = stale_after.map(|span| u32::try_from((span.0 + 999) / 1000).unwrap_or(u32::MAX));
         let was_accepted = AtomicBool::new(false);
-        let keeping =
+        let mut keeping =
             Keeping { connecting, endpoint, shared: shared.clone(), random, stale_ticks, was_accepted };
         let thread = std::thread::Builder::new().name("mqtt".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(keeping.keep())).map_err(cannot)?;
+        let thread = thread.spawn(move || keeping.keep_always(&runtime)).map_err(cannot)?;
         Ok(Keeper { shared, thread: Some(thread) })
     }
 
@@ -157,7 +159,18 @@ struct Ended {
 }
 
 impl Keeping {
-    async fn keep(mut self) {
+    /// Keeps the connection until it is to be stopped, also where something in it panics.
+    fn keep_always(&mut self, runtime: &Runtime) {
+        while catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.keep()))).is_err() {
+            let who = &self.connecting.who;
+            tracing::error!("{who}: the connection panicked: this is a fault of Headwater, please report it");
+            self.endpoint.lost();
+            self.shared.tell_first(Err("the connection panicked".to_owned()));
+            runtime.block_on(self.pause(LONGEST_WAIT));
+        }
+    }
+
+    async fn keep(&mut self) {
         let mut failures = 0;
         let mut said = String::new();
         while !self.shared.is_stopping() {

@@ -75,7 +75,7 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
     let version = section.or("version", Version::Five, read::word(&versions, &[]));
     let credentials = credentials(section);
     let client_id = section.optional("client_id", client_id);
-    let keep_alive = section.or("keep_alive", Millis(30_000), read::positive_duration);
+    let keep_alive = section.or("keep_alive", Millis(30_000), seconds);
     let tls = section.optional("tls", |setting| tls(planner, setting));
     let address = address?;
     if let (Some(setting), true) = (section.get("tls"), address.transport != Transport::Tls) {
@@ -89,7 +89,7 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
         version,
         credentials,
         client_id: client_id.unwrap_or(made_up),
-        keep_alive: keep_alive.0.div_euclid(1000).clamp(1, 65_535) as u16,
+        keep_alive: u16::try_from(keep_alive.0 / 1000).unwrap_or(u16::MAX),
         tls: tls.unwrap_or_default(),
         clean_start: true,
         session_expiry: 0,
@@ -98,6 +98,16 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
         largest_packet: 1 << 20,
         secrets: planner.faults.secrets().clone(),
     })
+}
+
+/// What the protocol counts in whole seconds; less than five serve nobody.
+fn seconds(setting: Setting<'_>) -> Option<Millis> {
+    let span = read::duration(setting)?;
+    if !(5_000..=65_535_000).contains(&span.0) || span.0 % 1000 != 0 {
+        setting.wrong("whole seconds from 5s to 65535s");
+        return None;
+    }
+    Some(span)
 }
 
 fn address(setting: Setting<'_>) -> Option<Address> {

@@ -77,7 +77,7 @@ fn a_node_opens_with_its_components() {
         "p.yaml:14:5: error: unknown key `formt` in source `events`
  14 |     formt: json
     |     ^^^^^
-  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `file`, `stdin`
+  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `file`, `stdin`
 "
     );
 }

@@ -44,20 +44,17 @@ impl Name {
     }
 }
 
-/// A name for a file to be put aside that no other file has.
-pub(super) fn aside(path: &Path, now: Timestamp) -> PathBuf {
-    let Name { stem, extension } = Name::of(path);
+/// A name for a file to be put aside: behind all names that were given in the same second, also where the oldest of them
+/// were deleted meanwhile.
+pub(super) fn aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let name = Name::of(path);
     let time =
         jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let mut numbers = 1u32..;
-    loop {
-        let number = numbers.next().unwrap_or(u32::MAX);
-        let name = path.with_file_name(format!("{stem}-{time}-{number:03}{extension}"));
-        let taken = |ending: &str| with_ending(&name, ending).exists();
-        if !ENDINGS.iter().any(|ending| taken(ending)) || number == u32::MAX {
-            return name;
-        }
-    }
+    let (others, _) = all_aside(path)?;
+    let numbers = others.iter().filter_map(|other| time_and_number(other, &name));
+    let last = numbers.filter(|(other, _)| *other == time).map(|(_, number)| number).max();
+    let number = last.unwrap_or_default().saturating_add(1);
+    Ok(path.with_file_name(format!("{}-{time}-{number:03}{}", name.stem, name.extension)))
 }
 
 /// A path with something behind it.
@@ -83,7 +80,6 @@ pub(super) fn all_aside(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)>
         }
     }
     // Numbers of more than three digits do not stand in the order of names.
-    aside.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     aside.sort_by_key(|path| time_and_number(path, &name));
     Ok((aside, unfinished))
 }
@@ -125,10 +121,10 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("a.b.log");
         let now = Timestamp(1_772_352_000_999);
-        let first = aside(&path, now);
+        let first = aside(&path, now).unwrap();
         assert_eq!(first, folder.join("a.b-20260301T080000Z-001.log"));
         fs::write(with_ending(&first, ".gz"), "").unwrap();
-        let second = aside(&path, now);
+        let second = aside(&path, now).unwrap();
         assert_eq!(second, folder.join("a.b-20260301T080000Z-002.log"));
         let older = "a.b-20260228T080000Z-001.log";
         let others = ["a.b.log", "a.b-x-001.log", "a.b-20260301T080000Z-1.txt", "a-20260301T080000Z-1.log"];

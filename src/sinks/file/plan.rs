@@ -96,7 +96,7 @@ impl SinkPlan for FilePlan {
         let config = FileSinkConfig { mode: self.mode, preamble, lines: self.lines, sync: self.sync };
         match self.plain() {
             Some(path) => Box::new(FileSink::new(path.clone(), config)),
-            None => Box::new(SpreadSink::new(config, self.rotation.unwrap_or_default())),
+            None => Box::new(SpreadSink::new(config, self.rotation.unwrap_or_default(), self.fixed.clone())),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::time::{Clock, Millis, SystemClock, Timestamp};
 use hashbrown::HashTable;
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,6 +34,9 @@ pub struct Rotation {
     pub packing: Option<Packing>,
 }
 
+/// Files up to which each is forced to the disk by itself, not with its whole file system.
+const FEW: usize = 32;
+
 /// Takes events with the paths that they go to.
 pub struct SpreadSink {
     config: FileSinkConfig,
@@ -47,6 +51,8 @@ pub struct SpreadSink {
     /// Files that were closed since the last time that all was forced to the disk.
     unsynced: BTreeSet<PathBuf>,
     synced: Millis,
+    /// The file that all events go to, where that is known.
+    only: Option<PathBuf>,
 }
 
 struct OpenFile {
@@ -57,8 +63,8 @@ struct OpenFile {
 }
 
 impl SpreadSink {
-    /// A sink without an open file.
-    pub fn new(config: FileSinkConfig, rotation: Rotation) -> SpreadSink {
+    /// A sink without an open file. `only` is where all events go, if that is known.
+    pub fn new(config: FileSinkConfig, rotation: Rotation, only: Option<PathBuf>) -> SpreadSink {
         SpreadSink {
             config,
             rotation,
@@ -69,6 +75,7 @@ impl SpreadSink {
             begun: HashTable::new(),
             unsynced: BTreeSet::new(),
             synced: Millis::ZERO,
+            only,
         }
     }
 
@@ -132,8 +139,9 @@ impl SpreadSink {
     fn put_aside(&mut self, number: usize) -> Result<(), SinkError> {
         let path = self.open[number].output.path().to_owned();
         self.close_file(number)?;
-        let name = aside(&path, self.clock.wall());
-        fs::rename(&path, &name).map_err(|error| failed("put aside", &path, error))?;
+        let renamed =
+            aside(&path, self.clock.wall()).and_then(|name| fs::rename(&path, &name).map(|()| name));
+        let name = renamed.map_err(|error| failed("put aside", &path, error))?;
         if self.unsynced.remove(&path) {
             self.unsynced.insert(name);
         }
@@ -155,13 +163,20 @@ impl SpreadSink {
 
     /// Forces all that was flushed to the disk.
     fn sync(&mut self) -> Result<(), SinkError> {
-        self.open.iter_mut().try_for_each(|file| file.output.sync())?;
-        for path in std::mem::take(&mut self.unsynced) {
+        let closed = std::mem::take(&mut self.unsynced);
+        let together = closed.len() > FEW;
+        let mut done = BTreeSet::new();
+        for path in closed {
             // Packed and removed meanwhile, it is on the disk already.
-            if let Ok(file) = File::open(&path) {
-                file.sync_all().map_err(|error| failed("write to", &path, error))?;
-            }
+            let Ok(file) = File::open(&path) else { continue };
+            let outcome = match file.metadata() {
+                Ok(metadata) if together && !done.insert(metadata.dev()) => Ok(()),
+                Ok(_) if together => rustix::fs::syncfs(&file).map_err(Into::into),
+                _ => file.sync_all(),
+            };
+            outcome.map_err(|error| failed("write to", &path, error))?;
         }
+        self.open.iter_mut().try_for_each(|file| file.output.sync())?;
         self.synced = self.clock.elapsed();
         Ok(())
     }
@@ -175,9 +190,12 @@ fn began(metadata: &Metadata, now: Timestamp) -> Timestamp {
 }
 
 impl Sink for SpreadSink {
-    /// Which files there will be only events say.
+    /// Where events choose, only they say which files there will be.
     fn open(&mut self) -> Result<(), SinkError> {
-        Ok(())
+        match self.only.take() {
+            Some(path) => self.find(&path).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn write(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {

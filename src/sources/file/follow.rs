@@ -10,10 +10,10 @@
 //!
 //! What is rotated twice between two looks is seen only if its new name matches too: with `app.log*` nothing is missed.
 
+use super::labelled::Labelled;
 use super::packed::packing;
 use super::paths::Place;
 use super::tail::{Fate, FileId, Tail};
-use super::topic::with_topic;
 use super::{Start, failed, open};
 use crate::dataflow::{Polled, Refused, RowSource, SourceError};
 use crate::event::{Batch, Slot};
@@ -35,7 +35,7 @@ pub(super) struct Follower {
     start: Start,
     /// Whether packed files are passed over.
     pass_packed: bool,
-    topics: Vec<Slot>,
+    topic: Option<Slot>,
     decoder: Box<dyn Decoder>,
     /// All files that are followed.
     followed: BTreeMap<FileId, Arc<Fate>>,
@@ -56,7 +56,7 @@ impl Follower {
         places: Vec<Place>,
         start: Start,
         pass_packed: bool,
-        topics: Vec<Slot>,
+        topic: Option<Slot>,
         decoder: Box<dyn Decoder>,
     ) -> Follower {
         let watched = |place| Watched { place, there: BTreeSet::new(), next_look: None };
@@ -64,7 +64,7 @@ impl Follower {
             places: places.into_iter().map(watched).collect(),
             start,
             pass_packed,
-            topics,
+            topic,
             decoder,
             followed: BTreeMap::new(),
             found: Vec::new(),
@@ -119,7 +119,7 @@ impl Follower {
         let fate = Arc::new(Fate::default());
         let tail = Tail::new(path, file, self.start, fate.clone(), self.decoder.another())?;
         self.followed.insert(id, fate);
-        self.found.push(with_topic(Box::new(tail), path, &self.topics));
+        self.found.push(Labelled::around(Box::new(tail), self.topic, path.display().to_string()));
         Ok(Some(id))
     }
 

@@ -1,8 +1,8 @@
 //! The options of a `file` source.
 
 use super::follow::Follower;
+use super::labelled::Labelled;
 use super::paths::Place;
-use super::topic::with_topic;
 use super::{Compression, FILE, FileSource, FileSourceConfig, Start, failed};
 use crate::config::{Setting, read};
 use crate::dataflow::{
@@ -40,7 +40,7 @@ pub fn plan(
             setting.error("a packed file has no end to start at");
         }
     }
-    let plan = FilePlan { places: places?, start, compression, topics: Vec::new() };
+    let plan = FilePlan { places: places?, start, compression, topic: None };
     let stage = planner.decoded_stage(format);
     let plan: Box<dyn SourcePlan> = match follow {
         true => Box::new(FollowPlan(plan)),
@@ -60,7 +60,7 @@ struct FilePlan {
     start: Start,
     compression: Compression,
     /// Where the path that an event came from goes.
-    topics: Vec<Slot>,
+    topic: Option<Slot>,
 }
 
 impl FilePlan {
@@ -109,12 +109,12 @@ impl SourcePlan for FilePlan {
 
     fn found(&self) -> Result<Option<Box<dyn SourcePlan>>, SourceError> {
         let places = self.files()?.into_iter().map(Place::File).collect();
-        let (start, compression, topics) = (self.start, self.compression, self.topics.clone());
-        Ok(Some(Box::new(FilePlan { places, start, compression, topics })))
+        let (start, compression, topic) = (self.start, self.compression, self.topic);
+        Ok(Some(Box::new(FilePlan { places, start, compression, topic })))
     }
 
     fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
-        self.topics = topics(wanted);
+        self.topic = topic(wanted);
     }
 
     fn partitions(&self) -> usize {
@@ -126,7 +126,7 @@ impl SourcePlan for FilePlan {
         let config =
             FileSourceConfig { path: path.clone(), start: self.start, compression: self.compression };
         let framed = Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len());
-        with_topic(Box::new(framed), &path, &self.topics)
+        Labelled::around(Box::new(framed), self.topic, path.display().to_string())
     }
 }
 
@@ -148,7 +148,7 @@ impl SourcePlan for FollowPlan {
     }
 
     fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
-        self.0.topics = topics(wanted);
+        self.0.topic = topic(wanted);
     }
 
     fn partitions(&self) -> usize {
@@ -156,14 +156,13 @@ impl SourcePlan for FollowPlan {
     }
 
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let FilePlan { places, start, compression, topics } = &self.0;
+        let FilePlan { places, start, compression, topic } = &self.0;
         let pass_packed = *compression == Compression::Auto;
-        Box::new(Follower::new(places.clone(), *start, pass_packed, topics.clone(), decoder()))
+        Box::new(Follower::new(places.clone(), *start, pass_packed, *topic, decoder()))
     }
 }
 
-/// The slots that want the path. A file has no key, offset or header to tell.
-fn topics(wanted: Vec<(SourceField, Slot)>) -> Vec<Slot> {
-    let topics = wanted.into_iter().filter(|(field, _)| *field == SourceField::Topic);
-    topics.map(|(_, slot)| slot).collect()
+/// Where the path goes, if it is asked for. A file has no key, offset or header to tell.
+fn topic(wanted: Vec<(SourceField, Slot)>) -> Option<Slot> {
+    wanted.into_iter().find(|(field, _)| *field == SourceField::Topic).map(|(_, slot)| slot)
 }
