@@ -105,13 +105,15 @@ impl WindowPlan {
     fn carry_line(&self) -> Option<String> {
         let carriers = self.those(|spec| spec.carries);
         let unbounded = matches!(self.kind, WindowKind::Global | WindowKind::Count { .. });
-        let carried = match unbounded {
-            true => "starts with its first value, nothing is carried in".to_string(),
-            false => {
-                format!("starts with the key's last value before the window, if at most {} older", self.carry)
-            }
+        let names = carriers.join(", ");
+        let line = match unbounded {
+            true => format!("{names}: from the first value on, nothing is carried in"),
+            false => format!(
+                "{names}: from the key's last value before the window, if at most {} older",
+                self.carry
+            ),
         };
-        (!carriers.is_empty()).then(|| format!("{} {carried}", carriers.join(", ")))
+        (!carriers.is_empty()).then_some(line)
     }
 
     fn firing_line(&self) -> String {
@@ -223,7 +225,7 @@ mod tests {
         let lines = plan(WindowKind::Calendar { every: shifts, grid }, "delta", 0).describe();
         assert_eq!(lines[0], "calendar from 06:00, 14:00:30 + 1m in Europe/Berlin");
         assert_eq!(lines[2], "keeps every value for delta");
-        assert_eq!(lines[3], "delta starts with the key's last value before the window, if at most 7d older");
+        assert_eq!(lines[3], "delta: from the key's last value before the window, if at most 7d older");
         let lines = plan(WindowKind::Global, "delta", 0).describe();
         assert!(lines[3].ends_with("nothing is carried in"), "{}", lines[3]);
     }

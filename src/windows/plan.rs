@@ -199,16 +199,20 @@ impl WindowPlan {
     /// How long behind its last value a key may still carry it into a window, or longer: when an event comes, its
     /// windows that are open have started at most their length and the lateness before the watermark.
     pub fn keep(&self) -> Millis {
-        const DAY: i64 = 86_400_000;
-        let length = match &self.kind {
-            WindowKind::Tumbling { size, .. } | WindowKind::Sliding { size, .. } => size.0,
-            WindowKind::Cumulate { max, .. } => max.0,
-            WindowKind::Calendar { every, .. } => every.longest().0,
-            WindowKind::Session { gap: Gap::Fixed(gap), .. } => gap.0,
-            WindowKind::Session { .. } | WindowKind::Global | WindowKind::Count { .. } => 0,
+        let (length, grid) = match &self.kind {
+            WindowKind::Tumbling { size, grid } | WindowKind::Sliding { size, grid, .. } => {
+                (*size, Some(grid))
+            }
+            WindowKind::Cumulate { max, grid, .. } => (*max, Some(grid)),
+            WindowKind::Calendar { every, grid } => (every.longest(), Some(grid)),
+            WindowKind::Session { gap: Gap::Fixed(gap), .. } => (*gap, None),
+            WindowKind::Session { .. } | WindowKind::Global | WindowKind::Count { .. } => {
+                (Millis::ZERO, None)
+            }
         };
         // No clock was ever put back or forth by more than a day.
-        Millis(length + DAY + self.lateness.0 + self.carry.0)
+        let change = if grid.is_some_and(|grid| grid.zone.is_some()) { 86_400_000 } else { 0 };
+        Millis(length.0 + change + self.lateness.0 + self.carry.0)
     }
 }
 

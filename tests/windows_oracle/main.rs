@@ -183,6 +183,32 @@ proptest! {
         }
     }
 
+    /// What follows event time is the same in whatever order events arrive before their windows fire.
+    #[test]
+    fn the_order_of_arrival_does_not_matter(
+        kind in fixed(), carry in carry(), order in Just((0..60usize).collect::<Vec<_>>()).prop_shuffle(),
+        (steps, _) in steps(),
+    ) {
+        let names = ["first", "last", "delta", "rate", "time_in", "time_weighted_avg", "slope"];
+        let mut steps = steps;
+        for (i, step) in steps.iter_mut().enumerate() {
+            let at = i64::try_from(i).expect("few");
+            // Each at a time of its own, so that nothing depends on what arrived first.
+            (step.watermark, step.time, step.x) = (-1_000, at * 3 - 60, Val::Half((at * 7 % 11) as i32));
+        }
+        let shuffled: Vec<Step> = order.iter().filter_map(|i| steps.get(*i)).cloned().collect();
+        let by = |steps: &[Step]| {
+            let plan = plan(kind.clone(), &names, 0, Accumulation::Accumulating);
+            let mut entries = run(WindowPlan { carry: Millis(carry), ..plan }, steps, |_| false).entries;
+            entries.sort_by_key(|entry| match entry {
+                Entry::Pane(pane) => (pane.end, pane.start, pane.key),
+                _ => (0, 0, 0),
+            });
+            entries
+        };
+        prop_assert_eq!(by(&steps), by(&shuffled));
+    }
+
     /// Late events may come in any way, and values: no session is longer than `max`, every event is in one pane, or late,
     /// or rejected, and a pane is what it is made of.
     #[test]

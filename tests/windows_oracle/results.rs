@@ -21,12 +21,6 @@ pub fn result(name: &str, events: &[&Step], frame: &Frame) -> Option<Value> {
         return result(name, &events.iter().collect::<Vec<_>>(), &frame);
     }
     let values: Vec<Val> = events.iter().map(|step| step.x).filter(|x| *x != Val::Null).collect();
-    let by_time = |last: bool| {
-        let mut there: Vec<&&Step> = events.iter().filter(|step| step.x != Val::Null).collect();
-        there.sort_by_key(|step| step.time);
-        let step = if last { there.last() } else { there.first() };
-        step.map_or(Value::Null, |step| cell(step.x))
-    };
     let distinct = || {
         let mut distinct: Vec<Val> = Vec::new();
         for value in &values {
@@ -46,8 +40,8 @@ pub fn result(name: &str, events: &[&Step], frame: &Frame) -> Option<Value> {
         "count_distinct" => json!(distinct().len()),
         "collect_distinct" => list(&distinct()),
         "collect" => list(&values),
-        "first" => by_time(false),
-        "last" => by_time(true),
+        "first" => edge(events, false),
+        "last" => edge(events, true),
         "any" => values.first().map_or(Value::Null, |value| cell(*value)),
         "sum" => sum(&values)?,
         "avg" => {
@@ -139,6 +133,14 @@ fn extreme(values: &[Val], greatest: bool) -> Option<Value> {
     sorted.sort_by(|a, b| rank(a).partial_cmp(&rank(b)).expect("finite"));
     let value = if greatest { sorted.last() } else { sorted.first() };
     Some(value.map_or(Value::Null, |value| cell(*value)))
+}
+
+/// The value of the earliest event that has one, or of the latest.
+fn edge(events: &[&Step], last: bool) -> Value {
+    let mut there: Vec<&&Step> = events.iter().filter(|step| step.x != Val::Null).collect();
+    there.sort_by_key(|step| step.time);
+    let step = if last { there.last() } else { there.first() };
+    step.map_or(Value::Null, |step| cell(step.x))
 }
 
 /// The numbers of a window in order of event time, behind the last one before it.

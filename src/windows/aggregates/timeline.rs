@@ -15,8 +15,9 @@
 //!
 //! **What is kept.** When a window is closed, samples go that lie before the start of every window that may still fire,
 //! but for the last of them. So a key costs what its open windows hold and one sample. A key without open windows stays
-//! until its last value is too old for any window to come (`super::super::idle`); nothing is kept for longer than `carry` and
-//! the reach of the windows themselves, and all of it counts towards the limit on held memory.
+//! until its last value is too old for any window to come (`windows/idle.rs`): nothing is kept for longer than `carry` and
+//! the reach of the windows themselves, and all of it counts towards the limit on held memory. Where nobody says, `carry`
+//! is seven days: over a weekend and a holiday a meter goes on, and devices that are gone are forgotten.
 //!
 //! **Sessions around closed ones.** An event so late that it is taken only because an open session reaches back to it, or
 //! because its gap is longer than others were (an expression), may make a session begin before one that is closed. Such
