@@ -79,6 +79,43 @@ fn everything_is_described() {
     }
 }
 
+/// Examples about several events are run as pipelines: an aggregate gives one result, keyed history one an event.
+#[test]
+fn examples_over_events_give_their_results() {
+    let mut wrong = Vec::new();
+    for function in lines(&["functions", "--format", "json"]) {
+        for example in function["examples"].as_array().unwrap().iter().filter(|e| !e["values"].is_null()) {
+            let (call, result) = (text(example, "call"), text(example, "result"));
+            let found = match text(&function, "group") {
+                "aggregates" => over_events(example, "windows", "global: {}, aggregate").remove(0),
+                _ => Value::from(over_events(example, "transforms", "set")),
+            };
+            let expected: Value = serde_json::from_str(result).unwrap();
+            if found != expected {
+                wrong.push(format!("{call}: expected {expected}, found {found}"));
+            }
+        }
+    }
+    none_failed(&wrong);
+}
+
+/// What a call gives for events with the example's values, a millisecond apart.
+fn over_events(example: &Value, section: &str, node: &str) -> Vec<Value> {
+    let folder = Folder::empty();
+    let values: Vec<Value> = serde_json::from_str(text(example, "values")).unwrap();
+    let events = values.iter().enumerate().map(|(i, x)| format!("{{\"k\":1,\"t\":{i},\"x\":{x}}}\n"));
+    folder.write("events.ndjson", events.collect::<String>());
+    let call = Value::from(text(example, "call"));
+    let source = "file: { path: events.ndjson }, event_time: { field: t }";
+    let pipeline = format!(
+        "sources: {{ in: {{ {source} }} }}\n{section}: {{ n: {{ from: in, {node}: {{ y: {call} }} }} }}\n\
+         sinks: {{ out: {{ from: n, stdout: {{}} }} }}\n"
+    );
+    folder.write("p.yaml", pipeline);
+    let ran = folder.run(&["run", "p.yaml"]).succeeded();
+    ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["y"].clone()).collect()
+}
+
 /// A component that is written but not in its folder's registry would not be there at all.
 #[test]
 fn every_component_is_registered() {

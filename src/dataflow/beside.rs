@@ -67,10 +67,22 @@ const WINDOW: &[OptionSpec] = &[
         "Whether a further result holds what is new or everything; required with `allowed_lateness`.",
     ),
     OptionSpec::or(
+        "carry",
+        "7d",
+        OptionKind::Duration,
+        "How old the value before a window may be that `delta`, `rate`, `time_in` and `time_weighted_avg` start from.",
+    ),
+    OptionSpec::or(
         "trigger",
         "watermark",
         OptionKind::Word(&["watermark"]),
         "When a window gives its result: when the watermark passes its end.",
+    ),
+    OptionSpec::or(
+        "carry",
+        "7d",
+        OptionKind::Duration,
+        "How old a value may be that `delta`, `rate`, `time_in` or `time_weighted_avg` start with.",
     ),
     ORDERED,
 ];

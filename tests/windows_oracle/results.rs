@@ -44,12 +44,7 @@ pub fn result(name: &str, events: &[&Step], frame: &Frame) -> Option<Value> {
         "last" => edge(events, true),
         "any" => values.first().map_or(Value::Null, |value| cell(*value)),
         "sum" => sum(&values)?,
-        "avg" => {
-            let numbers: Option<Vec<f64>> = values.iter().map(|value| number(*value)).collect();
-            let numbers = numbers?;
-            let sum: f64 = numbers.iter().sum();
-            if numbers.is_empty() { Value::Null } else { json!(sum / numbers.len() as f64) }
-        }
+        "avg" => mean(&values)?,
         "quantile" => quantile(&values)?,
         "min" | "max" => extreme(&values, name == "max")?,
         "min_by" | "max_by" => {
@@ -76,6 +71,13 @@ pub fn result(name: &str, events: &[&Step], frame: &Frame) -> Option<Value> {
         }
         _ => panic!("the model does not know {name}"),
     })
+}
+
+fn mean(values: &[Val]) -> Option<Value> {
+    let numbers: Option<Vec<f64>> = values.iter().map(|value| number(*value)).collect();
+    let numbers = numbers?;
+    let sum: f64 = numbers.iter().sum();
+    Some(if numbers.is_empty() { Value::Null } else { json!(sum / numbers.len() as f64) })
 }
 
 fn cell(value: Val) -> Value {

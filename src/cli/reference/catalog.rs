@@ -4,7 +4,7 @@ use crate::config::Role;
 use crate::dataflow::formats::{FORMATS, PARSERS};
 use crate::dataflow::{ComponentSpec, OptionSpec, UPKEEP_OPTIONS, beside};
 use crate::expr::Functions;
-use crate::expr::functions::FunctionSpec;
+use crate::expr::functions::{Body, FunctionSpec, HISTORY_VALUES};
 use crate::sinks::SINKS;
 use crate::sources::{GENERATE_FUNCTIONS, SOURCES};
 use crate::transforms::TRANSFORMS;
@@ -67,7 +67,7 @@ pub fn excluded(spec: &ComponentSpec) -> Vec<&'static str> {
         Role::Window => {
             for window in WINDOWS.iter().filter(|window| window.spec.name == spec.name) {
                 unless(window.cut, &["offset", "timezone"]);
-                unless(window.ends, &["allowed_lateness"]);
+                unless(window.ends, &["allowed_lateness", "carry"]);
             }
         }
         Role::Sink => {
@@ -103,7 +103,7 @@ pub struct Callable {
 pub struct Example {
     /// The call.
     pub call: &'static str,
-    /// The values of `x` that it is called for, as a JSON list; none for a function of no events.
+    /// The values of `x` in the events that it is about, as a JSON list; none for a function of one event.
     pub values: Option<&'static str>,
     /// What it gives, in JSON.
     pub result: &'static str,
@@ -137,7 +137,8 @@ pub fn function_groups() -> Vec<FunctionGroup> {
 }
 
 fn of_function(spec: &'static FunctionSpec) -> Callable {
-    let example = |(call, result): &(&'static str, &'static str)| Example { call, values: None, result };
+    let values = matches!(spec.body, Body::History(_)).then_some(HISTORY_VALUES);
+    let example = |(call, result): &(&'static str, &'static str)| Example { call, values, result };
     Callable {
         name: spec.name,
         signature: format!("`{}`", spec.signature()),

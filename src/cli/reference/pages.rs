@@ -152,7 +152,7 @@ fn functions() -> String {
 
 fn aggregates() -> String {
     let mut text = title("aggregates");
-    text.push_str("\nThe results are those for events whose `x` has these values, in order of arrival.\n");
+    text.push_str("\nThe results are those for events whose `x` has these values, a millisecond apart.\n");
     let groups = catalog::function_groups();
     let aggregates = groups.iter().filter(|group| group.name == AGGREGATES);
     text.extend(aggregates.flat_map(|group| group.functions.iter().map(callable)));

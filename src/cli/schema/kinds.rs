@@ -120,12 +120,14 @@ pub fn one_or_list(item: Value) -> Value {
     json!({ "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }] })
 }
 
-/// Words; one that YAML reads as a number or truth value may stand without quotes.
+/// Words; one that YAML reads as a number, truth value or null may stand without quotes.
 fn words(words: &[&'static str]) -> Vec<Value> {
     let unquoted = words.iter().filter_map(|word| match read::meaning_of(word) {
+        Meaning::Null => Some(Value::Null),
         Meaning::Bool(value) => Some(json!(value)),
         Meaning::Int(value) => Some(json!(value)),
         Meaning::Float(value) => Some(json!(value)),
+        Meaning::Null => Some(json!(null)),
         _ => None,
     });
     words.iter().map(|word| json!(word)).chain(unquoted).collect()

@@ -14,8 +14,10 @@ const fn new(name: &'static str, args: &'static [Arg], returns: Returns, history
     FunctionSpec::new(Group::History, name, args, returns, Body::History(history)).with_nulls().volatile()
 }
 
-/// The functions of this group. The values of an example are those for the events of one key `k` with `x` = 3, 5, null,
-/// 4, 4, one behind the other.
+/// The values of `x` in the events of one key `k`, one behind the other, for which examples give theirs.
+pub const EXAMPLE_VALUES: &str = "[3, 5, null, 4, 4]";
+
+/// The functions of this group. The results of an example are those for the events with [`EXAMPLE_VALUES`].
 pub const FUNCTIONS: &[FunctionSpec] = &[
     new("previous", &[arg("x", Type::ANY), optional("n", Type::INT)], Returns::AsFirst, History::Previous)
         .doc(

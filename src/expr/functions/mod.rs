@@ -28,6 +28,7 @@ pub use cached::Cached;
 pub(super) use context::{Buffers, check_depth, keep};
 pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_length, finite};
 pub use convert::{constant_text, parse_number, short, write_scalar};
+pub use history::EXAMPLE_VALUES as HISTORY_VALUES;
 pub use history::FUNCTIONS as HISTORY;
 pub use later::{AGGREGATES, LATER};
 pub use spec::{

@@ -11,7 +11,7 @@ fn documented_examples_hold() {
         assert!(!function.summary.is_empty(), "{} has no summary", function.name);
         assert!(!function.examples.is_empty(), "{} has no example", function.name);
         if function.group == Group::History {
-            // These are run by `tests/history_oracle.rs`, since they are about many events.
+            // These are run by `tests/reference.rs`, since they are about many events.
             continue;
         }
         for (text, expected) in function.examples {
