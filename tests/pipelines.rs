@@ -1,7 +1,7 @@
 //! The examples of `pipelines/` do what they say: their own tests pass, and on their data under `pipelines/data/`
 //! they put out the rows under `pipelines/expected/`, with one worker and with several.
 //!
-//! `expected/NAME/stdout.ndjson` is what `NAME.yaml` prints, `expected/NAME/FILE` what it writes to `out/FILE`.
+//! `expected/NAME/stdout.ndjson` is what `NAME.yaml` prints, `expected/NAME/FILE` what it writes to `out/NAME/FILE`.
 //! Rows are compared without their order: between keys there is none.
 
 pub mod common;
@@ -69,14 +69,14 @@ fn run(expected: &Path, workers: u32) -> Vec<String> {
     if ran.status != Some(0) {
         return vec![format!("{name} with {workers} workers: exit status {:?}\n{}", ran.status, ran.stderr)];
     }
-    folder.write("out/stdout.ndjson", ran.stdout);
+    folder.write(&format!("out/{name}/stdout.ndjson"), ran.stdout);
     let compare = |kept: &PathBuf| compare_rows(kept, &folder, name, workers).err();
     files(expected, "ndjson").iter().filter_map(compare).collect()
 }
 
 fn compare_rows(kept: &Path, folder: &Folder, name: &str, workers: u32) -> Result<(), String> {
     let file = kept.file_name().unwrap().to_str().unwrap();
-    let actual = folder.read(&format!("out/{file}"));
+    let actual = folder.read(&format!("out/{name}/{file}"));
     if updating() {
         fs::write(kept, actual).unwrap();
         return Ok(());
