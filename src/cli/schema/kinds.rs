@@ -127,7 +127,6 @@ fn words(words: &[&'static str]) -> Vec<Value> {
         Meaning::Bool(value) => Some(json!(value)),
         Meaning::Int(value) => Some(json!(value)),
         Meaning::Float(value) => Some(json!(value)),
-        Meaning::Null => Some(json!(null)),
         _ => None,
     });
     words.iter().map(|word| json!(word)).chain(unquoted).collect()
