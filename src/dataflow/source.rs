@@ -72,7 +72,14 @@ pub trait RowSource: Send {
         env: &mut Env,
     ) -> Result<Polled, SourceError>;
 
-    /// The pipeline ends, and all rows that were given have gone through it and were flushed. Not called where it failed.
+    /// Whether rows are acknowledged to a server, which then forgets them, when the next are asked for. What they led to
+    /// is flushed before.
+    fn acknowledges(&self) -> bool {
+        false
+    }
+
+    /// The pipeline ends, all rows that were given have gone through it, and what they led to has arrived at the sinks.
+    /// Not called where it failed, or where a sink takes nothing any more.
     fn close(&mut self) {}
 
     /// Whether it gives rows at all. A partition that only finds others holds no watermark.

@@ -166,7 +166,12 @@ impl Intake {
         }
     }
 
-    /// The pipeline ends well, and all that was read has gone through.
+    /// Whether what it reads is acknowledged to a server by and by.
+    pub fn acknowledges(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.rows.acknowledges())
+    }
+
+    /// The pipeline ends well, and all that was read has gone through and arrived.
     pub fn close(&mut self) {
         self.partitions.iter_mut().for_each(|partition| partition.rows.close());
     }

@@ -18,7 +18,7 @@ use crate::plan::{Plan, SourceNode};
 use crate::time::{Clock, Env, Random};
 use crate::watermark::WatermarkTracker;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Opens all sinks of a plan.
@@ -207,31 +207,41 @@ impl Pipeline {
         let frontiers = Frontiers::new(workers.len());
         let (sinks, reports, failure) = (&self.sinks[..], &self.reports[..], &self.failure);
         let ended = AtomicBool::new(false);
-        let shared = Shared { clock, stop, ended: &ended, frontiers: &frontiers, sinks, reports, failure };
-        std::thread::scope(|scope| {
+        let delivered = &AtomicUsize::new(0);
+        let shared =
+            Shared { clock, stop, delivered, ended: &ended, frontiers: &frontiers, sinks, reports, failure };
+        let intakes: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 workers.into_iter().map(|worker| scope.spawn(|| worker.run(&shared))).collect();
             while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 clock.wait(super::worker::WATCH_EVERY);
                 watch(&self.counts());
             }
-            for thread in threads {
-                // One that panicked has left its failure behind.
-                let _ = thread.join();
-            }
+            // One that panicked has left its failure behind.
+            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
         });
-        let stopped = || stop.load(Ordering::Relaxed);
-        for sink in &self.sinks {
-            sink.close(&stopped);
-            if let SinkStatus::Failed(message) = sink.status() {
-                shared.fail(message);
-            }
+        let arrived = self.close_sinks(&shared);
+        if arrived {
+            intakes.into_iter().for_each(|mut intake| intake.close());
         }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failure {
             Some(message) => Err(message),
             None => Ok(self.counts()),
         }
+    }
+
+    /// Waits until all that was written has arrived; not for long where somebody wants an end, or where the pipeline has
+    /// failed. Tells whether all went well.
+    fn close_sinks(&self, shared: &Shared<'_>) -> bool {
+        let stopped = || shared.stop.load(Ordering::Relaxed) || shared.has_failed();
+        for sink in &self.sinks {
+            sink.close(&stopped);
+            if let SinkStatus::Failed(message) = sink.status() {
+                shared.fail(message);
+            }
+        }
+        !shared.has_failed() && self.sinks.iter().all(|sink| sink.status() == SinkStatus::Open)
     }
 
     /// What the nodes have counted, over all workers.

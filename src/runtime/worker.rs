@@ -6,7 +6,7 @@ use super::intake::{Intake, Step};
 use super::stats::Counters;
 use crate::dataflow::{SharedSink, Signal, SinkStatus, StageId};
 use crate::time::{Clock, Millis, Timestamp};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffered output goes out at least this often, so that results are seen live.
@@ -17,6 +17,8 @@ pub const WATCH_EVERY: Millis = Millis(5);
 pub const TICK_EVERY: Millis = Millis(10);
 /// Time given to others when there is nothing to do, unless a source wakes the worker.
 const IDLE_WAIT: Millis = Millis(5);
+/// How often a worker that has stopped looks whether the others have.
+const ROUND_WAIT: Millis = Millis(1);
 
 /// What all workers of a pipeline share.
 pub struct Shared<'a> {
@@ -26,6 +28,8 @@ pub struct Shared<'a> {
     pub stop: &'a AtomicBool,
     /// How far each worker has read.
     pub frontiers: &'a Frontiers,
+    /// How often workers have sent all that they had, after the last of their reads; see [`Worker::run`].
+    pub delivered: &'a AtomicUsize,
     /// Set when this pipeline alone is to end in the same way: it failed, or nobody reads it any more.
     pub ended: &'a AtomicBool,
     /// The opened sinks.
@@ -41,7 +45,8 @@ impl Shared<'_> {
         self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
     }
 
-    fn has_failed(&self) -> bool {
+    /// Whether it has failed.
+    pub fn has_failed(&self) -> bool {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
@@ -74,6 +79,8 @@ pub struct Worker {
     open_exchanges: usize,
     mail: Mail,
     mailbox: Mailbox,
+    /// Whether a server forgets what was read when it is acknowledged: then it must have gone out before.
+    acknowledges: bool,
     flushed: Millis,
     unflushed: bool,
     ticked: Millis,
@@ -90,6 +97,7 @@ impl Worker {
         mailbox: Mailbox,
     ) -> Worker {
         let open_exchanges = exchanges.len();
+        let acknowledges = intakes.iter().any(Intake::acknowledges);
         let (flushed, unflushed, ticked) = (Millis::ZERO, false, Millis::ZERO);
         Worker {
             number,
@@ -99,26 +107,43 @@ impl Worker {
             open_exchanges,
             mail,
             mailbox,
+            acknowledges,
             flushed,
             unflushed,
             ticked,
         }
     }
 
-    /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop.
-    pub fn run(mut self, shared: &Shared<'_>) {
+    /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop. Returns what it read from:
+    /// to be closed once all has arrived.
+    pub fn run(mut self, shared: &Shared<'_>) -> Vec<Intake> {
         let _guard = PanicGuard(shared);
         if let Err(message) = self.run_to_end(shared) {
             shared.fail(message);
         }
+        self.deliver_mail(shared);
         self.flush();
         if let Err(message) = self.check_sinks(shared) {
             shared.fail(message);
         }
-        if !shared.has_failed() {
-            self.intakes.iter_mut().for_each(Intake::close);
-        }
         self.report(shared);
+        self.intakes
+    }
+
+    /// Lets rows that are under way between workers arrive, now that none of them reads. A row goes through each exchange
+    /// once at the most, so as many rounds as there are exchanges do.
+    fn deliver_mail(&mut self, shared: &Shared<'_>) {
+        for round in 1..=self.exchanges.len() {
+            self.flush();
+            shared.delivered.fetch_add(1, Ordering::SeqCst);
+            while shared.delivered.load(Ordering::SeqCst) < round * self.mail.workers() {
+                if shared.has_failed() {
+                    return;
+                }
+                shared.clock.wait(ROUND_WAIT);
+            }
+            self.receive();
+        }
     }
 
     fn run_to_end(&mut self, shared: &Shared<'_>) -> Result<(), String> {
@@ -135,7 +160,7 @@ impl Worker {
             self.unflushed |= received || read;
             let now = shared.clock.elapsed();
             // Windows fire by time as well, when nothing has come.
-            let due = now.0 - self.flushed.0 >= FLUSH_EVERY.0;
+            let due = now.0 - self.flushed.0 >= FLUSH_EVERY.0 || (self.acknowledges && read);
             if due || (self.unflushed && !(received || read)) {
                 self.flush();
                 self.report(shared);
@@ -230,55 +255,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::config::{Faults, ProcessEnvironment, SourceFile, Surroundings, read_pipeline};
-    use crate::dataflow::{NodeId, Polled, Refused, RowSource, SourceError};
-    use crate::event::Batch;
-    use crate::plan;
-    use crate::runtime::{Instruments, Pipeline, WorkerId};
-    use crate::time::{Env, SystemClock};
-    use std::path::Path;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    const TWO_WORKERS: &str = "
-options: { parallelism: 2 }
-sources: { n: { generate: { count: 10, fields: { n: sequence() } } } }
-windows: { w: { from: n, key: [n], count: { size: 2 }, aggregate: { all: count(*) } } }
-sinks: { out: { from: w, drop: {} } }
-";
-
-    /// Sources that panic when they are read.
-    struct Faulty;
-
-    impl Instruments for Faulty {
-        fn rows(&self, _worker: WorkerId, _source: NodeId, _rows: Box<dyn RowSource>) -> Box<dyn RowSource> {
-            Box::new(Faulty)
-        }
-    }
-
-    impl RowSource for Faulty {
-        fn open(&mut self) -> Result<(), SourceError> {
-            Ok(())
-        }
-
-        fn fill(&mut self, _: &mut Batch, _: &mut Refused, _: &mut Env) -> Result<Polled, SourceError> {
-            panic!("as the test wants it")
-        }
-    }
-
-    #[test]
-    fn a_worker_that_panics_ends_its_pipeline_alone() {
-        let faults = Faults::new(SourceFile::new("p.yaml", TWO_WORKERS.into()).unwrap());
-        let surroundings = Surroundings { environment: &ProcessEnvironment::default(), overrides: &[] };
-        let file = read_pipeline(&faults, surroundings).unwrap();
-        let surroundings =
-            plan::Surroundings { folder: Path::new(""), taps: &[], instance: &Default::default() };
-        let plan = plan::plan(&file, &surroundings, &faults).unwrap();
-        assert!(plan.draft.stages.iter().any(|stage| stage.exchange.is_some()), "one waits for the other");
-        let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
-        let pipeline = Pipeline::open_with(&plan, &clock, &Faulty).unwrap();
-        let failure = pipeline.run(&clock, &stop, &mut |_| {}).unwrap_err();
-        assert!(failure.starts_with("a worker panicked"), "{failure}");
-        assert!(!stop.load(Ordering::Relaxed), "other pipelines go on");
-    }
-}
+mod tests;

@@ -234,6 +234,10 @@ impl RowSource for TimedSource {
         polled
     }
 
+    fn acknowledges(&self) -> bool {
+        self.rows.acknowledges()
+    }
+
     fn close(&mut self) {
         self.rows.close();
     }

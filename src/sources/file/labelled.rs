@@ -40,6 +40,10 @@ impl RowSource for Labelled {
         Ok(polled)
     }
 
+    fn acknowledges(&self) -> bool {
+        self.rows.acknowledges()
+    }
+
     fn close(&mut self) {
         self.rows.close();
     }

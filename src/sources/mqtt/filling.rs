@@ -192,6 +192,10 @@ impl RowSource for Filling {
         Ok(polled)
     }
 
+    fn acknowledges(&self) -> bool {
+        true
+    }
+
     fn close(&mut self) {
         self.inbox.acknowledge(&mut self.given);
         if let Some(mut keeper) = self.keeper.take() {
