@@ -1,5 +1,6 @@
 //! The binary: hands the command line to the library.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 
 /// The system's allocator is several times slower with two threads when linked statically.
@@ -8,6 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     keep_pages_small();
+    allow_many_files();
     headwater::cli::main()
 }
 
@@ -17,4 +19,12 @@ fn keep_pages_small() {
     // SAFETY: this option of prctl takes numbers and touches no memory of ours. Where the kernel does not know it,
     // it refuses, and pages may be huge. That it takes effect is tested in tests/process.rs.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+}
+
+/// Lets the process open as many files as the system grants it: a glob may match thousands, each of which stays open. A
+/// shell's limit of 1024 is there for programs that use `select`.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, the old limit holds.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -5,6 +5,7 @@ pub mod common;
 use common::{Folder, headwater, pause, until, wait};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, Stdio};
 
 /// A pipeline that copies what a file source reads, with the name of what goes where.
@@ -72,6 +73,41 @@ fn a_glob_without_a_match_is_an_error_of_the_run() {
     let ran = folder.run(&["run", "p.yaml"]);
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.contains("source `in`: no file matches `in/*.ndjson`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_glob_passes_over_what_is_hidden_and_names_that_are_no_text() {
+    for follow in [false, true] {
+        let folder = Folder::empty();
+        let foreign = std::ffi::OsStr::from_bytes(b"in/\xff.ndjson");
+        folder.write("in/a.ndjson", line(1));
+        folder.write("in/.b.ndjson", line(2));
+        folder.write("in/.c/d.ndjson", line(3));
+        fs::write(folder.path().join(foreign), line(4)).unwrap();
+        let path = format!("path: './in/**/*.ndjson', follow: {follow}");
+        folder.write("p.yaml", copying(&path));
+        let mut run = headwater(folder.path(), &["run", "p.yaml"]).spawn().unwrap();
+        until("a line", || !folder.read("out.ndjson").is_empty());
+        if follow {
+            folder.write("in/e.ndjson", line(5));
+            until("the new file's", || numbers(&folder).len() > 1);
+            run.kill().unwrap();
+        }
+        wait(&mut run);
+        assert_eq!(numbers(&folder), if follow { vec![1, 5] } else { vec![1] });
+    }
+}
+
+#[test]
+fn more_files_are_read_than_a_shell_lets_programs_open() {
+    let folder = Folder::empty();
+    (0..100).for_each(|i| drop(folder.write(&format!("in/{i}"), line(i))));
+    folder.write("p.yaml", copying("path: 'in/*'"));
+    let run = headwater(folder.path(), &["run", "p.yaml"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 50 && exec \"$0\" run p.yaml"]).arg(run.get_program());
+    assert!(shell.current_dir(folder.path()).status().unwrap().success());
+    assert_eq!(numbers(&folder).len(), 100);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use super::exit::Exit;
 use crate::dataflow::Instance;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -28,9 +29,14 @@ impl DataDir {
             |error: io::Error| Exit::failed(format!("the data directory `{}`: {error}", path.display()));
         fs::create_dir_all(path).map_err(failed)?;
         let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).map_err(failed)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let message = format!("the data directory `{}` is used by another process", path.display());
-            return Err(Exit::failed(message));
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let message = format!("the data directory `{}` is used by another process", path.display());
+                return Err(Exit::failed(message));
+            }
+            // A file system that has no locks.
+            Err(error) => return Err(failed(error.into())),
         }
         let id = instance(path, entropy).map_err(failed)?;
         Ok(DataDir { id, _lock: lock })

@@ -30,7 +30,7 @@ pub static FILE: ComponentSpec = ComponentSpec {
         OptionSpec::required(
             "path",
             OptionKind::OneOrList(&OptionKind::Path),
-            "The file, a glob such as `log/*.ndjson`, or a list of both; relative paths start at the pipeline's file.",
+            "The file, a glob such as `log/*.ndjson` (which passes over hidden files, and names that are not UTF-8), or a list of both; relative paths start at the pipeline's file.",
         ),
         OptionSpec::or(
             "follow",

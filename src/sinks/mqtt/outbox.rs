@@ -11,8 +11,10 @@ const FULL_MESSAGES: usize = 4 * 1024;
 const FULL_BYTES: usize = 8 << 20;
 /// Bytes beyond which a writer waits: what a full outbox still takes comes from one pass of a pipeline.
 const MOST_BYTES: usize = 128 << 20;
-/// What a message takes besides its bytes.
+/// What a message takes in memory besides its bytes.
 const OVERHEAD: usize = 128;
+/// What a packet holds at the most besides topic, properties and payload: two headers, and the lengths of all three.
+const FRAME: usize = 13;
 /// How long a waiting writer sleeps at the most before it looks again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -58,9 +60,19 @@ struct Entry {
 }
 
 impl Entry {
+    /// What it takes in memory.
     fn bytes(&self) -> usize {
+        self.content() + OVERHEAD
+    }
+
+    /// The length of its packet, or a little more.
+    fn packet_bytes(&self) -> usize {
+        self.content() + FRAME
+    }
+
+    fn content(&self) -> usize {
         let properties: usize = self.message.properties.iter().map(|(n, v)| n.len() + v.len() + 5).sum();
-        self.message.payload.len() + self.message.topic.len() + properties + OVERHEAD
+        self.message.payload.len() + self.message.topic.len() + properties
     }
 }
 
@@ -113,7 +125,7 @@ impl Outbox {
         let Some(wire) = state.wire.clone() else { return };
         while state.handed < state.entries.len().min(self.manner.under_way.into()) {
             let entry = &state.entries[state.handed];
-            let too_large = state.largest.is_some_and(|largest| entry.bytes() > largest as usize);
+            let too_large = state.largest.is_some_and(|largest| entry.packet_bytes() > largest as usize);
             if too_large {
                 let why = "it is larger than the broker takes";
                 self.refuse(state, state.handed, why);
@@ -132,7 +144,10 @@ impl Outbox {
         state.sent -= usize::from(number < state.sent);
         state.refused += 1;
         let (who, topic, all) = (&self.who, &entry.message.topic, state.refused);
-        tracing::error!("{who}: the broker refuses a message to `{topic}`: {why}; {all} are lost so far");
+        // A broker that refuses one message often refuses all: ever fewer of them are told of.
+        if all.is_power_of_two() {
+            tracing::error!("{who}: the broker refuses a message to `{topic}`: {why}; {all} are lost so far");
+        }
     }
 
     /// The next message was sent.
@@ -213,5 +228,27 @@ impl Endpoint for Outbox {
 
     fn is_served(&self) -> bool {
         self.lock().wire.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumqttc::v5::{AsyncClient, MqttOptions};
+
+    #[test]
+    fn only_what_is_larger_than_the_broker_takes_is_given_up() {
+        let manner = Manner { qos: Qos::AtLeastOnce, retain: false, under_way: 10, properties: Vec::new() };
+        let outbox = Outbox::new("test".to_owned(), manner);
+        let message =
+            Outgoing { topic: "t".to_owned(), payload: vec![0; 100].into(), properties: Vec::new() };
+        outbox.push(std::iter::once(message));
+        let wire = Wire::Five(AsyncClient::new(MqttOptions::new("c", "localhost", 1), 10).0);
+        for (largest, left) in [(114, 1), (100, 0)] {
+            let accepted = Accepted { session_present: false, largest_packet: Some(largest), highest_qos: 2 };
+            outbox.accepted(&wire, accepted).unwrap();
+            assert_eq!(outbox.unacknowledged(), left);
+            outbox.lost();
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! Which files a path means.
 
-use glob::{MatchOptions, Pattern, glob_with};
-use std::io;
-use std::path::{Path, PathBuf};
+use glob::{MatchOptions, Pattern, PatternError, glob_with};
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
 
 /// As in a shell: `*` matches within a folder, and no hidden file.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// How folders are walked. Hidden files are left out behind the walk: the library would do so at once, but panics at a
+/// name that is not UTF-8.
+const WALK: MatchOptions = MatchOptions { require_literal_leading_dot: false, ..OPTIONS };
 
 /// A path as it is written: a file, or a glob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +55,29 @@ impl Place {
             Place::File(path) => return Ok(vec![path.clone()]),
             Place::Glob(pattern, _) => pattern,
         };
-        let matches = glob_with(pattern, OPTIONS).map_err(|error| io::Error::other(error.msg))?;
-        let mut files =
-            matches.map(|found| found.map_err(io::Error::from)).collect::<io::Result<Vec<_>>>()?;
-        files.retain(|path| !path.is_dir());
+        let no_glob = |error: PatternError| io::Error::other(error.msg);
+        let wanted = Pattern::new(&plain(Path::new(pattern)).to_string_lossy()).map_err(no_glob)?;
+        let mut files = Vec::new();
+        for found in glob_with(pattern, WALK).map_err(no_glob)? {
+            match found {
+                Ok(path) if wanted.matches_path_with(&plain(&path), OPTIONS) && !path.is_dir() => {
+                    files.push(path);
+                }
+                Ok(_) => {}
+                Err(error) if error.error().kind() == ErrorKind::NotFound || is_hidden(error.path()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         files.sort();
         Ok(files)
     }
+}
+
+/// A path without parts that mean nothing, as patterns are compared with it.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.iter().any(|name| name.as_encoded_bytes().starts_with(b".") && name != ".." && name != ".")
 }

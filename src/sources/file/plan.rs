@@ -122,11 +122,15 @@ impl SourcePlan for FilePlan {
     }
 
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let path = PathBuf::from(self.places[number].written());
-        let config =
-            FileSourceConfig { path: path.clone(), start: self.start, compression: self.compression };
+        let place = &self.places[number];
+        let path = match place {
+            Place::File(path) => path.clone(),
+            // Looked up before a run, and never read as it is.
+            Place::Glob(..) => PathBuf::from(place.written()),
+        };
+        let config = FileSourceConfig { path, start: self.start, compression: self.compression };
         let framed = Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len());
-        Labelled::around(Box::new(framed), self.topic, path.display().to_string())
+        Labelled::around(Box::new(framed), self.topic, place.written())
     }
 }
 

@@ -31,6 +31,8 @@ struct State {
     unacknowledged: usize,
     wire: Option<Wire>,
     connection: u64,
+    /// The connection with which the broker's session began.
+    session: u64,
     served: bool,
     arrivals: u64,
     /// Messages of QoS 2 whose numbers are taken: whether each was acknowledged.
@@ -134,6 +136,8 @@ impl State {
             self.unacknowledged -= 1;
             // What came by an earlier connection is given again by this one; with QoS 2 it is known there.
             let known = match receipt.qos {
+                // In another session its number may be another message's.
+                Qos::ExactlyOnce if receipt.connection < self.session => None,
                 Qos::ExactlyOnce => {
                     self.taken.get_mut(&receipt.packet).map(|acknowledged| *acknowledged = true)
                 }
@@ -184,12 +188,17 @@ impl State {
         self.bytes = self.queue.iter().map(Received::bytes).sum();
     }
 
-    fn subscribed(&mut self, subscription: &Subscription, granted: &[Option<u8>]) -> Result<(), String> {
+    fn subscribed(
+        &mut self,
+        who: &str,
+        subscription: &Subscription,
+        granted: &[Option<u8>],
+    ) -> Result<(), String> {
         for (filter, granted) in subscription.filters.iter().zip(granted) {
             match granted {
                 None => return Err(format!("the broker refuses the subscription to `{filter}`")),
                 Some(qos) if *qos < subscription.qos.number() => {
-                    tracing::warn!("the broker gives QoS {qos} at the most for `{filter}`");
+                    tracing::warn!("{who}: the broker gives QoS {qos} at the most for `{filter}`");
                 }
                 Some(_) => {}
             }
@@ -208,7 +217,10 @@ impl Endpoint for Inbox {
         state.tally.reconnected += u64::from(again);
         match accepted.session_present {
             true => state.forget_repeated(),
-            false => state.taken.clear(),
+            false => {
+                state.taken.clear();
+                state.session = state.connection;
+            }
         }
         if again && !accepted.session_present {
             state.tally.sessions_lost += 1;
@@ -225,7 +237,7 @@ impl Endpoint for Inbox {
         for happened in happened.drain(..) {
             match happened {
                 Happened::Message(message) => state.push(&self.who, message),
-                Happened::Subscribed(granted) => state.subscribed(&self.subscription, &granted)?,
+                Happened::Subscribed(granted) => state.subscribed(&self.who, &self.subscription, &granted)?,
                 Happened::Released(packet) => _ = state.taken.remove(&packet),
                 _ => {}
             }
@@ -265,5 +277,37 @@ impl Endpoint for Inbox {
 
     fn is_served(&self) -> bool {
         self.lock().served
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumqttc::v5::{AsyncClient, MqttOptions};
+
+    fn message(packet: u16) -> Vec<Happened> {
+        let (topic, payload) = ("t".into(), "p".into());
+        let qos = Qos::ExactlyOnce;
+        vec![Happened::Message(Incoming { topic, payload, qos, packet, properties: Vec::new() })]
+    }
+
+    #[test]
+    fn a_number_of_an_earlier_session_acknowledges_nothing() {
+        let subscription = Subscription { filters: vec!["t".to_owned()], qos: Qos::ExactlyOnce };
+        let inbox = Inbox::new("test".to_owned(), subscription);
+        let wire = Wire::Five(AsyncClient::new(MqttOptions::new("c", "localhost", 1), 10).0);
+        let accepted = |session_present| Accepted { session_present, largest_packet: None, highest_qos: 2 };
+        let (mut done, mut read) = (Vec::new(), Vec::new());
+        for session_present in [false, true] {
+            inbox.accepted(&wire, accepted(false)).unwrap();
+            inbox.happened(&mut message(7)).unwrap();
+            inbox.read(10, 1000, &mut done, &mut read);
+            done.extend(read.drain(..).map(|received| received.receipt()));
+            inbox.lost();
+            inbox.accepted(&wire, accepted(session_present)).unwrap();
+            inbox.happened(&mut message(7)).unwrap();
+            inbox.acknowledge(&mut done);
+            assert_eq!(inbox.lock().taken.get(&7), Some(&session_present));
+        }
     }
 }
