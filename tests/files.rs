@@ -347,6 +347,22 @@ fn events_do_not_choose_where_they_should_not() {
 }
 
 #[test]
+fn an_event_whose_name_is_taken_stops_nothing() {
+    let folder = Folder::empty();
+    let names = ["a", "a/b", "c/d", "c", "e"];
+    folder.write("in", names.map(|name| format!("{{\"d\":\"{name}\"}}\n")).concat());
+    folder.write(
+        "p.yaml",
+        "sources: { in: { file: { path: in } } }\nsinks: { out: { from: in, file: { path: 'x/{d}' } } }\n",
+    );
+    let ran = folder.run(&["run", "p.yaml"]).succeeded();
+    assert_eq!(["x/a", "x/c/d", "x/e"].map(|name| folder.read(name).lines().count()), [1, 1, 1]);
+    for why in ["`x/a/b`: `x/a` is no folder; 1 are lost", "`x/c`: it is a folder; 2 are lost"] {
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_thousand_files_share_few_open_ones() {
     let folder = Folder::empty();
     folder.write("p.yaml", spreading("path: \"out/{n % 1000}.ndjson\", mode: replace"));

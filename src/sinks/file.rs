@@ -28,7 +28,7 @@ pub static FILE: ComponentSpec = ComponentSpec {
         OptionSpec::required(
             "path",
             OptionKind::Template,
-            "The file; expressions in braces are filled in for each event. Relative paths start at the working directory.",
+            "The file; expressions in braces are filled in for each event; one that thus names a folder, or leads through a file, is lost and told of. Relative paths start at the working directory.",
         ),
         OptionSpec::or(
             "mode",

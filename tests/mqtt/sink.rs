@@ -85,6 +85,7 @@ fn a_stop_without_a_broker_says_what_is_lost() {
     let url = format!("mqtt://127.0.0.1:{}", free_port());
     let running = Running::start(&publishing(&url, 10, ""));
     running.until_said("nothing listens there");
+    pass(Duration::from_millis(500));
     let (status, said, _) = running.stop_anyhow();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("has not acknowledged 10 messages within 5s of the stop: they are lost"), "{said}");

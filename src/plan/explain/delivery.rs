@@ -29,8 +29,8 @@ impl Guarantee {
 
 /// What holds for every path.
 pub(super) const KEPT: [&str; 2] = [
-    "nothing is durable: progress and open windows are in memory, and are lost when the process ends early",
-    "output is not forced to disk: what the system has not written yet is lost when the power goes",
+    "nothing is durable: progress, open windows and what nodes keep by key are in memory, and are lost when the process ends early",
+    "only `file` sinks force output to disk, every 5s: what was written since is lost when the power goes",
 ];
 
 /// All paths, in the order of the sources and sinks.

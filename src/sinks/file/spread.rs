@@ -53,6 +53,8 @@ pub struct SpreadSink {
     synced: Millis,
     /// The file that all events go to, where that is known.
     only: Option<PathBuf>,
+    /// Events lost so far to names that no file can have.
+    lost: u64,
 }
 
 struct OpenFile {
@@ -76,6 +78,7 @@ impl SpreadSink {
             unsynced: BTreeSet::new(),
             synced: Millis::ZERO,
             only,
+            lost: 0,
         }
     }
 
@@ -84,7 +87,13 @@ impl SpreadSink {
         let path = Path::new(path);
         let mut number = match self.open.get(self.last).filter(|file| file.output.path() == path) {
             Some(_) => self.last,
-            None => self.find(path)?,
+            None => match self.obstacle(path) {
+                Some(why) => {
+                    self.lose(path, &why);
+                    return Ok(());
+                }
+                None => self.find(path)?,
+            },
         };
         if self.is_due(&self.open[number], event.len() as u64) {
             self.put_aside(number)?;
@@ -93,6 +102,28 @@ impl SpreadSink {
         self.last = number;
         self.open[number].used = now;
         self.open[number].output.write(event)
+    }
+
+    /// Why an event cannot have the path that it chose: another has made a folder of it, or a file on the way there. No
+    /// event is a reason to stop a pipeline, and one that comes again after each start would do so for ever.
+    fn obstacle(&self, path: &Path) -> Option<String> {
+        if self.only.is_some() || self.open.iter().any(|file| file.output.path() == path) {
+            return None;
+        }
+        if path.is_dir() {
+            return Some("it is a folder".to_owned());
+        }
+        let on_the_way = path.ancestors().skip(1).find(|part| part.exists())?;
+        (!on_the_way.is_dir()).then(|| format!("`{}` is no folder", on_the_way.display()))
+    }
+
+    fn lose(&mut self, path: &Path, why: &str) {
+        self.lost += 1;
+        // Where one event cannot be written, many cannot: ever fewer of them are told of.
+        if self.lost.is_power_of_two() {
+            let (path, lost) = (path.display(), self.lost);
+            tracing::error!("an event cannot be written to `{path}`: {why}; {lost} are lost so far");
+        }
     }
 
     /// The number of a file that is open, or is now.
@@ -192,7 +223,7 @@ fn began(metadata: &Metadata, now: Timestamp) -> Timestamp {
 impl Sink for SpreadSink {
     /// Where events choose, only they say which files there will be.
     fn open(&mut self) -> Result<(), SinkError> {
-        match self.only.take() {
+        match self.only.clone() {
             Some(path) => self.find(&path).map(|_| ()),
             None => Ok(()),
         }
