@@ -24,7 +24,7 @@ pub trait FormatPlan: fmt::Debug + Send + Sync {
     /// Why the format cannot be read; whatever is wanted, it can or it cannot.
     fn decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String>;
 
-    /// The same for blocks that are one record each, such as the text of a field.
+    /// The same for blocks that are an input each, such as a message or the text of a field.
     ///
     /// # Errors
     /// Those of [`FormatPlan::decoder`].

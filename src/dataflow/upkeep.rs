@@ -17,10 +17,12 @@ pub const UPKEEP_OPTIONS: &[OptionSpec] = &[
         OptionKind::Duration,
         "Connects anew when nothing has come for this long, though the connection looks alive.",
     ),
-    OptionSpec::optional(
+    OptionSpec::or(
         "durable",
+        "none",
         OptionKind::Word(&["none"]),
-        "How input survives an end of the process; `none` is what this version has.",
+        "How input survives an end of the process. This version has `none`, also with a data directory: what is \
+         acknowledged has gone through, and what nodes keep of it is in memory.",
     ),
 ];
 

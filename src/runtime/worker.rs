@@ -153,7 +153,6 @@ impl Worker {
             self.tick();
             let received = self.receive();
             let read = shared.sinks.iter().all(SharedSink::is_ready) && self.read(shared)?;
-            self.check_sinks(shared)?;
             if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
                 return Ok(());
             }
@@ -166,6 +165,8 @@ impl Worker {
                 self.report(shared);
                 self.flushed = now;
             }
+            // Before the next read, which may acknowledge what a sink did not take.
+            self.check_sinks(shared)?;
             if !received && !read {
                 shared.clock.doze(IDLE_WAIT);
             }

@@ -40,6 +40,21 @@ fn what_is_published_comes_back() {
 }
 
 #[test]
+fn a_message_of_csv_has_its_own_header() {
+    let Some(broker) = Broker::open() else { return };
+    let url = broker.url();
+    let reading = Running::start(&format!(
+        "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: ['loop/+'] }}, format: csv }} }}\n\
+         sinks: {{ out: {{ from: in, stdout: {{}} }} }}\n"
+    ));
+    reading.until_connected();
+    let (status, said) = Running::start(&publishing(&url, 3, "} , format: { csv: {} ")).finish();
+    assert_eq!(status, Some(0), "{said}");
+    let expected = [r#"{"n":"0","k":"k0"}"#, r#"{"n":"1","k":"k1"}"#, r#"{"n":"2","k":"k2"}"#];
+    assert_eq!(reading.until_lines(3), expected);
+}
+
+#[test]
 fn topics_that_cannot_be_are_rejected() {
     let Some(broker) = Broker::open() else { return };
     let folder = Folder::empty();

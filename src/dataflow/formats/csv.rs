@@ -15,7 +15,12 @@ pub static CSV: ComponentSpec = ComponentSpec {
     summary: "Separated values, one record a line; a quoted field may hold line ends.",
     short: None,
     options: &[
-        OptionSpec::or("header", "true", OptionKind::Boolean, "Whether the first record names the columns."),
+        OptionSpec::or(
+            "header",
+            "true",
+            OptionKind::Boolean,
+            "Whether the first record names the columns; each message or field has its own.",
+        ),
         OptionSpec::or(
             "delimiter",
             ",",
@@ -99,6 +104,10 @@ impl FormatPlan for CsvPlan {
 
     fn decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
         CsvDecoder::new(&self.options, wanted).map(|decoder| Box::new(decoder) as Box<dyn Decoder>)
+    }
+
+    fn record_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        CsvDecoder::apart(&self.options, wanted).map(|decoder| Box::new(decoder) as Box<dyn Decoder>)
     }
 
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {

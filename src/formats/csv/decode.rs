@@ -21,6 +21,8 @@ pub struct CsvDecoder {
     at_start: bool,
     /// Whether a record that is too long still goes on.
     overlong: bool,
+    /// Whether each block is an input of its own, with its own header.
+    apart: bool,
 }
 
 impl CsvDecoder {
@@ -40,7 +42,19 @@ impl CsvDecoder {
             wanted: wanted.clone(),
             at_start: true,
             overlong: false,
+            apart: false,
         })
+    }
+
+    /// The same for blocks that are an input each, such as messages.
+    pub fn apart(options: &CsvOptions, wanted: &Wanted) -> Result<CsvDecoder, String> {
+        Ok(CsvDecoder { apart: true, ..CsvDecoder::new(options, wanted)? })
+    }
+
+    /// Forgets all of the input before.
+    fn begin_anew(&mut self) {
+        self.columns.take_if(|_| self.options.columns.is_empty());
+        (self.header_is_next, self.at_start, self.overlong) = (self.options.header, true, false);
     }
 
     /// Adds the record just read as a row, or learns the header from it.
@@ -107,6 +121,45 @@ impl Decoder for CsvDecoder {
         limit: usize,
         unreadable: &mut Vec<Unreadable>,
     ) -> usize {
+        if !self.apart {
+            return self.decode_on(batch, block, last, limit, unreadable);
+        }
+        self.begin_anew();
+        let before = (batch.len(), unreadable.len());
+        let read = self.decode_on(batch, block, last, limit, unreadable);
+        // Whoever sends records without a header must not see them vanish.
+        if (batch.len(), unreadable.len()) == before && self.options.header && !self.header_is_next {
+            let reason = "there is a header and no record behind it; without headers: `header: false`";
+            unreadable.push(Unreadable::behind(batch, block, Reason::new(RejectKind::Decode, reason)));
+        }
+        read
+    }
+
+    fn another(&self) -> Box<dyn Decoder> {
+        let named = !self.options.columns.is_empty();
+        Box::new(CsvDecoder {
+            options: self.options.clone(),
+            wanted: self.wanted.clone(),
+            record: RecordReader::new(&self.options),
+            columns: self.columns.clone().filter(|_| named),
+            header_is_next: self.options.header,
+            at_start: true,
+            overlong: false,
+            apart: self.apart,
+        })
+    }
+}
+
+impl CsvDecoder {
+    /// Decodes the next block of an input.
+    fn decode_on(
+        &mut self,
+        batch: &mut Batch,
+        block: Span,
+        last: bool,
+        limit: usize,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> usize {
         let Range { start, end } = block.range();
         let mut at = self.skip(&batch.arena, start..end, last);
         while at < end && batch.len() < limit && !self.at_start && !self.overlong {
@@ -130,19 +183,6 @@ impl Decoder for CsvDecoder {
             }
         }
         at - start
-    }
-
-    fn another(&self) -> Box<dyn Decoder> {
-        let named = !self.options.columns.is_empty();
-        Box::new(CsvDecoder {
-            options: self.options.clone(),
-            wanted: self.wanted.clone(),
-            record: RecordReader::new(&self.options),
-            columns: self.columns.clone().filter(|_| named),
-            header_is_next: self.options.header,
-            at_start: true,
-            overlong: false,
-        })
     }
 }
 

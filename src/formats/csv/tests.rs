@@ -25,6 +25,26 @@ fn a_header_names_the_columns() {
 }
 
 #[test]
+fn messages_have_a_header_each() {
+    let wanted = wanted(&["a", "b"], false);
+    let mut decoder = CsvDecoder::apart(&CsvOptions::default(), &wanted).unwrap();
+    let mut read = |text: &str| feed(&mut decoder, 2, text.as_bytes(), &[], usize::MAX);
+    assert_eq!(read("b,a\n1,2\n3,4").rows, [["\"2\"", "\"1\""], ["\"4\"", "\"3\""]]);
+    let lone = read("b");
+    assert_eq!(lone.rows, Vec::<Vec<String>>::new());
+    let reason = "there is a header and no record behind it; without headers: `header: false`";
+    assert_eq!((lone.rejected, lone.reasons), (vec![b"b".to_vec()], vec![reason.to_owned()]));
+    assert_eq!(read("\u{feff}a\n\"5").rejected.len() + read("\n").reasons.len(), 0);
+    assert_eq!(read("a\n6").rows, [["\"6\"", "null"]]);
+
+    let options = CsvOptions { header: false, columns: columns(&["a", "b"]), ..CsvOptions::default() };
+    let mut decoder = CsvDecoder::apart(&options, &wanted).unwrap();
+    for _ in 0..2 {
+        assert_eq!(feed(&mut decoder, 2, b"1,2", &[], usize::MAX).rows, [["\"1\"", "\"2\""]]);
+    }
+}
+
+#[test]
 fn options_say_what_the_header_does_not() {
     let options = CsvOptions {
         header: false,

@@ -86,7 +86,20 @@ struct Ledger {
     flushed: Arc<AtomicU64>,
     forgot_too_early: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
-    fails: bool,
+    ends: Ends,
+}
+
+/// How a target ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Ends {
+    #[default]
+    Well,
+    /// What was taken does not arrive.
+    Badly,
+    /// Half way, its reader went away.
+    Early,
+    /// Half way, it failed.
+    Failing,
 }
 
 impl Ledger {
@@ -140,13 +153,22 @@ impl Sink for Ledger {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
+        match self.ends {
+            Ends::Early if self.taken.load(Ordering::SeqCst) > 50 => return Err(SinkError::Closed),
+            Ends::Failing if self.taken.load(Ordering::SeqCst) > 50 => return Err(wanted()),
+            _ => {}
+        }
         self.flushed.store(self.taken.load(Ordering::SeqCst), Ordering::SeqCst);
         Ok(())
     }
 
     fn close(&mut self, _stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        if self.fails { Err(SinkError::Failed("as the test wants it".to_owned())) } else { Ok(()) }
+        if self.ends == Ends::Badly { Err(wanted()) } else { Ok(()) }
     }
+}
+
+fn wanted() -> SinkError {
+    SinkError::Failed("as the test wants it".to_owned())
 }
 
 #[test]
@@ -158,14 +180,14 @@ sinks: { out: { from: n, stdout: {} } }
 ",
     );
     let clock = SystemClock::new();
-    for fails in [false, true] {
-        let (ledger, stop) = (Ledger { fails, ..Ledger::default() }, AtomicBool::new(false));
+    for ends in [Ends::Well, Ends::Badly, Ends::Early, Ends::Failing] {
+        let (ledger, stop) = (Ledger { ends, ..Ledger::default() }, AtomicBool::new(false));
         let pipeline = Pipeline::open_with(&plan, &clock, &ledger).unwrap();
         let outcome = pipeline.run(&clock, &stop, &mut |counts| {
             stop.store(counts[0].sent > 100, Ordering::Relaxed);
         });
-        assert_eq!(outcome.is_err(), fails);
-        assert!(!ledger.forgot_too_early.load(Ordering::SeqCst));
-        assert_eq!(ledger.closed.load(Ordering::SeqCst), !fails, "nothing is acknowledged that is lost");
+        assert_eq!(outcome.is_err(), matches!(ends, Ends::Badly | Ends::Failing), "{ends:?}");
+        assert!(!ledger.forgot_too_early.load(Ordering::SeqCst), "{ends:?}");
+        assert_eq!(ledger.closed.load(Ordering::SeqCst), ends == Ends::Well, "{ends:?}");
     }
 }
