@@ -164,6 +164,7 @@ impl Order {
                 self.free.push(next.segment);
             }
         }
+        self.passed = self.reached;
     }
 
     fn hold(&mut self, batch: &Batch, row: Row) {
@@ -225,7 +226,6 @@ impl Operator for Order {
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
         if let Signal::Watermark(watermark) = signal {
             self.advance(watermark, out);
-            self.passed = self.passed.max(watermark);
         }
         out.signal(MAIN, signal);
         if self.late.is_some() {
