@@ -78,12 +78,6 @@ const WINDOW: &[OptionSpec] = &[
         OptionKind::Word(&["watermark"]),
         "When a window gives its result: when the watermark passes its end.",
     ),
-    OptionSpec::or(
-        "carry",
-        "7d",
-        OptionKind::Duration,
-        "How old a value may be that `delta`, `rate`, `time_in` or `time_weighted_avg` start with.",
-    ),
     ORDERED,
 ];
 

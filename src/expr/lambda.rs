@@ -69,9 +69,9 @@ impl Compiler<'_> {
         let Some(&(_, parameter)) = found else {
             let message = format!("`{}` is the parameter of a lambda, and unknown here", path.root());
             let fault = ExprFault::new(expr.span.clone(), message);
-            return Err(
-                fault.hint("an aggregate takes no elements; if a field is meant, rename the parameter")
-            );
+            return Err(fault.hint(
+                "what is computed over events takes no elements; if a field is meant, rename the parameter",
+            ));
         };
         let ty = Type::SCALAR.or(Type::JSON);
         if path.rest().is_empty() {

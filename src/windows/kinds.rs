@@ -3,6 +3,7 @@
 use super::plan::{Gap, Grid, WindowKind};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{ComponentSpec, NodePlanner, OptionKind, OptionSpec, Point};
+use crate::expr::{Literal, Type};
 use crate::time::{Cuts, Every, Millis};
 
 /// A kind of window, as the registry lists it.
@@ -346,9 +347,22 @@ fn checked(setting: Setting<'_>, kind: WindowKind) -> Option<WindowKind> {
 /// A duration, or an expression for each event's own gap.
 fn gap(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<Gap> {
     let text = setting.node.scalar().unwrap_or_default().trim();
-    if text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+    // A number without a unit is read as a duration too, which says what is missing.
+    if text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
         return read::positive_duration(setting).map(Gap::Fixed);
     }
     let expr = planner.parse(setting)?;
+    let program = planner.compile(at, setting, &expr)?;
+    match program.constant() {
+        Some(Literal::Int(millis)) => return Some(Gap::Fixed(Millis(*millis))),
+        _ if program.ty().meets(Type::INT) && program.ty() != Type::NULL => {}
+        _ => {
+            setting
+                .error(format!("`gap` is {}, not an integer of milliseconds", program.ty().noun()))
+                .hint("write a duration such as `30s`, or an expression of milliseconds");
+            return None;
+        }
+    }
     planner.slot_of(at, setting, &expr, "gap").map(Gap::Slot)
 }
