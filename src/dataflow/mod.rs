@@ -35,7 +35,7 @@ pub use copy::{Copier, Copies, whole_event};
 pub use draft::{Decoding, DecodingId, Draft, Origin, StageDraft, StepDraft, is_hidden};
 pub use format::FormatPlan;
 pub use framed::Framed;
-pub use history::calls_history;
+pub use history::{Gathered, calls_history};
 pub use instance::Instance;
 pub use kept_row::{Keeper, KeptRow};
 pub use key_fields::KeyField;

@@ -3,7 +3,7 @@
 use super::draft::{Draft, Origin};
 use super::scope::{Point, Scope};
 use super::{
-    ComponentSpec, ComputePlan, FormatPlan, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan,
+    ComponentSpec, ComputePlan, FormatPlan, Gathered, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan,
 };
 use crate::config::{Faults, Node, Setting, Snippet, read};
 use crate::event::{Path, Slot, Span};
@@ -43,6 +43,8 @@ pub struct NodePlanner<'a> {
     pub ordered: Option<bool>,
     /// Whether events of this node wait for the watermark, so that there are late ones.
     pub is_ordered: bool,
+    /// How its events were gathered last for keyed history.
+    pub gathered: Option<Gathered>,
     /// Where events are that came too late to be put in order, if somebody reads them.
     pub late: Option<Point>,
     /// Where events enter the node, behind what templates of a sink compute; none for sources.

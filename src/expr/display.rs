@@ -169,7 +169,9 @@ fn display_path(f: &mut Formatter<'_>, path: &Path) -> fmt::Result {
             Step::Index(n) => write!(f, "[{n}]")?,
             Step::Field(name) => {
                 f.write_str(if i > 0 { "." } else { "" })?;
-                if is_plain_name(name) {
+                if let Some(call) = computed_before(name) {
+                    f.write_str(call)?;
+                } else if is_plain_name(name) {
                     f.write_str(name)?;
                 } else {
                     write!(f, "`{}`", name.replace('`', "``"))?;
@@ -178,6 +180,11 @@ fn display_path(f: &mut Formatter<'_>, path: &Path) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// The call that a hidden field holds the result of. No field of a user has such a name.
+fn computed_before(name: &str) -> Option<&str> {
+    name.strip_prefix('(')?.strip_suffix(')')
 }
 
 /// Whether a field's name can be written without backticks.

@@ -295,6 +295,7 @@ impl<'a> Planning<'a> {
             parallel: self.plan.parallelism > 1,
             ordered: None,
             is_ordered: false,
+            gathered: None,
             late: None,
             node: id,
             name,

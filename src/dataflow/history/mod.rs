@@ -27,6 +27,14 @@ struct Written<'a> {
     expr: Expr,
 }
 
+/// How rows of a node were gathered for its history.
+pub struct Gathered {
+    over: Vec<Expr>,
+    /// Behind it, where the key stands in slots of the stage.
+    at: Point,
+    key: Vec<KeyField>,
+}
+
 /// Whether an expression somewhere in a part of the file calls keyed history.
 pub fn calls_history(node: &Node) -> bool {
     let inside = node.entries().into_iter().flatten().any(|entry| calls_history(&entry.value));
@@ -56,11 +64,10 @@ impl NodePlanner<'_> {
             let calls = next_group(exprs);
             let Some(first) = calls.first() else { return good };
             let over = history_of(&first.expr).and_then(|(call, _, _)| call.over.clone()).unwrap_or_default();
-            let key = self.partition(at, &over, first.setting);
+            let key = self.gather_over(at, over, first.setting);
             good &= key.is_some();
             // Without a key the calls are looked at all the same, for their own faults.
-            let mut key = key.unwrap_or_default();
-            *at = self.gather_once(at, &mut key);
+            let key = key.unwrap_or_default();
             let results = self.compute_history(at, &key, &calls);
             good &= results.iter().all(Option::is_some);
             replace(exprs, &calls, &results);
@@ -111,6 +118,36 @@ impl NodePlanner<'_> {
         let mut expr = self.parse(setting)?;
         let written = expr.to_string();
         self.history_of_key(at, key, &mut [(setting, &mut expr)]).then_some((written, expr))
+    }
+
+    /// Gathers rows by a PARTITION BY, unless that is how they were gathered last. Returns the key.
+    fn gather_over(
+        &mut self,
+        at: &mut Point,
+        over: Vec<Expr>,
+        setting: Setting<'_>,
+    ) -> Option<Vec<KeyField>> {
+        if let Some(last) = self.gathered.take_if(|last| last.over == over && last.at.stage == at.stage) {
+            let key = last.key.clone();
+            let holds = over.iter().flat_map(Expr::paths).all(|path| self.is_untouched(path, &last.at, at));
+            self.gathered = Some(last);
+            if holds {
+                return Some(key);
+            }
+        }
+        let key = self.partition(at, &over, setting);
+        let is_known = key.is_some();
+        let mut key = key.unwrap_or_default();
+        *at = self.gather_once(at, &mut key);
+        self.gathered = is_known.then(|| Gathered { over, at: at.clone(), key: key.clone() });
+        is_known.then_some(key)
+    }
+
+    /// Whether a path means the same at two points of a stage.
+    fn is_untouched(&mut self, path: &Path, before: &Point, after: &Point) -> bool {
+        let [before, after] = [before, after]
+            .map(|at| self.draft.resolve(at.stage, &at.scope, path).ok().map(|f| (f.slot, f.rest)));
+        before == after
     }
 
     /// Finds the fields of PARTITION BY.
