@@ -1,13 +1,14 @@
 //! Spans of time of one length that begin with events: into which an event falls.
 
 use crate::time::{Millis, Timestamp};
+use std::collections::VecDeque;
 
 /// A span that is under way.
 #[derive(Clone, Debug)]
 pub struct Span<T> {
     /// The time of the event that it begins with.
     pub start: Timestamp,
-    /// When the watermark ends it.
+    /// When the watermark ends it: not before its start.
     pub due: Timestamp,
     /// What is kept of it.
     pub kept: T,
@@ -15,16 +16,17 @@ pub struct Span<T> {
 
 /// The spans of a key, which begin no closer to each other than they are long, by their starts.
 ///
-/// There is rarely more than one: only where events are more out of order than a span is long.
+/// There is rarely more than one: only where events are more out of order than a span is long. Then there may be many, which
+/// end in the order of their starts but for late ones.
 #[derive(Debug)]
 pub struct Spans<T> {
     last: Option<Span<T>>,
-    earlier: Vec<Span<T>>,
+    earlier: VecDeque<Span<T>>,
 }
 
 impl<T> Default for Spans<T> {
     fn default() -> Spans<T> {
-        Spans { last: None, earlier: Vec::new() }
+        Spans { last: None, earlier: VecDeque::new() }
     }
 }
 
@@ -49,7 +51,7 @@ impl<T> Spans<T> {
     pub fn open(&mut self, span: Span<T>) {
         match self.last.take_if(|last| last.start < span.start) {
             Some(last) => {
-                self.earlier.push(last);
+                self.earlier.push_back(last);
                 self.last = Some(span);
             }
             None if self.last.is_none() => self.last = Some(span),
@@ -62,15 +64,31 @@ impl<T> Spans<T> {
 
     /// When the watermark ends the first of them.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.earlier.iter().chain(&self.last).map(|span| span.due).min()
+        let mut next: Option<Timestamp> = None;
+        for span in self.earlier.iter().chain(&self.last) {
+            if next.is_some_and(|next| next <= span.start) {
+                break;
+            }
+            next = Some(next.map_or(span.due, |next| next.min(span.due)));
+        }
+        next
     }
 
     /// Takes out what the watermark has ended, by starts.
     pub fn take_due(&mut self, reached: Timestamp, mut each: impl FnMut(T)) {
-        self.earlier.extract_if(.., |span| span.due <= reached).for_each(|span| each(span.kept));
+        let mut index = 0;
+        while let Some(span) = self.earlier.get(index)
+            && span.start <= reached
+        {
+            if span.due > reached {
+                index += 1;
+            } else if let Some(span) = self.earlier.remove(index) {
+                each(span.kept);
+            }
+        }
         if let Some(span) = self.last.take_if(|span| span.due <= reached) {
             each(span.kept);
-            self.last = self.earlier.pop();
+            self.last = self.earlier.pop_back();
         }
     }
 }
@@ -109,5 +127,17 @@ mod tests {
             }
             assert_eq!(spans.next_due().map(|due| due.0), model.iter().map(|(_, due)| *due).min());
         }
+    }
+
+    #[test]
+    fn many_spans_under_way_end_one_by_one() {
+        let (mut spans, mut ended) = (Spans::default(), 0);
+        let span = |start| Span { start: Timestamp(start), due: Timestamp(start + 10), kept: () };
+        (0..200_000).for_each(|number| spans.open(span(number * 10)));
+        // Each of these steps looks at a span or two: at all of them it would take minutes.
+        while let Some(due) = spans.next_due() {
+            spans.take_due(due, |()| ended += 1);
+        }
+        assert_eq!(ended, 200_000);
     }
 }

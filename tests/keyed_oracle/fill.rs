@@ -50,13 +50,20 @@ fn grids_are_as_the_oracle_says() {
             _ => json!(roll(random, 100) as f64 / 3.0),
         });
         let all = expected(&in_order(&events));
-        for (field, method) in [("x", "last"), ("line", "linear"), ("here", "null")] {
+        let cases = [
+            ("x", "x: last"),
+            ("line", "x: linear"),
+            ("here", "x: null"),
+            // Rows that wait for one field, or for another, or for both.
+            ("line", "n: linear, x: linear"),
+        ];
+        for (field, fields) in cases {
             let of_field: Vec<Json> = all
                 .iter()
                 .map(|row| json!({ "k": row["k"], "time": row["time"], "x": row[field] }))
                 .collect();
             let fill =
-                format!("    fill: {{ key: [k], every: 20ms, max_gap: 90ms, fields: {{ x: {method} }} }}");
+                format!("    fill: {{ key: [k], every: 20ms, max_gap: 90ms, fields: {{ {fields} }} }}");
             check(&fill, &events, &of_field, seed);
         }
     }

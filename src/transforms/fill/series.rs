@@ -180,16 +180,15 @@ impl Series {
         self.settle(grid, field, |_| null());
     }
 
-    /// Fills in a field of the rows that wait for it.
+    /// Fills in a field of the rows that wait for it: those right behind its last value.
     fn settle(&mut self, grid: &Grid, field: usize, value: impl Fn(Timestamp) -> Kept) {
         let fields = grid.methods.len();
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            if let Some(cell) = self.cells.get_mut(index * fields + field)
-                && cell.is_none()
-            {
-                *cell = Some(value(row.time));
-                row.waits -= 1;
-            }
+        let since = self.samples[field].time;
+        let first = self.rows.partition_point(|row| row.time <= since);
+        for (index, row) in (first..).zip(self.rows.range_mut(first..)) {
+            let Some(cell @ None) = self.cells.get_mut(index * fields + field) else { break };
+            *cell = Some(value(row.time));
+            row.waits -= 1;
         }
     }
 
