@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// The source of which a process can have one only.
 const STDIN: &str = "stdin";
 
+/// Where a later version is configured from.
+const CONFIGURATION: &str = "headwater.yaml";
+
 /// A pipeline file, read and planned.
 pub struct Loaded {
     /// The file.
@@ -60,8 +63,12 @@ pub fn overrides(paths: &Paths) -> Result<Vec<(String, String)>, Exit> {
 /// The pipeline files behind paths: files as they are, directories by their `*.yaml` and `*.yml`.
 ///
 /// # Errors
-/// A path that cannot be read, or a directory without pipelines.
+/// A path that cannot be read, or a directory without pipelines; and a configuration of the process in the working
+/// directory, which would be ignored.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
+    if Path::new(CONFIGURATION).is_file() {
+        return Err(Exit::config(format!("`{CONFIGURATION}` is not in this version: give flags instead")));
+    }
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -89,7 +96,7 @@ fn is_pipeline(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
     let test = name.ends_with(".test.yaml") || name.ends_with(".test.yml");
-    yaml && !test && name != "headwater.yaml" && path.is_file()
+    yaml && !test && name != CONFIGURATION && path.is_file()
 }
 
 /// What was found out about all files.

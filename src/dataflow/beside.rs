@@ -49,7 +49,12 @@ const WINDOW: &[OptionSpec] = &[
         "The fields of a result: expressions over aggregates.",
     ),
     OptionSpec::optional("having", OptionKind::Expression, "Keeps the results for which it is true."),
-    OptionSpec::or("offset", "0s", OptionKind::Duration, "How far the cuts are moved."),
+    OptionSpec::or(
+        "offset",
+        "0s",
+        OptionKind::Duration,
+        "How far the cuts are moved: with `6h`, days begin at six.",
+    ),
     OptionSpec::optional(
         "timezone",
         OptionKind::Text,
@@ -64,7 +69,7 @@ const WINDOW: &[OptionSpec] = &[
     OptionSpec::optional(
         "accumulation",
         OptionKind::Word(&["discarding", "accumulating"]),
-        "Whether a further result holds what is new or everything; required with `allowed_lateness`.",
+        "Whether a further result of a window holds only what is new, or everything; required with `allowed_lateness`.",
     ),
     OptionSpec::or(
         "carry",

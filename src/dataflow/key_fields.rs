@@ -55,7 +55,7 @@ impl NodePlanner<'_> {
                 }
             };
             if fields.iter().any(|field| field.name == name) || taken.contains(&name.as_str()) {
-                item.error(format!("the output has another field `{name}`"))
+                item.error(format!("the output has a field `{name}` already"))
                     .hint("name it: `key: { name: field }`");
                 return None;
             }

@@ -13,48 +13,61 @@ use crate::watermark::{
 
 /// The options of `event_time`, at a source and as a transform.
 pub const TIMING_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::optional("field", OptionKind::Text, "The field that holds the event time."),
+    OptionSpec::optional(
+        "field",
+        OptionKind::Text,
+        "The field that holds the event time; where it is null or unreadable, the event is rejected.",
+    ),
     OptionSpec::optional(
         "expr",
         OptionKind::Expression,
         "An expression for the event time, instead of a field.",
     ),
-    OptionSpec::or("unit", "ms", OptionKind::Word(&["ms", "s", "us", "ns", "rfc3339"]), "What it counts."),
-    OptionSpec::optional("format", OptionKind::Text, "A strftime pattern of text, instead of a unit."),
+    OptionSpec::or(
+        "unit",
+        "ms",
+        OptionKind::Word(&["ms", "s", "us", "ns", "rfc3339"]),
+        "What a number counts since the epoch, or `rfc3339` for text; finer than a millisecond is floored.",
+    ),
+    OptionSpec::optional(
+        "format",
+        OptionKind::Text,
+        "A strftime pattern that reads text, instead of a unit: `%d/%b/%Y:%H:%M:%S %z`.",
+    ),
     OptionSpec::or(
         "out_of_order",
         "0s",
         OptionKind::Duration,
-        "How much earlier than the highest an event may be.",
+        "How much earlier than the highest time so far an event may be: the watermark follows so far behind.",
     ),
     OptionSpec::optional(
         "partition_by",
         OptionKind::OneOrList(&OptionKind::Text),
-        "Fields whose values have a watermark each.",
+        "Fields whose values have a watermark each; the lowest counts.",
     ),
     OptionSpec::or(
         "bounded",
         "progressive",
         OptionKind::Word(&["progressive", "complete"]),
-        "Whether the watermark of bounded input waits for its end.",
+        "Whether the watermark of bounded input moves as it is read, or only at its end.",
     ),
     OptionSpec::or(
         "idle_after",
         "60s",
         OptionKind::Duration,
-        "Live: when a quiet partition stops holding the watermark.",
+        "Live input only: how long a partition may be quiet before it no longer holds the watermark.",
     ),
     OptionSpec::or(
         "when_all_idle",
         "advance",
         OptionKind::Word(&["advance", "hold"]),
-        "Live: what the watermark does when no partition holds it.",
+        "Live input only: whether the watermark goes on with the clock when all are quiet, so that the last window closes.",
     ),
     OptionSpec::or(
         "max_ahead",
         "5m",
         OptionKind::Duration,
-        "Live: how far beyond the clock an event may be.",
+        "Live input only: an event further than this ahead of a synchronised system clock is rejected and moves no watermark.",
     ),
 ];
 

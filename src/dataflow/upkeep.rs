@@ -1,7 +1,7 @@
 //! What a source may say beside its connector about staying connected.
 
 use super::spec::{OptionKind, OptionSpec};
-use crate::config::{Section, read};
+use crate::config::{Keys, Section, Setting, read};
 use crate::time::Millis;
 
 /// The keys beside a connector that this is about.
@@ -26,6 +26,18 @@ pub const UPKEEP_OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// Reads `durable`: a word, or in a later version `{ journal: { sync: 200ms } }`.
+fn durable(setting: Setting<'_>) -> Option<()> {
+    const LATER: &[&str] = &["journal", "checkpoint"];
+    match setting.node.entries() {
+        Some(_) => {
+            setting.section("`durable`", Keys { known: &["none"], later: LATER, hints: &[] });
+            None
+        }
+        None => read::word(&[("none", ())], LATER)(setting),
+    }
+}
+
 /// What happens when the server cannot be reached at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Startup {
@@ -49,7 +61,7 @@ impl Upkeep {
     /// Reads the keys beside a connector.
     pub fn plan(section: &Section<'_>) -> Upkeep {
         let words = [("retry", Startup::Retry), ("fail", Startup::Fail)];
-        section.optional("durable", read::word(&[("none", ())], &["journal", "checkpoint"]));
+        section.optional("durable", durable);
         Upkeep {
             startup: section.or("startup", Startup::Retry, read::word(&words, &[])),
             stale_after: section.optional("stale_after", read::positive_duration),

@@ -3,7 +3,7 @@
 use super::ast::{Call, Expr};
 use super::compile::{Compiler, Lowered, check, label};
 use super::fault::ExprFault;
-use super::functions::{AGGREGATES, Body, Form, FunctionSpec, LATER, Returns};
+use super::functions::{AGGREGATES, Body, Form, FunctionSpec, GENERATORS, LATER, Returns};
 use super::lambda::Keep;
 use super::literal::Literal;
 use super::op::{Apply, ApplyBody, Op, Unit};
@@ -54,12 +54,16 @@ impl Compiler<'_> {
             if LATER.contains(&name) {
                 return Err(ExprFault::new(at, format!("`{name}` is not in this version")));
             }
+            if GENERATORS.contains(&name) {
+                let fault = ExprFault::new(at, format!("`{name}` makes events up, and here they are given"));
+                return Err(fault.hint("it belongs to the `fields` of a `generate` source"));
+            }
             let fault = ExprFault::new(at, format!("there is no function `{name}`"));
             let names = self.functions.all();
             let similar = nearest(name, names.iter().map(|function| function.name));
             return Err(match similar {
                 Some(similar) => fault.hint(format!("did you mean `{similar}`?")),
-                None => fault.hint("the README lists them by group"),
+                None => fault.hint("`headwater functions` lists them"),
             });
         };
         let refused = match call {

@@ -2,6 +2,7 @@
 
 use crate::config::{Declaration, Faults, Input, PipelineFile, Place, Role};
 use crate::dataflow::Listened;
+use crate::event::nearest;
 use std::collections::BTreeMap;
 
 /// The ports of nodes that somebody reads, and the order of planning.
@@ -53,9 +54,15 @@ fn is_source_of(file: &PipelineFile, input: &Input, faults: &Faults) -> bool {
             false
         }
         None => {
-            let names =
-                file.nodes.iter().filter(|node| node.role != Role::Sink).map(|node| node.name.as_str());
-            faults.unknown(input.place, format!("there is no node `{}`", input.name), &input.name, names);
+            let nodes = file.nodes.iter().filter(|node| node.role != Role::Sink);
+            let names = nodes.map(|node| node.name.as_str());
+            let message = format!("there is no node `{}`", input.name);
+            if input.port.is_some() && nearest(&input.name, names.clone()).is_none() {
+                let reported = faults.error(input.place, message);
+                reported.hint("nodes of another pipeline, as `pipeline.node`, are not in this version");
+            } else {
+                faults.unknown(input.place, message, &input.name, names);
+            }
             false
         }
     }

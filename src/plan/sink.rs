@@ -2,7 +2,7 @@
 
 use super::connect::line;
 use super::{Plan, Planning, SinkNode};
-use crate::config::{Declaration, Faults, PipelineFile, read};
+use crate::config::{Declaration, Faults, PipelineFile, Place, read};
 use crate::dataflow::{FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
@@ -42,7 +42,8 @@ impl Planning<'_> {
         self.points.insert((declaration.name.clone(), String::new()), entry.clone());
         self.plan.nodes[id.0 as usize].taps.push(String::new());
         if sink.encodes {
-            let Some(step) = self.encoding(id, &entry, plan, format) else { return };
+            let place = section.get("format").map_or(declaration.place, |setting| setting.place());
+            let Some(step) = self.encoding(id, &entry, plan, format, place) else { return };
             self.planner(id, Some(entry.clone())).attach(&entry, step);
         } else {
             // Nothing is read of the events, so nothing is decoded for them.
@@ -50,13 +51,15 @@ impl Planning<'_> {
         }
     }
 
-    /// Opens a sink of the plan, and the step that encodes events and writes them to it.
+    /// Opens a sink of the plan, and the step that encodes events and writes them to it. That the format cannot write
+    /// them is reported at `place`.
     fn encoding(
         &mut self,
         id: NodeId,
         entry: &Point,
         mut plan: Box<dyn SinkPlan>,
         format: Arc<dyn FormatPlan>,
+        place: Place,
     ) -> Option<Box<EncodePlan>> {
         let node = &self.file.nodes[id.0 as usize];
         let why = format!("{}: {} writes whole events", line(self.faults, node.place), node.what());
@@ -68,7 +71,7 @@ impl Planning<'_> {
                 plan.separated_by(encoder.separator());
             }
             Err(message) => {
-                self.faults.error(node.place, message);
+                self.faults.error(place, message);
                 return None;
             }
         }
@@ -85,7 +88,8 @@ impl Planning<'_> {
         let Some(at) = self.points.get(&(node.to_owned(), port.to_owned())).cloned() else { return };
         let Some(id) = self.file.nodes.iter().position(|n| n.name == node) else { return };
         let id = NodeId(id as u16);
-        let Some(step) = self.encoding(id, &at, Box::new(Tap), formats::json()) else { return };
+        let place = self.file.nodes[id.0 as usize].place;
+        let Some(step) = self.encoding(id, &at, Box::new(Tap), formats::json(), place) else { return };
         let name = if port.is_empty() { node.to_owned() } else { format!("{node}.{port}") };
         self.plan.taps.push((name, step.sink));
         // What a tap cannot write is no reject of the node: at its `.rejected` port that would go round in a circle.

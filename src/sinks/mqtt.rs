@@ -39,7 +39,7 @@ pub static MQTT: ComponentSpec = ComponentSpec {
         KEEP_ALIVE,
         TLS,
     ],
-    later: &[],
+    later: &["use"],
     example: "\
 sources:
   readings: { stdin: {} }

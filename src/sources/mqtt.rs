@@ -68,7 +68,7 @@ pub static MQTT: ComponentSpec = ComponentSpec {
         ),
         TLS,
     ],
-    later: &[],
+    later: &["use"],
     example: "\
 sources:
   plant:

@@ -15,8 +15,8 @@ pub const ABSENCE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: t
 const SPEC: ComponentSpec = ComponentSpec {
     name: "absence",
     role: Role::Transform,
-    summary: "Says when a key has had no event for a time, by the clock: its fields, `state: silent`, `last_seen`; and \
-              `state: back` with its next event.",
+    summary: "Says when a key has had no event for a time, by the clock: its fields, `state: silent`, and `last_seen`, when \
+              the last event before the silence came; and the same with `state: back` at its next event.",
     short: None,
     options: &[
         OptionSpec::KEY,
@@ -27,7 +27,22 @@ const SPEC: ComponentSpec = ComponentSpec {
         ),
     ],
     later: &["expect"],
-    example: "transforms:\n  heartbeat:\n    from: messages\n    absence: { key: [device], after: 2m }\n",
+    example: "\
+transforms:
+  heartbeat:
+    from: messages
+    absence: { key: [device], after: 2m }
+tests:
+  - name: silent after two minutes, back with the next message
+    now: 1h
+    steps:
+      - send: { messages: [{ device: d1, temp: 20 }] }
+      - advance: 2m
+      - expect: { out: [{ device: d1, state: silent, last_seen: 3600000 }] }
+      - advance: 10m
+      - send: { messages: [{ device: d1, temp: 21 }] }
+      - expect: { out: [{ device: d1, state: back, last_seen: 3600000 }] }
+",
 };
 
 const STATE: &str = "state";

@@ -18,7 +18,8 @@ const BAND: OptionKind = OptionKind::Any(&[OptionKind::Number, OptionKind::Text]
 const SPEC: ComponentSpec = ComponentSpec {
     name: "changed",
     role: Role::Transform,
-    summary: "Keeps an event only when a value has moved since the last event of its key that passed, as they arrive; the first one passes.",
+    summary: "Keeps an event only when a value has moved since the last event of its key that passed; the first one passes. \
+              Events are compared in the order in which they arrive.",
     short: None,
     options: &[
         OptionSpec::KEY,
@@ -28,7 +29,8 @@ const SPEC: ComponentSpec = ComponentSpec {
                 OptionKind::OneOrList(&OptionKind::Expression),
                 OptionKind::Map(&OptionKind::Expression),
             ]),
-            "The values: fields or expressions, or a map of names and expressions. To null and from null is a change.",
+            "The values: fields or expressions, or a map of names and expressions; one that has moved is enough. From a value \
+             to null and back are changes.",
         ),
         OptionSpec::optional(
             "deadband",
@@ -39,11 +41,28 @@ const SPEC: ComponentSpec = ComponentSpec {
         OptionSpec::optional(
             "at_least_every",
             OptionKind::Duration,
-            "An event passes also when the last one that did is so far before it in event time.",
+            "An event passes also when the last one that did is at least this far before it in event time.",
         ),
     ],
     later: &[],
-    example: "transforms:\n  reported:\n    from: readings\n    changed: { key: [device], fields: [temp], deadband: 0.5, at_least_every: 10m }\n",
+    example: "\
+sources:
+  readings: { stdin: {}, event_time: { field: ts } }
+transforms:
+  reported:
+    from: readings
+    changed: { key: [device], fields: [temp], deadband: 0.5, at_least_every: 10m }
+tests:
+  - name: more than half a degree from the reading before that passed, or ten minutes behind it
+    steps:
+      - send:
+          readings:
+            - { device: d1, temp: 20.0, ts: 0 }
+            - { device: d1, temp: 20.4, ts: 60000 }
+            - { device: d1, temp: 20.6, ts: 120000 }
+            - { device: d1, temp: 20.6, ts: 720000 }
+      - expect: { out: [{ temp: 20.0, ts: 0 }, { temp: 20.6, ts: 120000 }, { temp: 20.6, ts: 720000 }] }
+",
 };
 
 /// A value that is watched.

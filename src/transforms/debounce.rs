@@ -15,23 +15,41 @@ pub const DEBOUNCE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: 
 const SPEC: ComponentSpec = ComponentSpec {
     name: "debounce",
     role: Role::Transform,
-    summary: "Once a spell in which a condition holds, its first event, with its own time, when the condition has lasted.",
+    summary: "Waits until a condition has lasted: puts out the first event of each spell in which it holds, once, with that \
+              event's own time.",
     short: None,
     options: &[
         OptionSpec::KEY,
         OptionSpec::required(
             "where",
             OptionKind::Expression,
-            "The condition. The first event for which it is false ends the spell; null says nothing.",
+            "The condition. The first event for which it is false ends the spell; null neither begins nor ends one.",
         ),
         OptionSpec::required(
             "for",
             OptionKind::Duration,
-            "How long it must last in event time: until an event that is so far behind the first, or the watermark.",
+            "How long it must last in event time: until an event, or the watermark, is this far behind the first.",
         ),
     ],
     later: &[],
-    example: "transforms:\n  left_open:\n    from: doors\n    debounce: { key: [door], where: state = 'open', for: 5m }\n",
+    example: "\
+sources:
+  doors: { stdin: {}, event_time: { field: ts } }
+transforms:
+  left_open:
+    from: doors
+    debounce: { key: [door], where: state = 'open', for: 5m }
+tests:
+  - name: only the spell that lasts five minutes is told
+    steps:
+      - send:
+          doors:
+            - { door: a, state: open, ts: 0 }
+            - { door: a, state: closed, ts: 60000 }
+            - { door: a, state: open, ts: 120000 }
+      - watermark: { doors: 7m }
+      - expect: { out: [{ door: a, state: open, ts: 120000 }] }
+",
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

@@ -23,7 +23,23 @@ const SPEC: ComponentSpec = ComponentSpec {
         ),
     ],
     later: &[],
-    example: "transforms:\n  once:\n    from: messages\n    dedupe: { key: [device, seq], within: 10m }\n",
+    example: "\
+sources:
+  messages: { stdin: {}, event_time: { field: ts } }
+transforms:
+  once:
+    from: messages
+    dedupe: { key: [device, seq], within: 10m }
+tests:
+  - name: a repeat is dropped, the same number ten minutes later is not
+    steps:
+      - send:
+          messages:
+            - { device: d1, seq: 7, ts: 0 }
+            - { device: d1, seq: 7, ts: 2000 }
+            - { device: d1, seq: 7, ts: 600000 }
+      - expect: { out: [{ device: d1, seq: 7, ts: 0 }, { device: d1, seq: 7, ts: 600000 }] }
+",
 };
 
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {

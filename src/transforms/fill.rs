@@ -39,7 +39,24 @@ const SPEC: ComponentSpec = ComponentSpec {
         ),
     ],
     later: &[],
-    example: "transforms:\n  grid:\n    from: readings\n    fill: { key: [device], every: 1m, fields: { level: linear } }\n",
+    example: "\
+sources:
+  readings: { stdin: {}, event_time: { field: ts } }
+transforms:
+  grid:
+    from: readings
+    fill: { key: [device], every: 1m, fields: { level: linear } }
+tests:
+  - name: minutes between two readings lie on a straight line
+    steps:
+      - send: { readings: [{ device: d1, level: 0, ts: 0 }, { device: d1, level: 5, ts: 150000 }] }
+      - watermark: { readings: 150s }
+      - expect:
+          out:
+            - { device: d1, level: 0.0, time: 0 }
+            - { device: d1, level: 2.0, time: 60000 }
+            - { device: d1, level: 4.0, time: 120000 }
+",
 };
 
 const TIME: &str = "time";
@@ -130,7 +147,7 @@ fn fields<'a>(planner: &NodePlanner<'_>, setting: Setting<'a>) -> Option<Vec<Fie
         if name == TIME || fields.iter().any(|field| field.name == name) {
             planner
                 .faults
-                .error(entry.key, format!("the output has another field `{name}`"))
+                .error(entry.key, format!("the output has a field `{name}` already"))
                 .hint("rename it by `select` in a transform before");
             continue;
         }

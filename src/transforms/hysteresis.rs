@@ -16,30 +16,58 @@ pub const HYSTERESIS: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers
 const SPEC: ComponentSpec = ComponentSpec {
     name: "hysteresis",
     role: Role::Transform,
-    summary: "Raises an alarm and clears it: only the event that does goes on, with `alarm: raised` or `cleared`. Events count in the order in which they arrive; `ordered: true` puts them in order of time first.",
+    summary: "Raises an alarm and clears it: only an event that does so goes on, with `alarm: raised` or `cleared`. Events \
+              count in the order in which they arrive; `ordered: true` puts them in order of time first.",
     short: None,
     options: &[
         OptionSpec::KEY,
         OptionSpec::required(
             "value",
             OptionKind::Expression,
-            "The number that is watched; null says nothing and is passed over.",
+            "The number that is watched; an event for which it is null counts for nothing.",
         ),
         OptionSpec::required("raise", OptionKind::Options(SIDE), "What raises the alarm."),
         OptionSpec::required("clear", OptionKind::Options(SIDE), "What clears it, from the other side."),
     ],
     later: &[],
-    example: "transforms:\n  alarms:\n    from: readings\n    hysteresis:\n      key: [device]\n      value: temp\n      raise: { above: 80, times: 5 }\n      clear: { below: 75, for: 10s }\n",
+    example: "\
+sources:
+  readings: { stdin: {}, event_time: { field: ts } }
+transforms:
+  alarms:
+    from: readings
+    hysteresis:
+      key: [device]
+      value: temp
+      raise: { above: 80, times: 2 }
+      clear: { below: 75, for: 10s }
+tests:
+  - name: raised by the second hot reading in a row, cleared after ten cool seconds
+    steps:
+      - send:
+          readings:
+            - { device: d1, temp: 81, ts: 0 }
+            - { device: d1, temp: 79, ts: 1000 }
+            - { device: d1, temp: 82, ts: 2000 }
+            - { device: d1, temp: 83, ts: 3000 }
+            - { device: d1, temp: 74, ts: 4000 }
+            - { device: d1, temp: 73, ts: 14000 }
+      - expect: { out: [{ temp: 83, alarm: raised }, { temp: 73, alarm: cleared }] }
+",
 };
 
 const SIDE: &[OptionSpec] = &[
-    OptionSpec::optional("above", OptionKind::Expression, "The value must be above this; or else `below`."),
+    OptionSpec::optional(
+        "above",
+        OptionKind::Expression,
+        "The value must be above this; either this or `below`.",
+    ),
     OptionSpec::optional("below", OptionKind::Expression, "The value must be below this."),
-    OptionSpec::or("times", "1", OptionKind::Integer, "So many events in a row."),
+    OptionSpec::or("times", "1", OptionKind::Integer, "How many events in a row it takes."),
     OptionSpec::optional(
         "for",
         OptionKind::Duration,
-        "And so long in event time from the first of them, as an event shows that is that far behind it.",
+        "How long they must last in event time: until an event that is this far behind the first of them.",
     ),
 ];
 

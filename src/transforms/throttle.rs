@@ -16,7 +16,8 @@ pub const THROTTLE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: 
 const SPEC: ComponentSpec = ComponentSpec {
     name: "throttle",
     role: Role::Transform,
-    summary: "At most one event of a key in a span of event time. An event that is in no span, and not less than one before it, begins the next.",
+    summary: "At most one event of a key in a span of event time. A span begins with an event; the first one behind its end \
+              begins the next. An event that comes late, less than a span before one, is dropped.",
     short: None,
     options: &[
         OptionSpec::KEY,
@@ -30,7 +31,26 @@ const SPEC: ComponentSpec = ComponentSpec {
         ),
     ],
     later: &[],
-    example: "transforms:\n  calm:\n    from: readings\n    throttle: { key: [device], every: 1s, keep: last }\n",
+    example: "\
+sources:
+  readings: { stdin: {}, event_time: { field: ts } }
+transforms:
+  calm:
+    from: readings
+    throttle: { key: [device], every: 1s, keep: last }
+tests:
+  - name: the last reading of each second
+    steps:
+      - send:
+          readings:
+            - { device: d1, temp: 20, ts: 0 }
+            - { device: d1, temp: 21, ts: 900 }
+            - { device: d1, temp: 22, ts: 1200 }
+      - watermark: { readings: 1s }
+      - expect: { out: [{ device: d1, temp: 21, ts: 900 }] }
+      - close: readings
+      - expect: { out: [{ device: d1, temp: 22, ts: 1200 }] }
+",
 };
 
 /// Why an event does not go on, as it is counted.

@@ -29,7 +29,22 @@ const SPEC: ComponentSpec = ComponentSpec {
         OptionSpec::required("n", OptionKind::Integer, "How many places there are, 1 to 1000."),
     ],
     later: &[],
-    example: "transforms:\n  peaks:\n    from: readings\n    top_n: { key: [line], by: pressure, n: 3 }\n",
+    example: "\
+transforms:
+  peaks:
+    from: readings
+    top_n: { key: [line], by: pressure, n: 2 }
+tests:
+  - name: a new first pushes the others down
+    steps:
+      - send: { readings: [{ line: a, pressure: 3 }, { line: a, pressure: 5 }] }
+      - expect:
+          out:
+            - { line: a, pressure: 3, rank: 1 }
+            - { line: a, pressure: 3, rank: 1, retracted: true }
+            - { line: a, pressure: 5, rank: 1 }
+            - { line: a, pressure: 3, rank: 2 }
+",
 };
 
 const RANK: &str = "rank";

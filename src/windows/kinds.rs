@@ -111,7 +111,8 @@ const SESSION: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "session",
         role: Role::Window,
-        summary: "As long as events follow one another closely; events exactly a gap apart belong together.",
+        summary: "As long as events follow one another closely; events exactly `gap` apart belong together. It begins with its \
+                  first event and ends `gap` behind its last.",
         short: None,
         options: &[
             OptionSpec::required(
@@ -157,7 +158,7 @@ const CUMULATE: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "cumulate",
         role: Role::Window,
-        summary: "Windows that begin together, one ending every step: what there is so far, until they begin anew.",
+        summary: "What there is so far: windows that begin together and end one step after the other, until all begin anew.",
         short: None,
         options: &[
             OptionSpec::required("max", OptionKind::Duration, "The length of the longest window."),
@@ -168,7 +169,26 @@ const CUMULATE: WindowSpec = WindowSpec {
             ),
         ],
         later: &[],
-        example: "windows:\n  today:\n    from: orders\n    key: [shop]\n    cumulate: { max: 1d, step: 1h }\n    timezone: Europe/Berlin\n    aggregate: { total: sum(amount) }\n",
+        example: "\
+sources:
+  orders: { stdin: {}, event_time: { field: at, unit: rfc3339 } }
+windows:
+  today:
+    from: orders
+    key: [shop]
+    cumulate: { max: 1d, step: 1h }
+    timezone: Europe/Berlin
+    aggregate: { total: sum(amount) }
+tests:
+  - name: each hour the day so far
+    steps:
+      - send:
+          orders:
+            - { shop: a, amount: 5, at: \"2026-03-02T08:30:00+01:00\" }
+            - { shop: a, amount: 7, at: \"2026-03-02T09:30:00+01:00\" }
+      - watermark: { orders: \"2026-03-02T11:00:00+01:00\" }
+      - expect: { out: [{ shop: a, total: 5 }, { shop: a, total: 12 }, { shop: a, total: 12 }] }
+",
     },
     cut: true,
     ends: true,
@@ -185,14 +205,14 @@ const CALENDAR: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "calendar",
         role: Role::Window,
-        summary: "Days, weeks from Monday, months, years, or shifts that begin at times of day; cut by the wall clock of \
-                  `timezone`: what it skips is cut where it skips, what it shows twice at the first time.",
+        summary: "Days, weeks from Monday, months, years, or shifts that begin at times of day, by the wall clock of \
+                  `timezone`. A cut that the clock skips is where it skips; one that it shows twice is at the first time.",
         short: None,
         options: &[
             OptionSpec::optional(
                 "every",
                 OptionKind::Word(&["day", "week", "month", "year"]),
-                "What a window is.",
+                "The stretch of the calendar that a window covers.",
             ),
             OptionSpec::optional(
                 "at",
@@ -201,7 +221,27 @@ const CALENDAR: WindowSpec = WindowSpec {
             ),
         ],
         later: &[],
-        example: "windows:\n  shifts:\n    from: parts\n    key: [machine]\n    calendar: { at: [\"06:00\", \"14:00\", \"22:00\"] }\n    timezone: Europe/Berlin\n    aggregate: { made: count(*) }\n",
+        example: "\
+sources:
+  parts: { stdin: {}, event_time: { field: at, unit: rfc3339 } }
+windows:
+  shifts:
+    from: parts
+    key: [machine]
+    calendar: { at: [\"06:00\", \"14:00\", \"22:00\"] }
+    timezone: Europe/Berlin
+    aggregate: { made: count(*) }
+tests:
+  - name: the night shift ends at six
+    steps:
+      - send:
+          parts:
+            - { machine: m1, at: \"2026-03-01T23:15:00+01:00\" }
+            - { machine: m1, at: \"2026-03-02T05:59:59+01:00\" }
+            - { machine: m1, at: \"2026-03-02T06:00:00+01:00\" }
+      - close: parts
+      - expect: { out: [{ machine: m1, made: 2 }, { machine: m1, made: 1 }] }
+",
     },
     cut: true,
     ends: true,
@@ -220,7 +260,7 @@ const GLOBAL: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "global",
         role: Role::Window,
-        summary: "One window a key; fires at the end of bounded input.",
+        summary: "One window a key; gives its result at the end of bounded input.",
         short: None,
         options: &[],
         later: &[],
@@ -256,7 +296,7 @@ const COUNT: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "count",
         role: Role::Window,
-        summary: "Over the last events of a key; the rest fires at the end of input.",
+        summary: "A result every so many events of a key, over its last `size`; what is left gives one at the end of input.",
         short: None,
         options: &[
             OptionSpec::required("size", OptionKind::Integer, "The most events of a window."),

@@ -166,7 +166,7 @@ fn takes(argument: &Argument) -> String {
         Takes::Numbers => "number".to_owned(),
         Takes::Ordered => "number, text, timestamp or boolean".to_owned(),
         Takes::Booleans => "boolean".to_owned(),
-        Takes::Constant { from, to } => format!("constant from {from} to {to}"),
+        Takes::Constant { from, to } => format!("constant from {from:.0} to {to:.0}"),
         Takes::Whole { from, to } => format!("whole constant from {from} to {to}"),
     }
 }

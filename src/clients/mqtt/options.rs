@@ -144,8 +144,9 @@ fn tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFiles> {
     let path = |setting: Setting<'_>| read::text(setting).map(|path| planner.folder.join(path));
     let ca: Option<PathBuf> = section.optional("ca", path);
     let (cert, key) = (section.optional("cert", path), section.optional("key", path));
-    if section.has("cert") != section.has("key") {
-        section.error("`cert` and `key` go together: a certificate, and the key that belongs to it");
+    if let (Some(alone), None) | (None, Some(alone)) = (section.get("cert"), section.get("key")) {
+        let reported = alone.faults.error(alone.key, "`cert` and `key` go together");
+        reported.hint("a certificate proves nothing without the private key that belongs to it");
         return None;
     }
     Some(TlsFiles { ca, own: cert.zip(key) })

@@ -53,6 +53,6 @@ impl FormatPlan for KvPlan {
     }
 
     fn encoder(&self, _view: &View) -> Result<Box<dyn Encoder>, String> {
-        Err("format `kv` is for reading only".to_owned())
+        Err("`kv` is for reading only".to_owned())
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub static TEXT: ComponentSpec = ComponentSpec {
     name: "text",
     role: Role::Format,
-    summary: "Lines of text: the field `line`.",
+    summary: "Lines of text: the field `line`, read and written.",
     short: None,
     options: &[],
     later: &[],
@@ -28,7 +28,7 @@ sinks:
 pub static RAW: ComponentSpec = ComponentSpec {
     name: "raw",
     role: Role::Format,
-    summary: "Bytes as they come, a line or message each: the field `payload`.",
+    summary: "Bytes as they come, a line or message each: the field `payload`, read and written.",
     short: None,
     options: &[],
     later: &[],

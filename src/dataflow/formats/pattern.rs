@@ -12,7 +12,8 @@ use std::sync::Arc;
 pub static REGEX: ComponentSpec = ComponentSpec {
     name: "regex",
     role: Role::Format,
-    summary: "Lines by a regular expression whose named groups become fields; `types` may stand beside it.",
+    summary: "Lines by a regular expression whose named groups become fields, as text where `types` beside it does not say \
+              otherwise; a line that does not match is rejected. For reading only.",
     short: Some(OptionKind::Text),
     options: &[],
     later: &[],
@@ -60,6 +61,6 @@ impl FormatPlan for RegexPlan {
     }
 
     fn encoder(&self, _view: &View) -> Result<Box<dyn Encoder>, String> {
-        Err("format `regex` is for reading only".to_owned())
+        Err("`regex` is for reading only".to_owned())
     }
 }

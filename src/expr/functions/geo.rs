@@ -34,8 +34,8 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
         Body::Plain(geo_distance),
     )
     .doc(
-        "The metres between two places along a great circle (haversine) of a sphere of the earth's mean radius, \
-         6371008.8 m.",
+        "The metres between two places, each as latitude and longitude in degrees, along a great circle (haversine) of a \
+         sphere of the earth's mean radius, 6371008.8 m.",
         &[("round(geo_distance(52.5163, 13.3777, 48.8584, 2.2945))", "879088.0")],
     ),
     FunctionSpec::new(
@@ -46,8 +46,8 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
         Body::Made(GeoWithin::make),
     )
     .doc(
-        "Whether a place is inside a polygon or on its edge: a list of corners `[lat, lon]`, or its JSON text; an edge \
-         leads from the last back to the first, edges are straight in degrees, and none may cross longitude 180. Where \
+        "Whether a place is inside a polygon or on its edge: a list of corners `[lat, lon]` (in GeoJSON they are the \
+         other way round), or its JSON text; an edge leads from the last back to the first, edges are straight in degrees, and none may cross longitude 180. Where \
          edges cross, what is inside follows the even-odd rule.",
         &[
             ("geo_within(52.52, 13.4, '[[52.3, 13.1], [52.7, 13.1], [52.7, 13.8], [52.3, 13.8]]')", "true"),

@@ -33,6 +33,9 @@ pub const AGGREGATES: &[&str] = &[
     "variance",
 ];
 
+/// Functions that make events up.
+pub const GENERATORS: &[&str] = &["pick", "random_walk", "sequence"];
+
 /// Functions of the language that this version does not have.
 pub const LATER: &[&str] =
     &["env_name", "h3", "is_last_pane", "pane_index", "pane_timing", "window_end", "window_start"];

@@ -20,8 +20,9 @@ impl CsvEncoder {
         options.check()?;
         let mut names = options.columns.clone();
         if names.is_empty() {
-            let fields =
-                view.fields().ok_or("format `csv` needs `columns` here: the fields come from data")?;
+            let fields = view
+                .fields()
+                .ok_or("format `csv` needs `columns`: which fields there are is known only from the data")?;
             names = fields.iter().map(|(name, _)| name.to_string()).collect();
         }
         let columns = names.into_iter().map(|name| (name.clone(), Lookup::new(view, &name))).collect();

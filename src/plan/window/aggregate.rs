@@ -68,7 +68,7 @@ pub fn outputs<'a>(
         if key.iter().any(|field| field.name == entry.name) || [START, END].contains(&entry.name) {
             planner
                 .faults
-                .error(entry.key, format!("the window's output has another field `{}`", entry.name));
+                .error(entry.key, format!("the window's output has a field `{}` already", entry.name));
             good = false;
         }
         match planner.parse(entry).and_then(|expr| extract(planner, at, entry, expr, calls)) {
@@ -171,7 +171,8 @@ fn plan_call(
         }
     };
     if call.star != (call.args.is_empty() && spec.star) && (call.star || call.args.is_empty()) {
-        fault(format!("wrong arguments for `{}`", spec.name));
+        let found = if call.star { "`*`" } else { "nothing" };
+        fault(format!("`{}` cannot take {found}", spec.name));
         return None;
     }
     let needed = spec.arguments.iter().filter(|argument| !argument.optional).count();
@@ -216,7 +217,7 @@ fn plan_arguments(
                 _ => {
                     let (from, to) = (range.start(), range.end());
                     let noun = if whole { "whole number known beforehand," } else { "constant" };
-                    format!("`{name}` of `{}` is a {noun} from {from} to {to}", spec.name)
+                    format!("`{name}` of `{}` is a {noun} from {from:.0} to {to:.0}", spec.name)
                 }
             },
             None => {

@@ -119,7 +119,7 @@ fn check(path: &str, own: usize) -> Result<(), &'static str> {
         return Err("the path or a name in it is too long");
     }
     if path.contains('\0') || path.ends_with('/') || path.is_empty() {
-        return Err("it names no file");
+        return Err("the path names no file");
     }
     Ok(())
 }

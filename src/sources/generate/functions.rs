@@ -98,3 +98,16 @@ impl Instance for RandomWalk {
         Box::new(RandomWalk { at: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::functions::GENERATORS;
+
+    #[test]
+    fn expressions_elsewhere_know_their_names() {
+        let mut names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        names.sort_unstable();
+        assert_eq!(names, GENERATORS);
+    }
+}

@@ -81,7 +81,7 @@ fn topic_fields(setting: Setting<'_>) -> Option<TopicFields> {
     match TopicFields::parse(read::text(setting)?) {
         Ok(fields) => Some(fields),
         Err(message) => {
-            setting.error(message);
+            setting.error(message).hint("names stand in braces: `site/{site}/device/{device}`");
             None
         }
     }

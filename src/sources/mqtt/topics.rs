@@ -33,7 +33,7 @@ impl TopicFields {
         let pattern = TopicFields { written: written.to_owned(), levels, open };
         let names: Vec<&str> = pattern.names().collect();
         if names.is_empty() {
-            return Err("no level is named: it is like `site/{site}/device/{device}`".to_owned());
+            return Err("no level has a name".to_owned());
         }
         match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
             Some((_, name)) => Err(format!("two levels are named `{name}`")),

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// About how many different values.
 pub static APPROX_DISTINCT: AggregateSpec = AggregateSpec {
     name: "approx_distinct",
-    summary: "number of different values of `x`, nulls aside, with a standard error of 1.6 % (HyperLogLog++); exact \
+    summary: "number of different values of `x`, nulls aside, with a standard error of 1.6 % (HyperLogLog); exact \
               in practice up to a thousand; keeps at most 4 KiB",
     arguments: &[Argument::required("x", Takes::Any)],
     star: false,

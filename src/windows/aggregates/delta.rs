@@ -30,7 +30,8 @@ pub static DELTA: AggregateSpec = AggregateSpec {
 /// The differences by time.
 pub static RATE: AggregateSpec = AggregateSpec {
     name: "rate",
-    summary: "`delta` by the seconds from the first to the last of the values that it is made of",
+    summary: "`delta` a second: divided by the seconds from the first to the last of the values that it is made of, the one before \
+              the window included",
     arguments: ARGUMENTS,
     star: false,
     distinct: None,

@@ -12,8 +12,9 @@ use crate::time::{Interval, Timestamp};
 /// How long a condition held.
 pub static TIME_IN: AggregateSpec = AggregateSpec {
     name: "time_in",
-    summary: "seconds of the window in which `condition` held, from each event to the next; starts with what held \
-              before the window",
+    summary: "seconds of the window, with fractions, for which `condition` held: what an event says holds until the key's \
+              next one, the last until the window's end; starts with what held before the window, if that is not older \
+              than `carry`; null counts for nothing",
     arguments: &[Argument::required("condition", Takes::Booleans)],
     star: false,
     distinct: None,
@@ -27,8 +28,8 @@ pub static TIME_IN: AggregateSpec = AggregateSpec {
 /// The mean over time.
 pub static TIME_WEIGHTED_AVG: AggregateSpec = AggregateSpec {
     name: "time_weighted_avg",
-    summary: "mean of `x` by the time for which each value held, from each event to the next; starts with what held \
-              before the window",
+    summary: "mean of `x` by the time for which each value held: until the key's next one, the last until the window's end; \
+              starts with what held before the window, if that is not older than `carry`",
     arguments: &[Argument::required("x", Takes::Numbers)],
     star: false,
     distinct: None,
