@@ -189,7 +189,7 @@ fn refuse_same_names(findings: &mut Findings) {
         if let Some(first) = findings.loaded[..i].iter().find(|first| first.plan.name == later.plan.name) {
             let message = format!("{} is a pipeline `{}` as well", first.source.name(), later.plan.name);
             let diagnostic = Diagnostic::of_file(later.source.clone(), message);
-            findings.diagnostics.push(diagnostic.with_hint("name it by `pipeline:`"));
+            findings.diagnostics.push(diagnostic.with_hint("give one of them another name by `pipeline:`"));
         }
     }
 }

@@ -133,11 +133,36 @@ fn pipeline() -> String {
     text
 }
 
+/// What holds for all functions of a group.
+const GROUP_NOTES: &[(&str, &str)] = &[
+    (
+        "geo",
+        "Places are given in degrees, the latitude (north is positive) before the longitude (east is positive).",
+    ),
+    ("source", "Where an event came from. They are null where the source cannot say it, and behind windows."),
+    (
+        "keyed history",
+        "What a key's earlier events said: `previous(temp) OVER (PARTITION BY device)`, and without OVER in a node that has \
+         a `key`. The events of a key come in order of event time, for which they wait for the watermark; with \
+         `ordered: false` in the node they come as they arrive. What is kept for a key is never forgotten.",
+    ),
+    ("generate", "They stand in the `fields` of a `generate` source only."),
+];
+
+const AGGREGATES_NOTE: &str = "
+Nulls are skipped where nothing else is said; where there are no values the result is null, that of `count` 0. Arithmetic
+over aggregates, `count(DISTINCT x)` and `sum(x) FILTER (WHERE condition)` may be written.
+
+The results below are those for events whose `x` has these values, a millisecond apart.
+";
+
 fn functions() -> String {
     let groups = catalog::function_groups();
     let groups: Vec<&FunctionGroup> = groups.iter().filter(|group| group.name != AGGREGATES).collect();
     let mut text = title("functions");
-    text.push('\n');
+    text.push_str(
+        "\nA null argument gives null where nothing else is said; names may be in upper or lower case.\n\n",
+    );
     for group in &groups {
         let names: Vec<String> =
             group.functions.iter().map(|function| format!("`{}`", function.name)).collect();
@@ -145,6 +170,9 @@ fn functions() -> String {
     }
     for group in groups {
         text.push_str(&format!("\n## {}\n", group.name));
+        if let Some((_, note)) = GROUP_NOTES.iter().find(|(name, _)| *name == group.name) {
+            text.push_str(&format!("\n{note}\n"));
+        }
         text.extend(group.functions.iter().map(callable));
     }
     text
@@ -152,7 +180,7 @@ fn functions() -> String {
 
 fn aggregates() -> String {
     let mut text = title("aggregates");
-    text.push_str("\nThe results are those for events whose `x` has these values, a millisecond apart.\n");
+    text.push_str(AGGREGATES_NOTE);
     let groups = catalog::function_groups();
     let aggregates = groups.iter().filter(|group| group.name == AGGREGATES);
     text.extend(aggregates.flat_map(|group| group.functions.iter().map(callable)));

@@ -2,7 +2,8 @@
 //!
 //! A test is read ([`read`], [`case`]) and checked against what its pipeline has ([`shape`]), all faults at once
 //! ([`suite`]). Then it is run ([`run`]) on a pipeline of its own ([`rig`]): the operators are those of a real run,
-//! sources are fed by the test ([`feed`]), outputs are tapped ([`tap`]) and compared ([`compare`]). On request expectations are rewritten ([`update`]).
+//! sources are fed by the test ([`feed`]), outputs are tapped ([`tap`]) and compared ([`compare`]). On request
+//! expectations are rewritten ([`update`]).
 
 mod case;
 mod compare;
