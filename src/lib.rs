@@ -10,7 +10,7 @@
 //! | 4 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
 //! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
-//! | 1 | `config`, `expr`, `formats`, `watermark` | text to meaning, bytes to rows, event time; none imports another |
+//! | 1 | `config`, `expr`, `formats`, `state`, `watermark` | text to meaning, bytes to rows, what survives, event time; none imports another |
 //! | 0 | `event`, `time` | what flows, and when |
 //!
 //! Start reading at [`event::Batch`], then [`dataflow::Operator`].
@@ -26,6 +26,7 @@ pub mod plan;
 pub mod runtime;
 pub mod sinks;
 pub mod sources;
+pub mod state;
 pub mod time;
 pub mod transforms;
 pub mod watermark;

@@ -1,0 +1,109 @@
+//! What goes wrong with state, and what can be done about it.
+
+use std::fmt;
+use std::io;
+
+/// Why state could not be read or kept.
+#[derive(Debug)]
+pub enum StateError {
+    /// The disk failed or is full. Nothing that was kept is lost: try again.
+    Disk {
+        /// What was being done.
+        doing: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another process uses the folder.
+    InUse {
+        /// The folder.
+        folder: String,
+    },
+    /// A file does not hold what it should.
+    Corrupt {
+        /// Its name in the folder.
+        file: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A file was written by a later version.
+    Newer {
+        /// Its name in the folder.
+        file: String,
+        /// The version of its format.
+        version: u32,
+    },
+    /// Something is beyond a limit of the format.
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+/// What can be done about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Try again after a while, with all that was not kept: the disk may be back or have room again.
+    Retry,
+    /// A file must be set aside before the pipeline can start, see [`super::Recovery`].
+    SetAside,
+    /// Somebody has to change something.
+    Stop,
+}
+
+impl StateError {
+    /// An error of the disk.
+    pub fn disk(doing: impl Into<String>, error: io::Error) -> StateError {
+        StateError::Disk { doing: doing.into(), error }
+    }
+
+    /// A file that does not hold what it should.
+    pub fn corrupt(file: impl Into<String>, what: impl Into<String>) -> StateError {
+        StateError::Corrupt { file: file.into(), what: what.into() }
+    }
+
+    /// What can be done.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            StateError::Disk { .. } => Remedy::Retry,
+            StateError::Corrupt { .. } => Remedy::SetAside,
+            StateError::InUse { .. } | StateError::Newer { .. } | StateError::TooLarge { .. } => Remedy::Stop,
+        }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, StateError::Disk { error, .. } if full.contains(&error.kind()))
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateError::Disk { doing, error } => write!(f, "{doing}: {error}"),
+            StateError::InUse { folder } => {
+                write!(f, "{folder} is used by another process: give this one another data directory")
+            }
+            StateError::Corrupt { file, what } => write!(f, "{file} is corrupt: {what}"),
+            StateError::Newer { file, version } => {
+                write!(f, "{file} was written by a later version (format {version}): run that or a later one")
+            }
+            StateError::TooLarge { what, bytes, limit } => {
+                write!(f, "{what} of {bytes} bytes is beyond the limit of {limit}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StateError::Disk { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
