@@ -1,5 +1,6 @@
 //! What goes wrong with state, and what can be done about it.
 
+use super::bytes::Malformed;
 use std::fmt;
 use std::io;
 
@@ -78,6 +79,13 @@ impl StateError {
     pub fn is_full(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         matches!(self, StateError::Disk { error, .. } if full.contains(&error.kind()))
+    }
+}
+
+/// What passed its checksum and is nevertheless not what is written: a fault of this program or a forgery.
+impl From<Malformed> for StateError {
+    fn from(malformed: Malformed) -> StateError {
+        StateError::corrupt("a record", malformed.0)
     }
 }
 

@@ -5,12 +5,40 @@
 //! and segments of the log that nobody needs any more are removed. The layout of the folder and of every record
 //! stands in `docs/state-format.md`.
 
+mod backend;
 mod bytes;
+mod checkpoint;
 pub mod disk;
 mod error;
+mod journal;
+mod keyed;
+mod ledger;
 pub mod log;
 mod number;
+mod outbox;
+mod progress;
+mod recovery;
+mod salvage;
+mod store;
 
+pub use backend::{Changes, StateBackend, StateLimits};
 pub use bytes::Malformed;
+pub use checkpoint::{
+    CHECKPOINT_VERSION, Checkpoint, Entry, KEY_LIMIT, NAME_LIMIT, PARTITION_LIMIT, POSITION_LIMIT,
+    VALUE_LIMIT,
+};
 pub use error::{Remedy, StateError};
-pub use number::{ChunkNumber, Epoch, Incarnation, KeyGroup, NodeId, SegmentNumber, Sequence, ShapeHash};
+pub use journal::Frame;
+pub use keyed::{KeyedState, Memtable, STATE_KEY_HEAD, StateKey, Visit};
+pub use ledger::Ledger;
+pub use log::{RecordId, RecordKind, RecordPlace};
+pub use number::{
+    ChunkNumber, Epoch, Incarnation, KeyGroup, NodeId, RowNumber, SegmentNumber, Sequence, ShapeHash,
+};
+pub use outbox::{Chunk, Refused};
+pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress};
+pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, open, set_aside};
+pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,10 @@ number! {
     ChunkNumber(u32)
 }
 number! {
+    /// Counts the rows of a chunk, from 0.
+    RowNumber(u32)
+}
+number! {
     /// Which 256th of all keys a key belongs to. A node's state is saved, restored and moved to other workers by
     /// these.
     KeyGroup(u8)

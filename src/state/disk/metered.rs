@@ -111,4 +111,8 @@ impl DiskFile for MeteredFile {
         self.meter.synced();
         self.file.sync()
     }
+
+    fn forget(&self) -> io::Result<()> {
+        self.file.forget()
+    }
 }

@@ -62,8 +62,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// Cuts the file off, or lets it grow by zeroes.
     fn set_length(&self, length: u64) -> io::Result<()>;
 
-    /// Makes all that was written durable, and how long the file is. After an error nobody knows what is.
+    /// Makes all that was written durable, and how long the file is. After an error nobody knows what is, and what is
+    /// not may never be, although it can be read: see [`DiskFile::forget`].
     fn sync(&self) -> io::Result<()>;
+
+    /// After a sync that failed: what it left in memory only is read no more.
+    fn forget(&self) -> io::Result<()>;
 }
 
 /// A folder held; let go when dropped.

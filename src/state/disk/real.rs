@@ -108,4 +108,9 @@ impl DiskFile for RealFile {
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    /// After a failed write-back Linux keeps pages that it takes for clean: these are dropped from the cache.
+    fn forget(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
 }

@@ -74,7 +74,14 @@ impl Commit {
             let start = payload.start - RecordHeader::BYTES;
             let encoded = header.encode(seed, &self.bytes[payload.clone()]);
             self.bytes[start..payload.start].copy_from_slice(&encoded);
-            places.push(RecordPlace { id, kind: *kind, segment, offset: offset + start as u64, length });
+            places.push(RecordPlace {
+                id,
+                kind: *kind,
+                segment,
+                offset: offset + start as u64,
+                length,
+                last,
+            });
         }
         (&self.bytes, places)
     }

@@ -63,6 +63,8 @@ pub struct RecordPlace {
     pub offset: u64,
     /// The length of its payload.
     pub length: u32,
+    /// Whether its commit ends with it.
+    pub last: bool,
 }
 
 /// The most bytes that a payload may have.

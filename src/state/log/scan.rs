@@ -35,20 +35,23 @@ pub struct SegmentScan {
 }
 
 /// Looks through the bytes of the file of a segment. `expected` is the commit it must start with, where that is
-/// known; `before` the incarnation of the segment before, in case this one does not say.
+/// known; `fallback` is the incarnation if the segment does not say.
 pub fn scan_segment(
     number: SegmentNumber,
     bytes: &[u8],
     expected: Option<Sequence>,
-    before: Option<Incarnation>,
+    fallback: Incarnation,
 ) -> Result<SegmentScan, StateError> {
     let header = SegmentHeader::decode(&number.file_name(), bytes)?.filter(|header| header.number == number);
-    let incarnation = header.map(|header| header.incarnation).or(before).unwrap_or_default();
+    let incarnation = header.map_or(fallback, |header| header.incarnation);
     let file = Segment { number, seed: seed(incarnation, number), bytes };
     let first = header.map(|header| header.first).filter(|&first| expected.is_none_or(|e| e == first));
     let Some(first) = first else {
         let behind = file.resync(0);
-        let ends = if behind.is_empty() { End::Torn } else { End::Corrupt };
+        // With one commit it is a segment whose first write was torn.
+        let begun = expected.or(behind.first().map(|place| place.id.sequence));
+        let is_torn = behind.iter().all(|place| Some(place.id.sequence) == begun);
+        let ends = if is_torn { End::Torn } else { End::Corrupt };
         let next = expected.unwrap_or_default();
         return Ok(SegmentScan { header, records: Vec::new(), end: 0, ends, next, behind });
     };
@@ -83,8 +86,8 @@ struct Segment<'a> {
 impl Segment<'_> {
     fn record_at(&self, at: usize) -> Option<(RecordHeader, RecordPlace)> {
         let (header, _) = RecordHeader::decode(self.seed, self.bytes.get(at..)?)?;
-        let RecordHeader { length, kind, id, .. } = header;
-        Some((header, RecordPlace { id, kind, segment: self.number, offset: at as u64, length }))
+        let RecordHeader { length, kind, id, last } = header;
+        Some((header, RecordPlace { id, kind, segment: self.number, offset: at as u64, length, last }))
     }
 
     /// All valid records from a byte on, wherever they start.

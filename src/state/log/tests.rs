@@ -1,4 +1,4 @@
-use super::super::disk::{SimulatedDisk, simulated::*};
+use super::super::disk::{Open, SimulatedDisk, simulated::*};
 use super::*;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn metered(disk: &SimulatedDisk) -> MeteredDisk {
 }
 
 fn resume(disk: &SimulatedDisk) -> Result<Log, StateError> {
-    let scan = LogScan::read(disk)?;
+    let scan = LogScan::read(disk, None)?;
     Log::resume(metered(disk), &scan, SEGMENT_BYTES, Incarnation(9), Sequence(0))
 }
 
@@ -39,7 +39,7 @@ impl Rig {
 
 /// All payloads in the log.
 fn payloads(disk: &SimulatedDisk) -> Vec<Vec<u8>> {
-    let scan = LogScan::read(disk).unwrap();
+    let scan = LogScan::read(disk, None).unwrap();
     assert_eq!(scan.fault, None);
     scan.records().map(|place| read_record(disk, Incarnation(9), place).unwrap()).collect()
 }
@@ -72,11 +72,12 @@ fn unneeded_segments_go_from_the_oldest_on() {
         (0..6).flat_map(|_| rig.append(&[&[0; SEGMENT_BYTES as usize]]).unwrap().places).collect();
     rig.log.release(&places[1]);
     rig.log.release(&places[5]);
-    assert_eq!(rig.log.remove_unneeded().unwrap(), 0);
+    assert_eq!(rig.log.remove_unneeded(Sequence(5)).unwrap(), 0);
     rig.log.release(&places[0]);
-    assert_eq!(rig.log.remove_unneeded().unwrap(), 2);
+    assert_eq!(rig.log.remove_unneeded(Sequence(0)).unwrap(), 0);
+    assert_eq!(rig.log.remove_unneeded(Sequence(5)).unwrap(), 2);
     places[2..5].iter().for_each(|place| rig.log.release(place));
-    assert_eq!(rig.log.remove_unneeded().unwrap(), 3);
+    assert_eq!(rig.log.remove_unneeded(Sequence(5)).unwrap(), 3);
     assert_eq!(resume(&rig.disk).unwrap().last(), Sequence(6));
 }
 
@@ -118,7 +119,7 @@ fn corruption_before_later_commits_is_no_torn_tail() {
     let name = SegmentNumber(1).file_name();
     let at = places[1].offset as usize;
     rig.disk.damage(&name, |bytes| bytes[at + 3] ^= 0x80).unwrap();
-    let scan = LogScan::read(&rig.disk).unwrap();
+    let scan = LogScan::read(&rig.disk, None).unwrap();
     let fault = scan.fault.clone().unwrap();
     assert_eq!((fault.segment, scan.last()), (SegmentNumber(1), Sequence(0)));
     assert_eq!(fault.what, format!("what stands at byte {at} is no record, but later commits are there"));
@@ -133,9 +134,9 @@ fn a_missing_or_cut_segment_is_a_fault() {
     (0..3).for_each(|i| _ = rig.append(&[&[i; SEGMENT_BYTES as usize]]).unwrap());
     let second = SegmentNumber(2).file_name();
     rig.disk.damage(&second, |bytes| bytes.truncate(100)).unwrap();
-    assert_eq!(LogScan::read(&rig.disk).unwrap().fault.unwrap().segment, SegmentNumber(2));
+    assert_eq!(LogScan::read(&rig.disk, None).unwrap().fault.unwrap().segment, SegmentNumber(2));
     rig.disk.remove(&second).unwrap();
-    let fault = LogScan::read(&rig.disk).unwrap().fault.unwrap();
+    let fault = LogScan::read(&rig.disk, None).unwrap().fault.unwrap();
     assert_eq!((fault.segment, fault.what.as_str()), (SegmentNumber(3), "the segment before it is missing"));
 }
 
@@ -173,7 +174,7 @@ fn what_input_looks_like_makes_no_record() {
     let guess = segment::seed(Incarnation(8), SegmentNumber(1));
     let place = rig.append(&[&forged.encode(guess, b"")]).unwrap().places[0];
     rig.disk.damage(&SegmentNumber(1).file_name(), |bytes| bytes[place.offset as usize] ^= 1).unwrap();
-    let scan = LogScan::read(&rig.disk).unwrap();
+    let scan = LogScan::read(&rig.disk, None).unwrap();
     assert_eq!((scan.fault, scan.segments[0].1.ends), (None, End::Torn));
 }
 

@@ -123,6 +123,12 @@ impl Image {
         }
     }
 
+    /// The process sees what arrived and what is still on its way, and nothing else.
+    pub fn forget(&mut self) {
+        self.live.clone_from(&self.durable);
+        self.pending.iter().for_each(|change| change.apply(&mut self.live));
+    }
+
     fn arrive(&mut self, change: &Change, loss: Loss, random: &mut Random) {
         match (loss, change) {
             (Loss::Any, Change::Write { offset, bytes }) => {

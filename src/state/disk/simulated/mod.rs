@@ -12,7 +12,7 @@ use super::{Disk, DiskFile, DiskLock, Open};
 use image::Change;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use world::{EntryChange, FileId, Operation, World};
+use world::{EntryChange, FileId, World};
 
 /// A folder in memory. Clones are the same folder.
 #[derive(Clone, Debug)]
@@ -176,7 +176,11 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.world()?.sync_file(Operation::Sync, self.file)
+        self.world()?.sync_file(self.file)
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        self.world()?.forget(self.file)
     }
 }
 

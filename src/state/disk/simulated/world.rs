@@ -26,8 +26,8 @@ pub enum Moment {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
     Change,
     Sync,
 }
@@ -155,8 +155,8 @@ impl World {
         self.outcome(fault)
     }
 
-    pub fn sync_file(&mut self, operation: Operation, file: FileId) -> io::Result<()> {
-        let fault = self.count(operation)?;
+    pub fn sync_file(&mut self, file: FileId) -> io::Result<()> {
+        let fault = self.count(Operation::Sync)?;
         let image = &mut self.files[file.0];
         match fault {
             None => image.sync(),
@@ -164,6 +164,12 @@ impl World {
             Some(_) => image.sync_badly(Loss::draw(&mut self.random), &mut self.random),
         }
         self.outcome(fault)
+    }
+
+    pub fn forget(&mut self, file: FileId) -> io::Result<()> {
+        self.powered()?;
+        self.files[file.0].forget();
+        Ok(())
     }
 
     pub fn change_entry(&mut self, change: EntryChange) -> io::Result<()> {

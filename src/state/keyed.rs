@@ -1,0 +1,190 @@
+//! Keyed state: the newest bytes of every key, whether they are folded into the store or not yet.
+
+use super::error::StateError;
+use super::number::{KeyGroup, NodeId};
+use super::store::Store;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// A node's state, a group and a key, as one string of bytes: the node's number (4 bytes, highest first), the group,
+/// the key. Its order is that in which state is written and read: a node's groups lie side by side.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateKey(Box<[u8]>);
+
+/// How many bytes stand before the key itself.
+pub const STATE_KEY_HEAD: usize = 5;
+
+impl StateKey {
+    /// Puts the three together.
+    pub fn new(node: NodeId, group: KeyGroup, key: &[u8]) -> StateKey {
+        let mut bytes = Vec::with_capacity(STATE_KEY_HEAD + key.len());
+        bytes.extend_from_slice(&node.0.to_be_bytes());
+        bytes.push(group.0);
+        bytes.extend_from_slice(key);
+        StateKey(bytes.into())
+    }
+
+    /// Takes bytes for a key. None if they are too few.
+    pub fn from_bytes(bytes: &[u8]) -> Option<StateKey> {
+        (bytes.len() >= STATE_KEY_HEAD).then(|| StateKey(bytes.into()))
+    }
+
+    /// All of it.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The node's number.
+    pub fn node(&self) -> NodeId {
+        NodeId(u32::from_be_bytes(std::array::from_fn(|i| self.0[i])))
+    }
+
+    /// The group.
+    pub fn group(&self) -> KeyGroup {
+        KeyGroup(self.0[STATE_KEY_HEAD - 1])
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.0[STATE_KEY_HEAD..]
+    }
+}
+
+/// All keys that start with a prefix, as bounds.
+pub fn prefix_bounds(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let mut after = prefix.to_vec();
+    while after.last() == Some(&u8::MAX) {
+        after.pop();
+    }
+    let end = match after.last_mut() {
+        Some(last) => {
+            *last += 1;
+            Bound::Excluded(after)
+        }
+        None => Bound::Unbounded,
+    };
+    (Bound::Included(prefix.to_vec()), end)
+}
+
+/// What is in the log but not yet in the store: new bytes, or that a key is gone.
+#[derive(Debug, Default)]
+pub struct Memtable {
+    entries: BTreeMap<StateKey, Option<Box<[u8]>>>,
+    bytes: usize,
+}
+
+/// What an entry takes in memory beside its bytes, about.
+const ENTRY_OVERHEAD: usize = 48;
+
+impl Memtable {
+    /// Takes the newest bytes of a key; None if it is gone.
+    pub fn put(&mut self, key: StateKey, value: Option<Box<[u8]>>) {
+        let size = |value: &Option<Box<[u8]>>| value.as_ref().map_or(0, |value| value.len());
+        let (key_bytes, value_bytes) = (key.0.len() + ENTRY_OVERHEAD, size(&value));
+        match self.entries.insert(key, value) {
+            Some(old) => self.bytes = self.bytes + value_bytes - size(&old),
+            None => self.bytes += key_bytes + value_bytes,
+        }
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is nothing to be folded.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What it knows of a key.
+    pub fn get(&self, key: &StateKey) -> Option<Option<&[u8]>> {
+        self.entries.get(key).map(Option::as_deref)
+    }
+
+    /// All entries in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
+        self.entries.iter().map(|(key, value)| (key, value.as_deref()))
+    }
+
+    /// Forgets all: it was folded.
+    pub fn clear(&mut self) {
+        *self = Memtable::default();
+    }
+
+    fn range(&self, prefix: &[u8]) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
+        let start = StateKey(prefix.into());
+        let from = self.entries.range((Bound::Included(start), Bound::Unbounded));
+        let prefix = prefix.to_vec();
+        from.take_while(move |(key, _)| key.0.starts_with(&prefix)).map(|(k, value)| (k, value.as_deref()))
+    }
+}
+
+/// Looks into the memtable first and into the store behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedState<'a> {
+    memtable: &'a Memtable,
+    store: &'a Store,
+}
+
+/// What is done with a key and its bytes.
+pub type Visit<'v> = dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<(), StateError> + 'v;
+
+impl<'a> KeyedState<'a> {
+    /// Reads of both.
+    pub fn new(memtable: &'a Memtable, store: &'a Store) -> KeyedState<'a> {
+        KeyedState { memtable, store }
+    }
+
+    /// The bytes of a key; None if it has none.
+    pub fn get(&self, node: NodeId, group: KeyGroup, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let key = StateKey::new(node, group, key);
+        match self.memtable.get(&key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.store.get(&key),
+        }
+    }
+
+    /// All keys of a group of a node, in order.
+    pub fn group(&self, node: NodeId, group: KeyGroup, visit: &mut Visit) -> Result<(), StateError> {
+        self.merge(StateKey::new(node, group, &[]).as_bytes(), visit)
+    }
+
+    /// All keys of a node: its groups in order, and in each the keys in order.
+    pub fn node(&self, node: NodeId, visit: &mut Visit) -> Result<(), StateError> {
+        self.merge(&node.0.to_be_bytes(), visit)
+    }
+
+    /// Every key of every node, in order.
+    pub fn all(
+        &self,
+        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        self.merge_keys(&[], visit)
+    }
+
+    fn merge(&self, prefix: &[u8], visit: &mut Visit) -> Result<(), StateError> {
+        self.merge_keys(prefix, &mut |key, value| visit(key.group(), key.key(), value))
+    }
+
+    fn merge_keys(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let mut newer = self.memtable.range(prefix).peekable();
+        self.store.scan(prefix, &mut |key, value| {
+            while let Some((at, changed)) = newer.next_if(|(at, _)| *at <= key) {
+                changed.map_or(Ok(()), |changed| visit(at, changed))?;
+                if at == key {
+                    return Ok(());
+                }
+            }
+            visit(key, value)
+        })?;
+        newer.try_for_each(|(key, changed)| changed.map_or(Ok(()), |changed| visit(key, changed)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! The store: state that was folded, in one redb file. This file alone names redb.
+//!
+//! Values lie behind a [`StateKey`], each followed by four bytes of checksum over both: redb itself looks at the
+//! checksums of its pages only when it repairs or is asked to check.
+
+use super::bytes::{Malformed, Reader, put_bytes, put_number};
+use super::disk::{Disk, DiskFile, Open};
+use super::error::StateError;
+use super::keyed::{StateKey, prefix_bounds};
+use super::number::{Incarnation, Sequence};
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction};
+use std::io;
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The store's file.
+pub const STORE_FILE: &str = "store.redb";
+
+/// Where a store is made before it gets its name.
+const NEW_FILE: &str = "store.new";
+
+/// The format of what is in the store.
+pub const STORE_VERSION: u8 = 1;
+
+const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const META_KEY: &str = "meta";
+
+/// How many bytes of keys and values are folded in one transaction. redb keeps its changed pages in memory.
+const TRANSACTION_BYTES: usize = 8 << 20;
+
+/// The longest form of what a store knows of itself.
+const META_LIMIT: usize = 64 << 20;
+
+/// What a store knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreMeta {
+    /// Which life of the folder it is of.
+    pub incarnation: Incarnation,
+    /// All commits of the log up to this one are folded.
+    pub folded: Sequence,
+    /// Some entries of commits up to this one may be folded: more than `folded` while a fold is under way.
+    pub folding: Sequence,
+    /// All progress as of the last fold: a checkpoint without entries, encoded.
+    pub progress: Vec<u8>,
+}
+
+impl StoreMeta {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![STORE_VERSION];
+        bytes.extend_from_slice(&self.incarnation.0.to_le_bytes());
+        put_number(&mut bytes, self.folded.0);
+        put_number(&mut bytes, self.folding.0);
+        put_bytes(&mut bytes, &self.progress);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<StoreMeta, StateError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.byte().map_err(malformed)?;
+        if version != STORE_VERSION {
+            return Err(StateError::Newer { file: STORE_FILE.to_string(), version: version.into() });
+        }
+        let mut read = || {
+            let incarnation = Incarnation(reader.fixed()?);
+            let (folded, folding) = (Sequence(reader.number()?), Sequence(reader.number()?));
+            let progress = reader.bytes(META_LIMIT)?.to_vec();
+            reader.finish()?;
+            Ok(StoreMeta { incarnation, folded, folding, progress })
+        };
+        read().map_err(malformed)
+    }
+}
+
+fn malformed(Malformed(what): Malformed) -> StateError {
+    StateError::corrupt(STORE_FILE, what)
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// All is well.
+    Good,
+    /// Something was wrong and is repaired.
+    Repaired,
+}
+
+/// The store of one folder.
+#[derive(Debug)]
+pub struct Store {
+    disk: Arc<dyn Disk>,
+    cache_bytes: usize,
+    /// None after it could not be opened again.
+    database: Option<Database>,
+}
+
+impl Store {
+    /// Makes an empty store durably. An old one of the folder is gone.
+    pub fn create(disk: Arc<dyn Disk>, cache_bytes: usize, meta: &StoreMeta) -> Result<Store, StateError> {
+        let made = open_database(&*disk, NEW_FILE, Open::Anew, cache_bytes)?;
+        let transaction = begin(&made)?;
+        transaction.open_table(ENTRIES).map_err(fault)?;
+        write_meta(&transaction, meta)?;
+        transaction.commit().map_err(fault)?;
+        drop(made);
+        let named = disk.rename(NEW_FILE, STORE_FILE).and_then(|()| disk.sync_folder());
+        named.map_err(|error| StateError::disk("making the store", error))?;
+        Store::open(disk, cache_bytes)
+    }
+
+    /// Opens the store of the folder.
+    ///
+    /// # Errors
+    /// A corrupt one is to be set aside.
+    pub fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Store, StateError> {
+        let database = open_database(&*disk, STORE_FILE, Open::Existing, cache_bytes)?;
+        Ok(Store { disk, cache_bytes, database: Some(database) })
+    }
+
+    /// Opens it again: after an error of the disk redb refuses to go on.
+    pub fn reopen(&mut self) -> Result<(), StateError> {
+        // The old one must not write any more once the new one has read.
+        drop(self.database.take());
+        let forgotten = self.disk.open(STORE_FILE, Open::Existing).and_then(|file| file.forget());
+        forgotten.map_err(|error| StateError::disk("opening the store again", error))?;
+        self.database = Some(open_database(&*self.disk, STORE_FILE, Open::Existing, self.cache_bytes)?);
+        Ok(())
+    }
+
+    fn database(&self) -> Result<&Database, StateError> {
+        self.database.as_ref().ok_or_else(not_open)
+    }
+
+    /// What it knows of itself.
+    pub fn meta(&self) -> Result<StoreMeta, StateError> {
+        let transaction = self.database()?.begin_read().map_err(fault)?;
+        let table = transaction.open_table(META).map_err(fault)?;
+        let bytes = table.get(META_KEY).map_err(fault)?;
+        let bytes = bytes.ok_or_else(|| StateError::corrupt(STORE_FILE, "it does not say what it is"))?;
+        StoreMeta::decode(bytes.value())
+    }
+
+    /// Changes what it knows of itself, and nothing else.
+    pub fn set_meta(&self, meta: &StoreMeta) -> Result<(), StateError> {
+        let transaction = begin(self.database()?)?;
+        write_meta(&transaction, meta)?;
+        transaction.commit().map_err(fault)
+    }
+
+    /// The bytes of a key.
+    pub fn get(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StateError> {
+        let transaction = self.database()?.begin_read().map_err(fault)?;
+        let table = transaction.open_table(ENTRIES).map_err(fault)?;
+        let found = table.get(key.as_bytes()).map_err(fault)?;
+        found.map(|stored| Ok(unsealed(key.as_bytes(), stored.value())?.to_vec())).transpose()
+    }
+
+    /// All keys that start with some bytes, in order.
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let transaction = self.database()?.begin_read().map_err(fault)?;
+        let table = transaction.open_table(ENTRIES).map_err(fault)?;
+        let (from, to) = prefix_bounds(prefix);
+        let range = (borrowed(&from), borrowed(&to));
+        for found in table.range::<&[u8]>(range).map_err(fault)? {
+            let (key, stored) = found.map_err(fault)?;
+            let value = unsealed(key.value(), stored.value())?;
+            let key = StateKey::from_bytes(key.value());
+            let key = key.ok_or_else(|| StateError::corrupt(STORE_FILE, "a key is too short"))?;
+            visit(&key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Takes changes in, in the order of their keys and in transactions of bounded size; `meta` with the last. If that
+    /// fails half way, some are in: the log still has them all.
+    pub fn fold<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>,
+        meta: &StoreMeta,
+    ) -> Result<(), StateError> {
+        let mut changes = changes.peekable();
+        let mut is_known = false;
+        loop {
+            let transaction = begin(self.database()?)?;
+            fold_some(&transaction, &mut changes)?;
+            let done = changes.peek().is_none();
+            if done {
+                write_meta(&transaction, meta)?;
+            } else if !is_known {
+                write_meta(&transaction, &StoreMeta { folding: meta.folded, ..self.meta()? })?;
+                is_known = true;
+            }
+            transaction.commit().map_err(fault)?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads and verifies all of the file. Slow.
+    pub fn check(&mut self) -> Result<Checked, StateError> {
+        let is_good = self.database.as_mut().ok_or_else(not_open)?.check_integrity().map_err(fault)?;
+        self.scan(&[], &mut |_, _| Ok(()))?;
+        Ok(if is_good { Checked::Good } else { Checked::Repaired })
+    }
+
+    /// Gives room in the file that is no longer used back to the disk. Writes much: for when nothing else is to be
+    /// done.
+    pub fn compact(&mut self) -> Result<(), StateError> {
+        let database = self.database.as_mut().ok_or_else(not_open)?;
+        while database.compact().map_err(fault)? {}
+        Ok(())
+    }
+
+    /// The size of the file in bytes.
+    pub fn bytes(&self) -> Result<u64, StateError> {
+        let file = self.disk.open(STORE_FILE, Open::Existing).and_then(|file| file.length());
+        file.map_err(|error| StateError::disk("asking for the store's size", error))
+    }
+}
+
+fn open_database(disk: &dyn Disk, name: &str, how: Open, cache: usize) -> Result<Database, StateError> {
+    let file = disk.open(name, how).map_err(|error| StateError::disk(format!("opening {name}"), error))?;
+    let length = file.length().map_err(|error| StateError::disk(format!("opening {name}"), error))?;
+    if how == Open::Existing && length == 0 {
+        // redb would make a new store of it.
+        return Err(StateError::corrupt(name, "it is empty"));
+    }
+    let open = || Database::builder().set_cache_size(cache).create_with_backend(Backend { file });
+    // redb may panic over a file that something else altered. Nothing is shared with it but the file.
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(opened) => opened.map_err(fault),
+        Err(_) => Err(StateError::corrupt(name, "it is not what a store looks like")),
+    }
+}
+
+fn not_open() -> StateError {
+    StateError::disk("using the store", io::Error::other("it could not be opened again"))
+}
+
+/// Every commit notes which pages are free, so that opening after a power cut needs not read them all.
+fn begin(database: &Database) -> Result<WriteTransaction, StateError> {
+    let mut transaction = database.begin_write().map_err(fault)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+fn write_meta(transaction: &WriteTransaction, meta: &StoreMeta) -> Result<(), StateError> {
+    let mut table = transaction.open_table(META).map_err(fault)?;
+    table.insert(META_KEY, meta.encode().as_slice()).map_err(fault)?;
+    Ok(())
+}
+
+fn fold_some<'a>(
+    transaction: &WriteTransaction,
+    changes: &mut Peekable<impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>>,
+) -> Result<(), StateError> {
+    let mut table = transaction.open_table(ENTRIES).map_err(fault)?;
+    let mut budget = TRANSACTION_BYTES;
+    let mut sealed = Vec::new();
+    while budget > 0 {
+        let Some((key, value)) = changes.next() else { return Ok(()) };
+        match value {
+            Some(value) => {
+                seal(key.as_bytes(), value, &mut sealed);
+                table.insert(key.as_bytes(), sealed.as_slice()).map_err(fault)?;
+            }
+            None => _ = table.remove(key.as_bytes()).map_err(fault)?,
+        }
+        budget = budget.saturating_sub(key.as_bytes().len() + value.map_or(0, <[u8]>::len));
+    }
+    Ok(())
+}
+
+/// A value as it is stored: with its checksum behind it.
+fn seal(key: &[u8], value: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(value);
+    into.extend_from_slice(&checksum(key, value));
+}
+
+/// A value without its checksum, which must be right.
+fn unsealed<'a>(key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], StateError> {
+    match stored.split_last_chunk::<4>() {
+        Some((value, sum)) if *sum == checksum(key, value) => Ok(value),
+        _ => Err(StateError::corrupt(STORE_FILE, "a value has the wrong checksum")),
+    }
+}
+
+fn checksum(key: &[u8], value: &[u8]) -> [u8; 4] {
+    (xxh3_64_with_seed(value, xxh3_64_with_seed(key, 0)) as u32).to_le_bytes()
+}
+
+fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+/// What redb says, in our terms.
+fn fault(error: impl Into<redb::Error>) -> StateError {
+    let error = error.into();
+    match error {
+        redb::Error::Io(error) => match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                StateError::corrupt(STORE_FILE, error.to_string())
+            }
+            _ => StateError::disk("using the store", error),
+        },
+        redb::Error::Corrupted(what) => StateError::corrupt(STORE_FILE, what),
+        redb::Error::TableDoesNotExist(table) => StateError::corrupt(STORE_FILE, format!("no table {table}")),
+        redb::Error::UpgradeRequired(version) => {
+            StateError::Newer { file: STORE_FILE.to_string(), version: version.into() }
+        }
+        // A handle that failed before goes on failing: what failed was the disk.
+        other => StateError::disk("using the store", io::Error::other(other)),
+    }
+}
+
+/// The disk below redb.
+#[derive(Debug)]
+struct Backend {
+    file: Box<dyn DiskFile>,
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_length(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_at(offset, data)
+    }
+}
+
+#[cfg(test)]
+mod tests;

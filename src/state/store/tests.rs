@@ -1,0 +1,151 @@
+use super::super::disk::{SimulatedDisk, simulated::*};
+use super::super::error::Remedy;
+use super::super::number::{KeyGroup, NodeId};
+use super::*;
+use std::collections::BTreeMap;
+
+const CACHE: usize = 1 << 20;
+
+fn key(node: u32, key: &str) -> StateKey {
+    StateKey::new(NodeId(node), KeyGroup::of(key.as_bytes()), key.as_bytes())
+}
+
+fn meta(folded: u64) -> StoreMeta {
+    let folded = Sequence(folded);
+    StoreMeta { incarnation: Incarnation(5), folded, folding: folded, progress: b"progress".to_vec() }
+}
+
+fn store(disk: &SimulatedDisk) -> Store {
+    Store::create(Arc::new(disk.clone()), CACHE, &meta(0)).unwrap()
+}
+
+fn reopened(disk: &SimulatedDisk) -> Result<Store, StateError> {
+    Store::open(Arc::new(disk.clone()), CACHE)
+}
+
+type Entries = BTreeMap<StateKey, Option<Vec<u8>>>;
+
+fn fold(store: &Store, entries: &Entries, folded: u64) -> Result<(), StateError> {
+    store.fold(entries.iter().map(|(key, value)| (key, value.as_deref())), &meta(folded))
+}
+
+fn all(store: &Store) -> Vec<(StateKey, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut visit = |key: &StateKey, value: &[u8]| {
+        found.push((key.clone(), value.to_vec()));
+        Ok(())
+    };
+    store.scan(&[], &mut visit).unwrap();
+    found
+}
+
+#[test]
+fn what_is_folded_comes_back_in_order() {
+    let disk = SimulatedDisk::new(1);
+    let made = store(&disk);
+    let mut entries: Entries =
+        (0..500).map(|i| (key(i % 3, &format!("k{i}")), Some(vec![i as u8; i as usize]))).collect();
+    fold(&made, &entries, 1).unwrap();
+    entries.values_mut().step_by(2).for_each(|value| *value = None);
+    fold(&made, &entries, 2).unwrap();
+    let expected: Vec<_> = entries.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    assert_eq!(all(&made), expected);
+    drop(made);
+    let again = reopened(&disk).unwrap();
+    assert_eq!((all(&again), again.meta().unwrap()), (expected.clone(), meta(2)));
+    assert_eq!(again.get(&expected[7].0).unwrap().as_ref(), Some(&expected[7].1));
+    assert_eq!(again.get(&key(9, "k")).unwrap(), None);
+}
+
+#[test]
+fn a_large_fold_is_several_transactions() {
+    let disk = SimulatedDisk::new(1);
+    let made = store(&disk);
+    let value = Some(vec![1; TRANSACTION_BYTES / 2]);
+    let entries: Entries = (0..5).map(|i| (key(1, &format!("{i}")), value.clone())).collect();
+    let before = disk.syncs();
+    fold(&made, &BTreeMap::new(), 1).unwrap();
+    let one = disk.syncs() - before;
+    drop(made);
+    let mut half_way = 0;
+    for sync in 0..4 * one {
+        let disk = SimulatedDisk::new(sync);
+        let made = store(&disk);
+        disk.fail_at(Moment::Sync(disk.syncs() + sync), Fault::PowerCut);
+        let is_cut = fold(&made, &entries, 7).is_err();
+        drop(made);
+        disk.restart();
+        let again = reopened(&disk).unwrap();
+        let known = again.meta().unwrap();
+        match (known.folded.0, known.folding.0) {
+            (0, 0) => assert!(is_cut && all(&again).is_empty()),
+            (0, 7) => half_way += 1,
+            (7, 7) => assert_eq!(all(&again).len(), 5),
+            other => panic!("{other:?}"),
+        }
+        fold(&again, &entries, 7).unwrap();
+        assert_eq!((all(&again).len(), again.meta().unwrap()), (5, meta(7)));
+    }
+    assert!(half_way > 0);
+}
+
+#[test]
+fn after_an_error_of_the_disk_it_can_be_opened_again() {
+    let disk = SimulatedDisk::new(3);
+    let mut made = store(&disk);
+    let entries: Entries = [(key(1, "a"), Some(b"1".to_vec()))].into();
+    disk.fail_at(Moment::Operation(disk.operations() + 1), Fault::Full);
+    let failed = fold(&made, &entries, 1).unwrap_err();
+    assert!(failed.is_full(), "{failed}");
+    assert!(fold(&made, &entries, 1).is_err());
+    made.reopen().unwrap();
+    fold(&made, &entries, 1).unwrap();
+    assert_eq!(all(&made).len(), 1);
+}
+
+#[test]
+fn no_corrupt_file_is_taken_for_good() {
+    let entries: Entries = (0..200).map(|i| (key(1, &format!("key-{i}")), Some(vec![i as u8; 50]))).collect();
+    let good = {
+        let disk = SimulatedDisk::new(0);
+        let made = store(&disk);
+        fold(&made, &entries, 1).unwrap();
+        drop(made);
+        let file = disk.open(STORE_FILE, Open::Existing).unwrap();
+        let mut bytes = vec![0; file.length().unwrap() as usize];
+        file.read_at(0, &mut bytes).unwrap();
+        bytes
+    };
+    let expected: Vec<_> = entries.into_iter().map(|(key, value)| (key, value.unwrap())).collect();
+    let with = |damage: &dyn Fn(&mut Vec<u8>)| {
+        let disk = SimulatedDisk::new(0);
+        let mut bytes = good.clone();
+        damage(&mut bytes);
+        disk.open(STORE_FILE, Open::New).unwrap().write_at(0, &bytes).unwrap();
+        disk
+    };
+    assert!(reopened(&with(&Vec::clear)).is_err_and(|error| error.remedy() == Remedy::SetAside));
+    assert!(reopened(&with(&|b| b[0] ^= 1)).is_err_and(|error| error.remedy() == Remedy::SetAside));
+    assert!(reopened(&with(&|b| b.truncate(5000))).is_err_and(|error| error.remedy() == Remedy::SetAside));
+    // A value that is not what it was is seen when it is read.
+    let at = good.windows(50).position(|window| window == [7; 50]).unwrap();
+    let damaged = reopened(&with(&|b| b[at] ^= 1)).unwrap();
+    let found = damaged.get(&key(1, "key-7")).unwrap_err();
+    assert_eq!(found.to_string(), "store.redb is corrupt: a value has the wrong checksum");
+    assert_eq!(damaged.get(&key(1, "key-8")).unwrap(), Some(expected[0].1.clone()).map(|_| vec![8; 50]));
+}
+
+#[test]
+fn it_is_checked_and_compacted() {
+    let disk = SimulatedDisk::new(0);
+    let mut made = store(&disk);
+    let mut entries: Entries =
+        (0..2000).map(|i| (key(1, &format!("key-{i}")), Some(vec![1; 1000]))).collect();
+    fold(&made, &entries, 1).unwrap();
+    entries.values_mut().skip(10).for_each(|value| *value = None);
+    fold(&made, &entries, 2).unwrap();
+    let before = made.bytes().unwrap();
+    made.compact().unwrap();
+    assert!(made.bytes().unwrap() < before / 2, "{before} {}", made.bytes().unwrap());
+    assert_eq!((made.check().unwrap(), all(&made).len()), (Checked::Good, 10));
+}

@@ -1,0 +1,4 @@
+mod corruption;
+mod crash;
+mod real;
+mod workload;
