@@ -130,6 +130,9 @@ pub struct KeyedState<'a> {
 /// What is done with a key and its bytes.
 pub type Visit<'v> = dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<(), StateError> + 'v;
 
+/// The same for keys of all nodes.
+pub type VisitAll<'v> = dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError> + 'v;
+
 impl<'a> KeyedState<'a> {
     /// Reads of both.
     pub fn new(memtable: &'a Memtable, store: &'a Store) -> KeyedState<'a> {
@@ -156,10 +159,7 @@ impl<'a> KeyedState<'a> {
     }
 
     /// Every key of every node, in order.
-    pub fn all(
-        &self,
-        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
+    pub fn all(&self, visit: &mut VisitAll) -> Result<(), StateError> {
         self.merge_keys(&[], visit)
     }
 
@@ -167,11 +167,7 @@ impl<'a> KeyedState<'a> {
         self.merge_keys(prefix, &mut |key, value| visit(key.group(), key.key(), value))
     }
 
-    fn merge_keys(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
+    fn merge_keys(&self, prefix: &[u8], visit: &mut VisitAll) -> Result<(), StateError> {
         let mut newer = self.memtable.range(prefix).peekable();
         self.store.scan(prefix, &mut |key, value| {
             while let Some((at, changed)) = newer.next_if(|(at, _)| *at <= key) {

@@ -29,7 +29,7 @@ pub use checkpoint::{
 };
 pub use error::{Remedy, StateError};
 pub use journal::Frame;
-pub use keyed::{KeyedState, Memtable, STATE_KEY_HEAD, StateKey, Visit};
+pub use keyed::{KeyedState, Memtable, STATE_KEY_HEAD, StateKey, Visit, VisitAll};
 pub use ledger::Ledger;
 pub use log::{RecordId, RecordKind, RecordPlace};
 pub use number::{

@@ -101,9 +101,8 @@ impl<'a> Refused<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::journal::Frame;
-    use super::super::number::{ChunkNumber, Epoch};
     use super::*;
+    use crate::state::{ChunkNumber, Epoch, Frame};
 
     #[test]
     fn what_was_added_comes_back() {

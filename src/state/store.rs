@@ -6,7 +6,7 @@
 use super::bytes::{Malformed, Reader, put_bytes, put_number};
 use super::disk::{Disk, DiskFile, Open};
 use super::error::StateError;
-use super::keyed::{StateKey, prefix_bounds};
+use super::keyed::{StateKey, VisitAll, prefix_bounds};
 use super::number::{Incarnation, Sequence};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction};
 use std::io;
@@ -159,11 +159,7 @@ impl Store {
     }
 
     /// All keys that start with some bytes, in order.
-    pub fn scan(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
+    pub fn scan(&self, prefix: &[u8], visit: &mut VisitAll) -> Result<(), StateError> {
         let transaction = self.database()?.begin_read().map_err(fault)?;
         let table = transaction.open_table(ENTRIES).map_err(fault)?;
         let (from, to) = prefix_bounds(prefix);

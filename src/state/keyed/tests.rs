@@ -47,13 +47,13 @@ fn memtable_and_store_are_read_as_one() {
             let node = NodeId(random.bits() as u32 % 3);
             let group = KeyGroup([0, 1, 255][random.bits() as usize % 3]);
             let key = StateKey::new(node, group, &[random.bits() as u8 % 8]);
-            let value = (random.bits() % 3 > 0).then(|| vec![step as u8]);
+            let value = (!random.bits().is_multiple_of(3)).then(|| vec![step as u8]);
             memtable.put(key.clone(), value.clone().map(Into::into));
             match value {
                 Some(value) => _ = model.insert(key, value),
                 None => _ = model.remove(&key),
             }
-            if random.bits() % 50 == 0 {
+            if random.bits().is_multiple_of(50) {
                 store.fold(memtable.iter(), &StoreMeta::default()).unwrap();
                 memtable.clear();
             }

@@ -12,7 +12,7 @@ mod segment;
 mod writer;
 
 pub use commit::{COMMIT_LIMIT, Commit};
-pub use read::{LogFault, LogScan, read_file, read_record};
+pub use read::{LogFault, LogScan, VisitRecord, read_file, read_record};
 pub use record::{RECORD_LIMIT, RecordHeader, RecordId, RecordKind, RecordPlace};
 pub use scan::{End, SegmentScan, scan_segment};
 pub use segment::{SegmentHeader, VERSION};

@@ -34,6 +34,9 @@ pub struct LogFault {
     pub what: String,
 }
 
+/// What is done with a record and its payload.
+pub type VisitRecord<'v> = dyn FnMut(&RecordPlace, &[u8]) -> Result<(), StateError> + 'v;
+
 impl LogScan {
     /// Reads all segments of a folder and changes nothing. `incarnation` is what the store says, for segments that do
     /// not.
@@ -86,7 +89,7 @@ impl LogScan {
         &self,
         disk: &dyn Disk,
         places: impl Iterator<Item = &'p RecordPlace>,
-        visit: &mut dyn FnMut(&RecordPlace, &[u8]) -> Result<(), StateError>,
+        visit: &mut VisitRecord,
     ) -> Result<(), StateError> {
         let (mut at, mut from, mut bytes) = (None, 0, Vec::new());
         for place in places {

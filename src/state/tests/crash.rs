@@ -68,7 +68,7 @@ impl Run {
         if state.fold_is_due() {
             state.fold()?;
         }
-        if self.random.bits() % 64 == 0 {
+        if self.random.bits().is_multiple_of(64) {
             state.compact()?;
         }
         Ok(())
@@ -129,7 +129,7 @@ fn an_error_of_the_disk_is_survived_without_a_restart() {
         let mut state = run.open().unwrap();
         let fault = if seed % 2 == 0 { Fault::Broken } else { Fault::Full };
         for _ in 0..30 {
-            if run.random.bits() % 4 == 0 {
+            if run.random.bits().is_multiple_of(4) {
                 let ahead = run.random.bits() % 12;
                 run.disk.fail_at(Moment::Operation(run.disk.operations() + ahead), fault);
             }
@@ -138,7 +138,6 @@ fn an_error_of_the_disk_is_survived_without_a_restart() {
                 state.revive().unwrap_or_default();
             }
         }
-        let _ = state.revive();
         while state.revive().is_err() {}
         assert_eq!(View::of(&state), run.acknowledged, "seed {seed}");
         drop(state);

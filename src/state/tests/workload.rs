@@ -113,7 +113,7 @@ impl Step {
         checkpoint.watermarks.push((WINDOW, Timestamp(random.bits() as i64)));
         for _ in 0..random.bits() % 12 {
             let key = [random.bits() as u8 % 16];
-            let value = (random.bits() % 4 > 0).then(|| bytes(random, 200).into());
+            let value = (!random.bits().is_multiple_of(4)).then(|| bytes(random, 200).into());
             let key = StateKey::new(WINDOW, KeyGroup::of(&key), &key);
             checkpoint.entries.push(Entry { key, value });
         }
