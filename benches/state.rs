@@ -17,7 +17,7 @@ const CACHE_BYTES: usize = 16 << 20;
 
 fn main() {
     let keys = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
-    for changed in [10, 1_000, 10_000] {
+    for changed in [10, 1_000, 10_000, 50_000] {
         let log = in_folder(|disk| through_log(disk, keys, changed));
         let store = in_folder(|disk| through_store(disk, keys, changed));
         let payload = changed * (16 + VALUE_BYTES as u64);

@@ -28,7 +28,7 @@ pub struct Shared<'a> {
     pub stop: &'a AtomicBool,
     /// How far each worker has read.
     pub frontiers: &'a Frontiers,
-    /// How often workers have sent all that they had, after the last of their reads; see [`Worker::run`].
+    /// How often workers have sent all that they had, after the last of their reads; see `Worker::run`.
     pub delivered: &'a AtomicUsize,
     /// Set when this pipeline alone is to end in the same way: it failed, or nobody reads it any more.
     pub ended: &'a AtomicBool,

@@ -20,7 +20,8 @@ pub struct StateLimits {
     pub cache_bytes: usize,
     /// State in memory that is not folded yet: beyond, a fold is due.
     pub unfolded_bytes: usize,
-    /// Bytes of the log that is not folded yet: beyond, a fold is due.
+    /// Bytes of the log that are not folded yet: beyond, and beyond the size of the store, a fold is due. A fold of keys
+    /// all over the store writes all of it anew, so this bounds what a committed byte costs.
     pub log_bytes: u64,
     /// At this size the next segment is begun.
     pub segment_bytes: u64,
@@ -30,7 +31,7 @@ impl Default for StateLimits {
     fn default() -> StateLimits {
         StateLimits {
             cache_bytes: 16 << 20,
-            unfolded_bytes: 16 << 20,
+            unfolded_bytes: 32 << 20,
             log_bytes: 64 << 20,
             segment_bytes: 8 << 20,
         }
@@ -69,6 +70,8 @@ pub struct StateBackend {
     pub(super) store_meter: Arc<Meter>,
     /// The size of the log after the last fold.
     pub(super) folded_log_bytes: u64,
+    /// The size of the store then.
+    pub(super) folded_store_bytes: u64,
 }
 
 impl StateBackend {
@@ -107,8 +110,8 @@ impl StateBackend {
     /// Whether so much is not folded that [`StateBackend::fold`] is due.
     pub fn fold_is_due(&self) -> bool {
         let logged = self.log.bytes().saturating_sub(self.folded_log_bytes);
-        self.ledger.has_unfolded()
-            && (self.ledger.memtable.bytes() >= self.limits.unfolded_bytes || logged >= self.limits.log_bytes)
+        let is_long = logged >= self.limits.log_bytes.max(self.folded_store_bytes);
+        self.ledger.has_unfolded() && (is_long || self.ledger.memtable.bytes() >= self.limits.unfolded_bytes)
     }
 
     /// Takes all committed state into the store and removes segments that nobody needs. Nothing to be folded: nothing
@@ -128,6 +131,7 @@ impl StateBackend {
         self.release();
         self.clear_segments(folded)?;
         self.folded_log_bytes = self.log.bytes();
+        self.folded_store_bytes = self.store.bytes()?;
         Ok(true)
     }
 

@@ -103,7 +103,7 @@ impl Memtable {
     }
 
     /// All entries in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&StateKey, Option<&[u8]>)> {
         self.entries.iter().map(|(key, value)| (key, value.as_deref()))
     }
 

@@ -12,13 +12,16 @@ use super::ledger::Ledger;
 use super::log::{Log, LogScan};
 use super::number::{Epoch, Incarnation, Sequence};
 use super::progress::Progress;
-use super::salvage::{finish_salvage, salvage};
+use super::salvage::{Salvaged, finish_salvage, salvage};
 use super::store::{STORE_FILE, Store, StoreMeta};
 use crate::time::{Random, Timestamp};
 use std::sync::Arc;
 
 /// The file by which a process holds the folder.
 const LOCK_FILE: &str = "lock";
+
+/// What the names of files that were set aside begin with.
+const ASIDE: &str = "corrupt-";
 
 /// What to do where something that was kept cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +69,18 @@ pub enum Repair {
         names: Vec<String>,
         /// What was wrong.
         what: String,
+        /// Whether the state of some keys may be of a later epoch than the rest.
+        is_mixed: bool,
+    },
+    /// An earlier start was interrupted while it set a log aside; now it is done.
+    SalvageFinished {
+        /// The names of the files that were left to be set aside.
+        names: Vec<String>,
     },
 }
 
 impl Repair {
-    /// Whether something is lost that was said to be kept.
+    /// Whether something may be lost that was said to be kept.
     pub fn is_loss(&self) -> bool {
         !matches!(self, Repair::TornTail { .. })
     }
@@ -87,6 +97,9 @@ pub struct Recovery {
     pub epoch: Epoch,
     /// What was done, to be logged and counted.
     pub repairs: Vec<Repair>,
+    /// All files that were ever set aside and are still there: loss stays visible, even if the power went before it
+    /// could be told.
+    pub aside: Vec<String>,
 }
 
 /// Opens the state in a folder, or begins it.
@@ -99,7 +112,8 @@ pub fn open(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<(StateBackend
     let (log_disk, log_meter) = metered(disk);
     let (store_disk, store_meter) = metered(disk);
     let mut opening = Opening { disk: disk.clone(), options, repairs: Vec::new(), is_new_life: false };
-    finish_salvage(&**disk, options.now)?;
+    let finished = finish_salvage(&**disk, options.now)?;
+    opening.repairs.extend(finished.map(|names| Repair::SalvageFinished { names }));
     let store_disk: Arc<dyn Disk> = Arc::new(store_disk);
     let found = opening.find_store(&store_disk)?;
     let scan = LogScan::read(&**disk, found.as_ref().map(|(_, meta)| meta.incarnation))?;
@@ -121,7 +135,9 @@ pub fn open(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<(StateBackend
         incarnation: meta.incarnation,
         epoch: ledger.progress.epoch,
         repairs: opening.repairs,
+        aside: names_aside(&**disk)?,
     };
+    let folded_store_bytes = store.bytes()?;
     let backend = StateBackend {
         _lock: lock,
         limits,
@@ -132,6 +148,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<(StateBackend
         log_meter,
         store_meter,
         folded_log_bytes: 0,
+        folded_store_bytes,
     };
     Ok((backend, recovery))
 }
@@ -166,7 +183,8 @@ impl Opening<'_> {
     /// A new store, and whether the folder was empty.
     fn make_store(&mut self, disk: Arc<dyn Disk>, scan: &LogScan) -> Result<(Store, bool), StateError> {
         let has_log = scan.numbers().next().is_some();
-        if has_log && self.repairs.is_empty() {
+        let is_aside = self.repairs.iter().any(|repair| matches!(repair, Repair::StoreSetAside { .. }));
+        if has_log && !is_aside {
             self.may_repair(|| StateError::corrupt(STORE_FILE, "it is missing, but there is a log"))?;
             self.repairs.push(Repair::StoreMissing);
         }
@@ -205,8 +223,8 @@ impl Opening<'_> {
             meta.incarnation = self.new_incarnation();
             store.set_meta(&meta)?;
         }
-        let names = salvage(&self.disk, &scan, &meta, self.options.now)?;
-        self.repairs.push(Repair::LogSetAside { names, what });
+        let Salvaged { names, is_mixed } = salvage(&self.disk, &scan, &meta, self.options.now)?;
+        self.repairs.push(Repair::LogSetAside { names, what, is_mixed });
         Ok((LogScan::read(&*self.disk, Some(meta.incarnation))?, meta))
     }
 }
@@ -239,10 +257,16 @@ pub(super) fn ledger_of(meta: &StoreMeta) -> Result<Ledger, StateError> {
     Ok(Ledger::new(progress, meta.folded))
 }
 
+fn names_aside(disk: &dyn Disk) -> Result<Vec<String>, StateError> {
+    let mut names = disk.list().map_err(|error| StateError::disk("reading the folder", error))?;
+    names.retain(|name| name.starts_with(ASIDE));
+    Ok(names)
+}
+
 /// Gives a file a name that nothing reads: `corrupt-`, the time, and its name. The folder is to be synced.
 pub fn set_aside(disk: &dyn Disk, name: &str, now: Timestamp) -> Result<String, StateError> {
     let time = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default();
-    let aside = format!("corrupt-{}-{name}", time.strftime("%Y%m%dT%H%M%S.%3fZ"));
+    let aside = format!("{ASIDE}{}-{name}", time.strftime("%Y%m%dT%H%M%S.%3fZ"));
     let renamed = disk.rename(name, &aside);
     renamed.map_err(|error| StateError::disk(format!("setting {name} aside"), error))?;
     Ok(aside)

@@ -31,29 +31,40 @@ const NEW_FILE: &str = "salvage.new";
 /// At about this size a commit of what is kept is followed by another.
 const COMMIT_BYTES: usize = 4 << 20;
 
-/// Writes the log anew behind a store, and sets the old one aside. Returns the names of its files.
+/// What became of the old log.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// The names of its files now.
+    pub names: Vec<String>,
+    /// Whether the store has taken in some keys of commits that are lost: the power went during a fold, and then the
+    /// log was damaged.
+    pub is_mixed: bool,
+}
+
+/// Writes the log anew behind a store, and sets the old one aside.
 pub fn salvage(
     disk: &Arc<dyn Disk>,
     scan: &LogScan,
     meta: &StoreMeta,
     now: Timestamp,
-) -> Result<Vec<String>, StateError> {
-    let ledger = readable(&**disk, scan, meta)?;
+) -> Result<Salvaged, StateError> {
+    let (ledger, known) = readable(&**disk, scan, meta)?;
     let number = scan.numbers().max().unwrap_or_default().next();
     let header = SegmentHeader { incarnation: meta.incarnation, number, first: meta.folded.next() };
     write_anew(&**disk, scan, header, &ledger)?;
     let named = disk.rename(NEW_FILE, SALVAGE_FILE).and_then(|()| disk.sync_folder());
     named.map_err(|error| StateError::disk("salvaging the log", error))?;
-    finish_salvage(&**disk, now)
+    let names = finish_salvage(&**disk, now)?.unwrap_or_default();
+    Ok(Salvaged { names, is_mixed: meta.folding > known })
 }
 
-/// Lets a new log that is whole take the place of the old one, if there is one. Returns the names of what was set
-/// aside.
-pub fn finish_salvage(disk: &dyn Disk, now: Timestamp) -> Result<Vec<String>, StateError> {
+/// Lets a new log that is whole take the place of the old one. Returns the names of what was set aside; None if
+/// there is no such log.
+pub fn finish_salvage(disk: &dyn Disk, now: Timestamp) -> Result<Option<Vec<String>>, StateError> {
     let failed = |error| StateError::disk("putting the salvaged log in place", error);
     let mut head = [0; SegmentHeader::BYTES];
     match disk.open(SALVAGE_FILE, Open::Existing).and_then(|file| file.read_at(0, &mut head)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(failed)?,
     }
     let header = SegmentHeader::decode(SALVAGE_FILE, &head)?;
@@ -67,11 +78,11 @@ pub fn finish_salvage(disk: &dyn Disk, now: Timestamp) -> Result<Vec<String>, St
     disk.sync_folder().map_err(failed)?;
     let place = disk.rename(SALVAGE_FILE, &header.number.file_name());
     place.and_then(|()| disk.sync_folder()).map_err(failed)?;
-    Ok(aside)
+    Ok(Some(aside))
 }
 
-/// What all that can be read comes to.
-fn readable(disk: &dyn Disk, scan: &LogScan, meta: &StoreMeta) -> Result<Ledger, StateError> {
+/// What all that can be read comes to, and the last commit that is whole in it.
+fn readable(disk: &dyn Disk, scan: &LogScan, meta: &StoreMeta) -> Result<(Ledger, Sequence), StateError> {
     let places = scan.all_records();
     let known = last_known(&places, meta.folded);
     let mut ledger = ledger_of(meta)?;
@@ -87,7 +98,7 @@ fn readable(disk: &dyn Disk, scan: &LogScan, meta: &StoreMeta) -> Result<Ledger,
         let is_known = Chunk::decode(payload)?.id.epoch <= ledger.progress.epoch;
         if is_known { Ok(ledger.apply(place, payload)?) } else { Ok(()) }
     })?;
-    Ok(ledger)
+    Ok((ledger, known))
 }
 
 /// The last commit up to which all are whole behind one that the store has.

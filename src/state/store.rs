@@ -29,8 +29,11 @@ const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_KEY: &str = "meta";
 
-/// How many bytes of keys and values are folded in one transaction. redb keeps its changed pages in memory.
-const TRANSACTION_BYTES: usize = 8 << 20;
+/// The least of the cache that the pages which one transaction changes may take. What does not fit is written twice.
+const TRANSACTION_BYTES: usize = 1 << 20;
+
+/// The size of redb's pages.
+const PAGE_BYTES: usize = 4096;
 
 /// The longest form of what a store knows of itself.
 const META_LIMIT: usize = 64 << 20;
@@ -178,14 +181,18 @@ impl Store {
     /// fails half way, some are in: the log still has them all.
     pub fn fold<'a>(
         &self,
-        changes: impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>,
+        changes: impl ExactSizeIterator<Item = (&'a StateKey, Option<&'a [u8]>)>,
         meta: &StoreMeta,
     ) -> Result<(), StateError> {
+        let budget = Budget {
+            bytes: TRANSACTION_BYTES.max(self.cache_bytes / 2),
+            page_share: page_share(self.bytes()?, changes.len()),
+        };
         let mut changes = changes.peekable();
         let mut is_known = false;
         loop {
             let transaction = begin(self.database()?)?;
-            fold_some(&transaction, &mut changes)?;
+            fold_some(&transaction, budget, &mut changes)?;
             let done = changes.peek().is_none();
             if done {
                 write_meta(&transaction, meta)?;
@@ -254,12 +261,27 @@ fn write_meta(transaction: &WriteTransaction, meta: &StoreMeta) -> Result<(), St
     Ok(())
 }
 
+/// How much one transaction of a fold may change.
+#[derive(Clone, Copy)]
+struct Budget {
+    /// Bytes of pages.
+    bytes: usize,
+    /// How much of a page is changed for each key beside its own bytes, on average.
+    page_share: usize,
+}
+
+/// Every key may change a page of its own, but not more than there are.
+fn page_share(store_bytes: u64, keys: usize) -> usize {
+    let pages = usize::try_from(store_bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
+    pages.min(keys) * PAGE_BYTES / keys.max(1)
+}
+
 fn fold_some<'a>(
     transaction: &WriteTransaction,
+    Budget { bytes: mut budget, page_share }: Budget,
     changes: &mut Peekable<impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>>,
 ) -> Result<(), StateError> {
     let mut table = transaction.open_table(ENTRIES).map_err(fault)?;
-    let mut budget = TRANSACTION_BYTES;
     let mut sealed = Vec::new();
     while budget > 0 {
         let Some((key, value)) = changes.next() else { return Ok(()) };
@@ -270,7 +292,8 @@ fn fold_some<'a>(
             }
             None => _ = table.remove(key.as_bytes()).map_err(fault)?,
         }
-        budget = budget.saturating_sub(key.as_bytes().len() + value.map_or(0, <[u8]>::len));
+        let bytes = key.as_bytes().len() + value.map_or(0, <[u8]>::len);
+        budget = budget.saturating_sub(bytes + page_share);
     }
     Ok(())
 }

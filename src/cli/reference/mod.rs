@@ -2,7 +2,7 @@
 //! print, and the pages of `docs/reference/`.
 //!
 //! [`catalog`] gathers the registries, [`kinds`] puts options into words, [`example`] makes fragments runnable. Two
-//! writers show the same: [`text`] on a terminal, [`pages`] as Markdown.
+//! writers show the same: [`text`] on a terminal, [`pages()`] as Markdown.
 
 pub mod catalog;
 pub mod document;

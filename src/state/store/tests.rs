@@ -61,7 +61,7 @@ fn what_is_folded_comes_back_in_order() {
 fn a_large_fold_is_several_transactions() {
     let disk = SimulatedDisk::new(1);
     let made = store(&disk);
-    let value = Some(vec![1; TRANSACTION_BYTES / 2]);
+    let value = Some(vec![1; TRANSACTION_BYTES]);
     let entries: Entries = (0..5).map(|i| (key(1, &format!("{i}")), value.clone())).collect();
     let before = disk.syncs();
     fold(&made, &BTreeMap::new(), 1).unwrap();
@@ -148,4 +148,27 @@ fn it_is_checked_and_compacted() {
     made.compact().unwrap();
     assert!(made.bytes().unwrap() < before / 2, "{before} {}", made.bytes().unwrap());
     assert_eq!((made.check().unwrap(), all(&made).len()), (Checked::Good, 10));
+}
+
+/// What a failed sync left in the cache of the system, but not on the disk, is not built upon.
+#[test]
+fn after_a_failed_sync_only_what_is_durable_counts() {
+    let entries = |name: &str| -> Entries {
+        (0..30).map(|i| (key(1, &format!("{name}{i}")), Some(vec![i; 300]))).collect()
+    };
+    for (seed, sync) in (0..60).flat_map(|seed| (0..4).map(move |sync| (seed, sync))) {
+        let disk = SimulatedDisk::new(seed);
+        let mut made = store(&disk);
+        fold(&made, &entries("a"), 1).unwrap();
+        disk.fail_at(Moment::Sync(disk.syncs() + sync), Fault::Broken);
+        let _ = fold(&made, &entries("b"), 2);
+        made.reopen().unwrap();
+        fold(&made, &entries("c"), 3).unwrap();
+        let seen = all(&made);
+        drop(made);
+        disk.restart();
+        let mut again = reopened(&disk).unwrap();
+        assert_eq!((all(&again), again.meta().unwrap()), (seen, meta(3)), "seed {seed}, sync {sync}");
+        assert_eq!(again.check().unwrap(), Checked::Good, "seed {seed}, sync {sync}");
+    }
 }

@@ -145,6 +145,34 @@ fn a_deleted_log_is_not_a_clean_start() {
     assert_eq!(open_state(&disk, 1).unwrap().1.repairs, []);
 }
 
+/// The power goes in a fold of several transactions, and then the log is damaged.
+#[test]
+fn a_half_done_fold_over_a_damaged_log_is_told() {
+    use super::super::disk::simulated::{Fault, Moment};
+    let value = vec![1; 3 << 20];
+    let mut mixed = 0;
+    for sync in 0..8 {
+        let disk = SimulatedDisk::new(sync);
+        let (mut state, _) = open_state(&disk, 1).unwrap();
+        for epoch in 1..6 {
+            let key = StateKey::new(WINDOW, KeyGroup(epoch), b"key");
+            let entries = vec![Entry { key, value: Some(value.clone().into()) }];
+            let checkpoint = Checkpoint { epoch: Epoch(epoch.into()), entries, ..Checkpoint::default() };
+            state.commit(Changes { checkpoint: Some(checkpoint), ..Changes::default() }).unwrap();
+        }
+        disk.fail_at(Moment::Sync(disk.syncs() + sync), Fault::PowerCut);
+        let _ = state.fold();
+        drop(state);
+        disk.restart();
+        let third = segments(&disk)[2].clone();
+        disk.damage(&third, |bytes| bytes[100] ^= 1).unwrap();
+        let (_, recovery) = reopen(&disk).unwrap();
+        let is_mixed = |repair: &Repair| matches!(repair, Repair::LogSetAside { is_mixed: true, .. });
+        mixed += usize::from(recovery.repairs.iter().any(is_mixed));
+    }
+    assert!(mixed > 0);
+}
+
 #[test]
 fn setting_aside_survives_power_cuts() {
     use super::super::disk::simulated::{Fault, Moment};
@@ -161,8 +189,10 @@ fn setting_aside_survives_power_cuts() {
             View::of(&reopen(&copy).unwrap().0)
         };
         disk.fail_at(Moment::Operation(disk.operations() + operation), Fault::PowerCut);
-        let _ = reopen(&disk);
+        let said = reopen(&disk).is_ok();
         disk.restart();
-        assert_eq!(View::of(&reopen(&disk).unwrap().0), expected, "{operation}");
+        let (state, recovery) = reopen(&disk).unwrap();
+        assert_eq!(View::of(&state), expected, "{operation}");
+        assert!(said || !recovery.aside.is_empty(), "{operation}: nobody says that it was lost");
     }
 }

@@ -26,3 +26,9 @@ fn it_works_on_a_real_disk() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn it_may_be_given_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<StateBackend>();
+}
