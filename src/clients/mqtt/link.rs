@@ -6,9 +6,9 @@
 mod five;
 mod three;
 
-use super::{Connecting, Qos, Version};
+use super::{Address, Connecting, Qos, Transport, Version};
 use bytes::Bytes;
-use rumqttc::{AsyncClient, TlsConfiguration, v5};
+use rumqttc::{AsyncClient, NetworkOptions, TlsConfiguration, v5};
 
 /// Requests that wait to be sent: more than can be unacknowledged at one time.
 const REQUESTS: usize = 70_000;
@@ -103,6 +103,28 @@ pub(super) fn link(connecting: &Connecting, tls: Option<TlsConfiguration>, first
             (Wire::Five(client), Link::Five(Box::new(events)))
         }
     }
+}
+
+/// Whom the library connects to: for a websocket it wants the whole URL.
+fn host(address: &Address) -> String {
+    let host = if address.transport == Transport::WebSocket { &address.url } else { &address.host };
+    host.clone()
+}
+
+/// What a connection goes over.
+fn over(transport: Transport, tls: Option<TlsConfiguration>) -> rumqttc::Transport {
+    match (transport, tls) {
+        (Transport::WebSocket, _) => rumqttc::Transport::ws(),
+        (Transport::Tls, Some(tls)) => rumqttc::Transport::tls_with_config(tls),
+        _ => rumqttc::Transport::tcp(),
+    }
+}
+
+/// How the connection is set up: acknowledgements are small and must not wait for one another.
+fn network() -> NetworkOptions {
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network
 }
 
 impl Link {

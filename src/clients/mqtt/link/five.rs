@@ -1,20 +1,19 @@
 //! Version 5.
 
-use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription};
-use crate::clients::mqtt::{Connecting, Qos, Transport, reason};
+use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription, host, network, over};
+use crate::clients::mqtt::{Connecting, Qos, reason};
+use rumqttc::TlsConfiguration;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, Filter, Packet, PubAckReason, PubRecReason, Publish, PublishProperties,
     RetainForwardRule, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{NetworkOptions, TlsConfiguration, Transport as Over};
 use std::time::Duration;
 
 pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>, first: bool) -> (AsyncClient, EventLoop) {
     let address = &connecting.address;
-    let host = if address.transport == Transport::WebSocket { &address.url } else { &address.host };
-    let mut options = MqttOptions::new(connecting.client_id.clone(), host.clone(), address.port);
+    let mut options = MqttOptions::new(connecting.client_id.clone(), host(address), address.port);
     options.set_keep_alive(Duration::from_secs(connecting.keep_alive.into()));
     // What an earlier run has left may be unwanted; what this one has is not.
     options.set_clean_start(connecting.clean_start && first);
@@ -28,14 +27,8 @@ pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>, first: bool)
     if let Some((name, password)) = &connecting.credentials {
         options.set_credentials(name.clone(), password.0.clone());
     }
-    options.set_transport(match (address.transport, tls) {
-        (Transport::WebSocket, _) => Over::ws(),
-        (Transport::Tls, Some(tls)) => Over::tls_with_config(tls),
-        _ => Over::tcp(),
-    });
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options.set_network_options(network);
+    options.set_transport(over(address.transport, tls));
+    options.set_network_options(network());
     AsyncClient::new(options, REQUESTS)
 }
 

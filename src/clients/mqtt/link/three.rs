@@ -1,18 +1,17 @@
 //! Version 3.1.1.
 
-use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription};
-use crate::clients::mqtt::{Connecting, Qos, Transport, reason};
+use super::{Accepted, Happened, Incoming, Outgoing, REQUESTS, Subscription, host, network, over};
+use crate::clients::mqtt::{Connecting, Qos, reason};
 use bytes::Bytes;
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet, Publish, QoS, SubscribeFilter,
-    SubscribeReasonCode, TlsConfiguration, Transport as Over,
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode,
+    TlsConfiguration,
 };
 use std::time::Duration;
 
 pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>) -> (AsyncClient, EventLoop) {
     let address = &connecting.address;
-    let host = if address.transport == Transport::WebSocket { &address.url } else { &address.host };
-    let mut options = MqttOptions::new(connecting.client_id.clone(), host.clone(), address.port);
+    let mut options = MqttOptions::new(connecting.client_id.clone(), host(address), address.port);
     options.set_keep_alive(Duration::from_secs(connecting.keep_alive.into()));
     options.set_clean_session(connecting.clean_start);
     options.set_max_packet_size(connecting.largest_packet as usize, u32::MAX as usize);
@@ -21,15 +20,9 @@ pub fn link(connecting: &Connecting, tls: Option<TlsConfiguration>) -> (AsyncCli
     if let Some((name, password)) = &connecting.credentials {
         options.set_credentials(name.clone(), password.0.clone());
     }
-    options.set_transport(match (address.transport, tls) {
-        (Transport::WebSocket, _) => Over::ws(),
-        (Transport::Tls, Some(tls)) => Over::tls_with_config(tls),
-        _ => Over::tcp(),
-    });
+    options.set_transport(over(address.transport, tls));
     let (client, mut events) = AsyncClient::new(options, REQUESTS);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
+    events.set_network_options(network());
     (client, events)
 }
 
