@@ -30,8 +30,8 @@ setup: ## what the tests need from the system (installs it when root)
 	@tests/setup.sh
 
 .PHONY: test
-test: setup ## all tests, and those inside the example pipelines
-	cargo test --locked
+test: setup ## all tests, and those inside the example pipelines (PROPTEST_RNG_SEED=… for other random cases)
+	PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked
 	cargo run --locked --quiet -- test pipelines/
 
 .PHONY: lint

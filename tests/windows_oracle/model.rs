@@ -1,6 +1,6 @@
 //! The windows of a list of steps by brute force: every pane is a list of events, every question a search.
 
-use crate::harness::{Entry, Pane, Step, rounded};
+use crate::harness::{Entry, Pane, Step};
 use crate::results::{Frame, result};
 use headwater::time::Every;
 use headwater::windows::{Accumulation, CARRY, Gap, WindowKind};
@@ -111,7 +111,6 @@ impl<'a> Model<'a> {
 
     fn emit_content(&mut self, key: u8, start: i64, end: i64, content: &[usize]) {
         let results = self.results(content, key, (start, end)).expect("every event was checked");
-        let results = results.into_iter().map(rounded).collect();
         self.entries.push(Entry::Pane(Pane { key, start, end, results }));
     }
 

@@ -1,6 +1,6 @@
 //! Results of aggregates over lists of events by brute force.
 
-use crate::harness::{Step, Val, rounded};
+use crate::harness::{Step, Val};
 use serde_json::{Value, json};
 
 /// A window, and what the key had before it, in order of event time.
@@ -165,11 +165,10 @@ fn differences(readings: &[(i64, f64)], per_second: bool) -> Value {
     let sum: f64 = readings.windows(2).map(difference).sum();
     match (readings.first(), readings.last()) {
         (Some(first), Some(last)) if per_second && last.0 > first.0 => {
-            rounded(json!(sum / ((last.0 - first.0) as f64 / 1000.0)))
+            json!(sum / ((last.0 - first.0) as f64 / 1000.0))
         }
         _ if per_second || readings.len() < 2 => Value::Null,
-        // As the harness makes one of integers and floats.
-        _ => rounded(json!(sum)),
+        _ => json!(sum),
     }
 }
 
@@ -184,8 +183,8 @@ fn held(readings: &[(i64, f64)], frame: &Frame, mean: bool) -> Value {
     }
     match total {
         0 => Value::Null,
-        total if mean => rounded(json!(sum / total as f64)),
-        _ => rounded(json!(sum / 1000.0)),
+        total if mean => json!(sum / total as f64),
+        _ => json!(sum / 1000.0),
     }
 }
 
@@ -233,7 +232,7 @@ fn corr(events: &[&Step]) -> Option<Value> {
     // Rounding leaves a little where all values are equal.
     let flat = |f: &dyn Fn(&(f64, f64)) -> f64| pairs.windows(2).all(|pair| f(&pair[0]) == f(&pair[1]));
     let constant = flat(&|pair| pair.0) || flat(&|pair| pair.1);
-    Some(if constant { Value::Null } else { rounded(json!(xy / (xx * yy).sqrt())) })
+    Some(if constant { Value::Null } else { json!(xy / (xx * yy).sqrt()) })
 }
 
 fn slope(events: &[&Step]) -> Option<Value> {
@@ -243,5 +242,5 @@ fn slope(events: &[&Step]) -> Option<Value> {
     }
     let (xx, xy, _) = products(&points);
     let constant = points.windows(2).all(|pair| pair[0].0 == pair[1].0);
-    Some(if constant { Value::Null } else { rounded(json!(xy / xx)) })
+    Some(if constant { Value::Null } else { json!(xy / xx) })
 }
