@@ -17,7 +17,31 @@ pub struct KeyedState<T> {
 impl<T: Default> KeyedState<T> {
     /// Nothing is kept. The key stands in these slots; hashes start from the seed.
     pub fn new(key: Vec<Slot>, seed: u64) -> KeyedState<T> {
-        KeyedState { reader: KeyReader::new(key, seed), keys: Keys::new(seed), timers: Timers::default() }
+        KeyedState::durable(key, seed, false)
+    }
+
+    /// The same, but for [`KeyedState::take_changes`] if `durable`.
+    pub fn durable(key: Vec<Slot>, seed: u64, durable: bool) -> KeyedState<T> {
+        let keys = Keys::durable(seed, durable);
+        KeyedState { reader: KeyReader::new(key, seed), keys, timers: Timers::default() }
+    }
+
+    /// See [`Keys::take_changes`]; beside each key stands when it is to be looked at.
+    pub fn take_changes(
+        &mut self,
+        gone: &mut dyn FnMut(&[u8]),
+        changed: &mut dyn FnMut(&KeyEntry<T>, Option<Timestamp>),
+    ) {
+        let timers = &self.timers;
+        self.keys.take_changes(gone, &mut |key, entry| changed(entry, timers.of(key)));
+    }
+
+    /// Adds a key that was saved; it must not be there.
+    pub fn restore(&mut self, bytes: &[u8], item: T, due: Option<Timestamp>) -> KeyId {
+        let key = self.keys.restore(bytes);
+        *self.keys.item(key) = item;
+        due.into_iter().for_each(|due| self.timers.set(key, due));
+        key
     }
 
     /// Reads the keys of these rows and stands at the first.
@@ -44,9 +68,10 @@ impl<T: Default> KeyedState<T> {
         self.keys.insert(&self.reader, batch, row)
     }
 
-    /// What is kept for a key.
+    /// What is kept for a key, to be changed.
     #[inline]
     pub fn item(&mut self, key: KeyId) -> &mut T {
+        self.keys.touch(key);
         self.keys.item(key)
     }
 
@@ -64,11 +89,13 @@ impl<T: Default> KeyedState<T> {
 
     /// Has the key looked at when that time is reached, and at no other.
     pub fn set_due(&mut self, key: KeyId, due: Timestamp) {
+        self.keys.touch(key);
         self.timers.set(key, due);
     }
 
     /// Has the key looked at no more.
     pub fn clear_due(&mut self, key: KeyId) {
+        self.keys.touch(key);
         self.timers.clear(key);
     }
 
@@ -85,6 +112,8 @@ impl<T: Default> KeyedState<T> {
     /// The key whose time came first, if time has reached it; it is due no more.
     #[inline]
     pub fn take_due(&mut self, reached: Timestamp) -> Option<(Timestamp, KeyId)> {
-        self.timers.take(reached)
+        let taken = self.timers.take(reached)?;
+        self.keys.touch(taken.1);
+        Some(taken)
     }
 }

@@ -1,6 +1,6 @@
 //! The keys that hold something, each once.
 
-use crate::event::{Batch, Kind, Row, ShortBytes, Slot, Value, decode_value, encode_key};
+use crate::event::{Batch, Kind, Row, ShortBytes, Slot, Value, decode_value, encode_key, plain_fields};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -75,11 +75,24 @@ pub struct KeyEntry<T> {
     bytes: ShortBytes,
     /// Bit by bit whether a field is known to need no escaping.
     plain: u32,
+    /// Whether it changed since changes were last taken.
+    changed: bool,
+    /// Whether it is part of what was saved.
+    saved: bool,
     /// What is kept.
     pub item: T,
 }
 
 impl<T> KeyEntry<T> {
+    fn new(bytes: ShortBytes, plain: u32, item: T) -> KeyEntry<T> {
+        KeyEntry { bytes, plain, changed: false, saved: false, item }
+    }
+
+    /// The key, as [`encode_key`] writes it.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
     /// Writes the fields into cells of the batch, where a field has a slot.
     #[inline]
     pub fn write(&self, batch: &mut Batch, row: Row, slots: &[Option<Slot>]) {
@@ -104,12 +117,74 @@ pub struct Keys<T> {
     seed: u64,
     /// How often a key was removed.
     removals: u64,
+    /// What changed; None where nobody will ask.
+    changes: Option<Changes>,
+}
+
+/// What happened to keys since somebody asked.
+#[derive(Default)]
+struct Changes {
+    changed: Vec<KeyId>,
+    /// Keys that were saved and are gone.
+    gone: Vec<ShortBytes>,
 }
 
 impl<T: Default> Keys<T> {
-    /// No keys; the seed is that of the reader.
+    /// No keys; the seed is that of the reader. Nobody will ask what changed.
     pub fn new(seed: u64) -> Keys<T> {
-        Keys { table: HashTable::new(), entries: Vec::new(), free: Vec::new(), seed, removals: 0 }
+        let (table, entries, free) = (HashTable::new(), Vec::new(), Vec::new());
+        Keys { table, entries, free, seed, removals: 0, changes: None }
+    }
+
+    /// The same, but for [`Keys::take_changes`] if `durable`.
+    pub fn durable(seed: u64, durable: bool) -> Keys<T> {
+        Keys { changes: durable.then(Changes::default), ..Keys::new(seed) }
+    }
+
+    /// What is kept for the key has changed. A key that is inserted counts as changed.
+    #[inline]
+    pub fn touch(&mut self, key: KeyId) {
+        if let Some(changes) = &mut self.changes {
+            let entry = &mut self.entries[key.0 as usize];
+            if !entry.changed {
+                entry.changed = true;
+                changes.changed.push(key);
+            }
+        }
+    }
+
+    /// Tells of all that changed since this was called last, or since keys were restored: first what is gone, then what
+    /// is new or different.
+    pub fn take_changes(
+        &mut self,
+        gone: &mut dyn FnMut(&[u8]),
+        changed: &mut dyn FnMut(KeyId, &KeyEntry<T>),
+    ) {
+        let Some(mut changes) = self.changes.take() else { return };
+        changes.gone.drain(..).for_each(|key| gone(key.as_slice()));
+        for key in changes.changed.drain(..) {
+            let entry = &mut self.entries[key.0 as usize];
+            // One that is gone may have come back under the same number.
+            if std::mem::take(&mut entry.changed) {
+                entry.saved = true;
+                changed(key, entry);
+            }
+        }
+        self.changes = Some(changes);
+    }
+
+    /// Adds a key that was saved; it must not be there, and does not count as changed.
+    pub fn restore(&mut self, bytes: &[u8]) -> KeyId {
+        let entry = KeyEntry::new(ShortBytes::new(bytes), plain_fields(bytes), T::default());
+        let key = self.add(xxh3_64_with_seed(bytes, self.seed), entry);
+        self.entries[key.0 as usize].saved = true;
+        key
+    }
+
+    /// The number of a key, if it is there.
+    pub fn find_bytes(&self, bytes: &[u8]) -> Option<KeyId> {
+        let same = |key: &KeyId| self.entries[key.0 as usize].bytes.as_slice() == bytes;
+        self.table.find(xxh3_64_with_seed(bytes, self.seed), same).copied()
     }
 
     /// Number of keys.
@@ -149,7 +224,13 @@ impl<T: Default> Keys<T> {
     /// Adds the key that the reader stands at, which is that of the row; it must not be there.
     pub fn insert(&mut self, read: &KeyReader, batch: &Batch, row: Row) -> KeyId {
         let bytes = ShortBytes::new(read.bytes_of(read.current));
-        let entry = KeyEntry { bytes, plain: read.plain(batch, row), item: T::default() };
+        let entry = KeyEntry::new(bytes, read.plain(batch, row), T::default());
+        let key = self.add(read.keys[read.current].hash, entry);
+        self.touch(key);
+        key
+    }
+
+    fn add(&mut self, hash: u64, entry: KeyEntry<T>) -> KeyId {
         let key = match self.free.pop() {
             Some(key) => {
                 self.entries[key.0 as usize] = entry;
@@ -162,7 +243,7 @@ impl<T: Default> Keys<T> {
         };
         let (entries, seed) = (&self.entries, self.seed);
         let rehash = |key: &KeyId| hash_of(entries, *key, seed);
-        self.table.insert_unique(read.keys[read.current].hash, key, rehash);
+        self.table.insert_unique(hash, key, rehash);
         key
     }
 
@@ -171,11 +252,17 @@ impl<T: Default> Keys<T> {
         let hash = hash_of(&self.entries, key, self.seed);
         if let Ok(entry) = self.table.find_entry(hash, |other| *other == key) {
             entry.remove();
-            self.entries[key.0 as usize] =
-                KeyEntry { bytes: ShortBytes::new(&[]), plain: 0, item: T::default() };
+            let nothing = KeyEntry::new(ShortBytes::new(&[]), 0, T::default());
+            let gone = std::mem::replace(&mut self.entries[key.0 as usize], nothing);
+            if let Some(changes) = self.changes.as_mut().filter(|_| gone.saved) {
+                changes.gone.push(gone.bytes);
+            }
             self.free.push(key);
             self.removals += 1;
             if self.table.is_empty() && self.entries.len() > KEPT {
+                if let Some(changes) = &mut self.changes {
+                    changes.changed = Vec::new();
+                }
                 (self.entries, self.free, self.table) = (Vec::new(), Vec::new(), HashTable::new());
             }
         }
@@ -267,6 +354,46 @@ mod tests {
         let value = out.get(Row(0), Slot(0));
         assert_eq!(out.text(value), "x");
         assert!(value.is_plain());
+    }
+
+    /// Changes put into a map make it what the table holds, whatever happened between.
+    #[test]
+    fn changes_add_up_to_what_there_is() {
+        let mut keys: Keys<u32> = Keys::durable(3, true);
+        let mut reader = KeyReader::new(vec![Slot(0)], 3);
+        let mut saved: std::collections::BTreeMap<Vec<u8>, u32> = Default::default();
+        let mut random = crate::time::Random::seeded(8);
+        for _ in 0..3000 {
+            let roll = random.bits();
+            let one = batch(&[&(roll % 9).to_string()]);
+            read(&mut reader, &one);
+            match (keys.find(&reader), roll >> 8 & 3) {
+                (None, _) => _ = insert(&mut keys, &reader, &one),
+                (Some(key), 0) => keys.remove(key),
+                (Some(key), _) => {
+                    *keys.item(key) = (roll >> 32) as u32;
+                    keys.touch(key);
+                }
+            }
+            if roll >> 16 & 7 == 0 {
+                let cell = std::cell::RefCell::new(&mut saved);
+                keys.take_changes(
+                    &mut |gone| assert!(cell.borrow_mut().remove(gone).is_some()),
+                    &mut |_, entry| _ = cell.borrow_mut().insert(entry.bytes().to_vec(), entry.item),
+                );
+                let mut all = Vec::new();
+                keys.list(&mut all);
+                let all = all.into_iter().map(|key| (keys.entry(key).bytes().to_vec(), keys.entry(key).item));
+                assert_eq!(all.collect::<std::collections::BTreeMap<_, _>>(), saved);
+                let mut restored: Keys<u32> = Keys::durable(4, true);
+                for (bytes, item) in &saved {
+                    let key = restored.restore(bytes);
+                    *restored.item(key) = *item;
+                    assert_eq!(restored.find_bytes(bytes), Some(key));
+                }
+                restored.take_changes(&mut |_| panic!("gone"), &mut |_, _| panic!("changed"));
+            }
+        }
     }
 
     #[test]

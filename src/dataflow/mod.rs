@@ -10,6 +10,7 @@ pub mod formats;
 mod framed;
 mod history;
 mod instance;
+mod journal;
 mod kept_row;
 mod key_fields;
 mod keyed_state;
@@ -17,6 +18,7 @@ mod keys;
 mod operator;
 mod order;
 mod planning;
+mod saved;
 mod scope;
 mod shared;
 mod sink;
@@ -37,6 +39,7 @@ pub use format::FormatPlan;
 pub use framed::Framed;
 pub use history::{Gathered, calls_history};
 pub use instance::Instance;
+pub use journal::{FrameNumber, Journal, OnDurable};
 pub use kept_row::{Keeper, KeptRow};
 pub use key_fields::KeyField;
 pub use keyed_state::KeyedState;
@@ -44,11 +47,13 @@ pub use keys::{KeyEntry, KeyId, KeyReader, Keys};
 pub use operator::{MAIN, Operator, Output, Port, Signal};
 pub use order::Lateness;
 pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
+pub use saved::{Saved, Saving, group_of, owner_of};
 pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
 pub use sink::{Sink, SinkError, SinkPlan, SinkSpec};
 pub use source::{
-    ByteSource, PlannedSource, Polled, Refused, Replay, RowSource, SourceError, SourcePlan, SourceSpec,
+    ByteSource, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource, SourceError,
+    SourcePlan, SourceSpec,
 };
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};

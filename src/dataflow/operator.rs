@@ -1,5 +1,7 @@
 //! A step of a pipeline, and what it may do with what it is given.
 
+use super::saved::{Saved, Saving};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row};
 use crate::time::{Env, Timestamp};
 
@@ -41,6 +43,22 @@ pub trait Operator: Send {
     /// Handles a signal. Passing ports get it after this call by themselves; an operator with emitting
     /// ports (other than rejects) must hand it on to each by [`Output::signal`].
     fn signal(&mut self, _signal: Signal, _out: &mut dyn Output) {}
+
+    /// Says what of its state changed since this was called last, or since [`Operator::load`]. Called between two batches,
+    /// and only where [`StepPlan::state`] says that there is state and [`StartContext::durable`] that it is kept.
+    ///
+    /// [`StepPlan::state`]: super::StepPlan::state
+    /// [`StartContext::durable`]: super::StartContext::durable
+    fn save(&mut self, _into: &mut Saving<'_>) {}
+
+    /// Takes back a part of what was saved, before anything else happens: once for each part, those of workers before
+    /// those of keys. What is loaded does not count as changed.
+    fn load(&mut self, _saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    /// All that was saved has been loaded.
+    fn loaded(&mut self) {}
 }
 
 /// What lies behind an operator.

@@ -10,6 +10,31 @@ pub trait Sink: Send {
     /// Opens the target. Called once, before the first write.
     fn open(&mut self) -> Result<(), SinkError>;
 
+    /// Goes on where an earlier run stopped, as [`Sink::position`] said it then; empty before the first time. Called once,
+    /// behind [`Sink::open`] and before the first write, and only where state is kept.
+    ///
+    /// What was written behind that position is written again, the same bytes where `repeats` is set: a target that has
+    /// places (a file) then takes them in place of what is there.
+    fn resume(&mut self, _position: &[u8], _repeats: bool) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// At a checkpoint: all that was written is safe in the target when this returns, but for what is appended to
+    /// `pending`: writes since the call before, each whole, that the target has not acknowledged yet. They are kept in
+    /// the log until [`Sink::acknowledged`] counts this call, and written again after a restart before that.
+    fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.flush()
+    }
+
+    /// How many calls of [`Sink::secure`], from the first on, have led to nothing that is not acknowledged by now. A sink
+    /// that never gives anything as pending need not count.
+    fn acknowledged(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Where a later run goes on, in the sink's own words; called behind [`Sink::secure`].
+    fn position(&self, _into: &mut Vec<u8>) {}
+
     /// Takes whole encoded events.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError>;
 
@@ -71,6 +96,17 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
 
     /// Is told what stands behind each event, when the pipeline is planned.
     fn separated_by(&mut self, _separator: &[u8]) {}
+
+    /// Whether it can deliver exactly once: by [`Sink::position`] and [`Sink::resume`], what was written after the last
+    /// position and is written again takes the same place.
+    fn delivers_exactly_once(&self) -> bool {
+        false
+    }
+
+    /// Whether what it has written is safe once [`Sink::secure`] has returned, at the power going too.
+    fn is_lasting(&self) -> bool {
+        true
+    }
 
     /// Whether a new run forgets what an earlier one has written.
     fn starts_anew(&self) -> bool {

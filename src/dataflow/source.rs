@@ -1,5 +1,6 @@
 //! Where bytes come from.
 
+use super::journal::{FrameNumber, Journal};
 use super::planning::NodePlanner;
 use super::{ComponentSpec, FormatPlan, StageId, Upkeep};
 use crate::config::Setting;
@@ -8,6 +9,7 @@ use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
 use crate::time::Env;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What came of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +60,69 @@ pub struct Refused {
     pub noted: Vec<(&'static str, u64)>,
 }
 
+/// How far a partition was read, as it stands in a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// What the source calls the partition: the same as long as it is the same input, and no other's.
+    pub partition: Vec<u8>,
+    /// Where it goes on.
+    pub at: Offset,
+}
+
+/// Where a partition goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// Behind what was read, in the source's own words.
+    Replay(Vec<u8>),
+    /// Behind that frame of the journal, which holds all that was read.
+    Journal(FrameNumber),
+}
+
+impl Default for Offset {
+    fn default() -> Offset {
+        Offset::Replay(Vec::new())
+    }
+}
+
+/// What an earlier run left of a source: how far its partitions were read, and what of its journal was not.
+#[derive(Debug, Default)]
+pub struct Resume {
+    /// The positions of a checkpoint. A partition takes its own out.
+    pub positions: Mutex<Vec<Position>>,
+    /// Frames of the journal that no checkpoint covers, in order; the first partition that asks takes them.
+    pub unread: Mutex<Vec<(FrameNumber, Vec<u8>)>>,
+}
+
+impl Resume {
+    /// Takes the position out that `is_mine` knows; None if there is none.
+    pub fn take(&self, is_mine: impl FnMut(&Position) -> bool) -> Option<Position> {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = positions.iter().position(is_mine)?;
+        Some(positions.remove(found))
+    }
+}
+
 /// A partition that gives rows: a byte source with its decoder, or a generator.
 pub trait RowSource: Send {
     /// Opens what is read. Called once, before the first fill.
     fn open(&mut self) -> Result<(), SourceError>;
+
+    /// Goes on where an earlier run stopped, if it finds itself in `from` or shall read its frames. Called once, behind
+    /// [`RowSource::open`] and before the first fill, and only where state is kept; empty where there is none yet.
+    /// Returns the name of the partition whose position it took. A source that finds others later keeps `from` for them:
+    /// those that turn up have resumed by themselves.
+    fn resume(&mut self, _from: &Arc<Resume>) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(None)
+    }
+
+    /// How far it was read: behind the rows of the last fill. None if that cannot be said, so that a restart reads on from
+    /// wherever the source does.
+    fn position(&self) -> Option<Position> {
+        None
+    }
+
+    /// What was given up to the position that was last asked for is durable, or has led to nothing but what is.
+    fn checkpointed(&mut self) {}
 
     /// Adds rows to an empty batch, without times and watermarks. [`Polled::Data`] may come without rows, where all
     /// that was read is unreadable.
@@ -148,6 +209,19 @@ pub trait SourcePlan: fmt::Debug + Send {
     /// Is told once, when the pipeline is planned, what expressions ask of where an event came from. What a source does
     /// not know stays null.
     fn provide(&mut self, _wanted: Vec<(SourceField, Slot)>) {}
+
+    /// What makes what it gave survive, for `explain`: whether [`RowSource::position`] says where to go on.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// Whether it keeps what it got in a journal until a checkpoint covers it.
+    fn keeps_journal(&self) -> bool {
+        false
+    }
+
+    /// Is told once, before [`SourcePlan::partition`] and only where state is kept, what its journal is.
+    fn journal(&mut self, _journal: Arc<Journal>) {}
 
     /// A partition, ready to be opened. `decoder` makes decoders of what the plan wants, for sources of bytes.
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource>;

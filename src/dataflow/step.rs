@@ -43,6 +43,13 @@ pub trait StepPlan: fmt::Debug + Send {
         Vec::new()
     }
 
+    /// How the state is laid out that an operator of it keeps across restarts; None if it keeps none. State goes back only
+    /// to a node of the same name whose text here is the same: it names what the bytes mean (kind, sizes, key fields,
+    /// aggregates) and a version of their form, and nothing that other nodes may change (slots).
+    fn state(&self) -> Option<String> {
+        None
+    }
+
     /// A fresh operator, one a worker.
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator>;
 }
@@ -57,6 +64,8 @@ pub struct StartContext<'a> {
     pub sinks: &'a [SharedSink],
     /// A number that differs from process to process, for hash tables.
     pub hash_seed: u64,
+    /// Whether state is kept across restarts, so that operators must know what changed.
+    pub durable: bool,
 }
 
 impl StartContext<'_> {

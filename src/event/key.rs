@@ -77,3 +77,67 @@ pub fn decode_value<'a>(bytes: &'a [u8], batch: &mut Batch) -> Option<(Value, &'
         _ => return None,
     })
 }
+
+/// Cuts what [`encode_key`] wrote for so many fields off the bytes; returns it and what lies behind. None if the bytes
+/// were not written by it.
+pub fn split_key(bytes: &[u8], fields: usize) -> Option<(&[u8], &[u8])> {
+    let mut rest = bytes;
+    for _ in 0..fields {
+        let (&kind, behind) = rest.split_first()?;
+        let length = match kind {
+            k if k == Kind::Null as u8 => 0,
+            k if k == Kind::Bool as u8 => 1,
+            k if [Kind::Int, Kind::Timestamp, Kind::Float].iter().any(|kind| *kind as u8 == k) => 8,
+            k if [Kind::Text, Kind::Bytes, Kind::Json].iter().any(|kind| *kind as u8 == k) => {
+                4 + u32::from_le_bytes(*behind.first_chunk()?) as usize
+            }
+            _ => return None,
+        };
+        rest = behind.get(length..)?;
+    }
+    Some(bytes.split_at(bytes.len() - rest.len()))
+}
+
+/// Bit by bit whether a field of a key is text that needs no escaping in JSON, see [`Value::plain_text`].
+pub fn plain_fields(key: &[u8]) -> u32 {
+    let (mut rest, mut plain) = (key, 0);
+    for field in 0..u32::BITS {
+        let Some((value, behind)) = split_key(rest, 1).filter(|(value, _)| !value.is_empty()) else { break };
+        let is_text = value[0] == Kind::Text as u8;
+        let needs_escape = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+        plain |= u32::from(is_text && !value[5..].iter().any(needs_escape)) << field;
+        rest = behind;
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_key_is_cut_where_it_ends() {
+        let mut batch = Batch::new(6, b"");
+        let row = batch.push_row(Timestamp(0), Timestamp(0));
+        let (plain, odd) = (batch.store(b"plain"), batch.store(b"o\"dd"));
+        let values = [
+            Value::NULL,
+            Value::bool(true),
+            Value::plain_text(plain),
+            Value::int(-3),
+            Value::text(odd),
+            Value::float(0.5),
+        ];
+        let slots: Vec<Slot> = (0..6).map(Slot).collect();
+        slots.iter().zip(values).for_each(|(slot, value)| batch.set(row, *slot, value));
+        let mut key = Vec::new();
+        encode_key(&batch, row, &slots, &mut key);
+        assert_eq!(plain_fields(&key), 0b100);
+        let length = key.len();
+        key.extend_from_slice(b"part");
+        assert_eq!(split_key(&key, 6), Some((&key[..length], b"part".as_slice())));
+        assert_eq!(split_key(&key[..length - 1], 6), None);
+        assert_eq!(split_key(b"x", 0), Some((b"".as_slice(), b"x".as_slice())));
+    }
+}

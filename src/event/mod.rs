@@ -1,6 +1,7 @@
 //! What flows: values, paths to fields, batches of events.
 
 mod batch;
+pub mod bytes;
 pub mod json;
 mod kept;
 mod key;
@@ -14,7 +15,7 @@ mod view;
 
 pub use batch::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot};
 pub use kept::{Comparable, Kept, SpannedKind};
-pub use key::{decode_value, encode_key, encode_value};
+pub use key::{decode_value, encode_key, encode_value, plain_fields, split_key};
 pub use nearest::nearest;
 pub use path::{Path, Step};
 pub use reject::{Reason, RejectKind, Rejects, Unreadable};

@@ -47,6 +47,8 @@ struct Place<'a> {
     order: MergeOrder,
     env: Env,
     hash_seed: u64,
+    /// Whether state is kept across restarts.
+    durable: bool,
     instruments: &'a dyn Instruments,
 }
 
@@ -56,7 +58,11 @@ pub fn start_driver(plan: &Plan, sinks: &[SharedSink], env: Env) -> Driver {
     let (mail, _) = Mail::new(1);
     let hash_seed = env.random.clone().bits();
     let order = MergeOrder::Arrival;
-    driver(plan, sinks, &Place { me: 0, mail: &mail, order, env, hash_seed, instruments: &Plain })
+    driver(
+        plan,
+        sinks,
+        &Place { me: 0, mail: &mail, order, env, hash_seed, durable: false, instruments: &Plain },
+    )
 }
 
 fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
@@ -78,7 +84,8 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
 fn start_step(plan: &Plan, id: StepId, ends: (bool, bool), sinks: &[SharedSink], place: &Place<'_>) -> Step {
     let step = &plan.draft.steps[id.0 as usize];
     let hash_seed = place.hash_seed;
-    let context = StartContext { outputs: &step.outputs, draft: &plan.draft, sinks, hash_seed };
+    let context =
+        StartContext { outputs: &step.outputs, draft: &plan.draft, sinks, hash_seed, durable: place.durable };
     let worker = WorkerId(place.me as u16);
     let operator = place.instruments.operator(worker, id, step.plan.start(&context));
     let rejected = step.rejected.as_ref().and_then(|view| {
@@ -182,7 +189,7 @@ impl Pipeline {
         let workers = mailboxes.into_iter().enumerate().map(|(me, mailbox)| {
             let random = Random::seeded(clock.entropy());
             let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
-            let place = Place { me, mail: &mail, order, env, hash_seed, instruments };
+            let place = Place { me, mail: &mail, order, env, hash_seed, durable: false, instruments };
             let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
             worker(plan, &sinks, &place, shares, mailbox)
         });

@@ -3,12 +3,12 @@
 //! Sections in a fixed order, each with its count before it and sorted, so that there is one form of every
 //! checkpoint. A key is written as the number of bytes that it shares with the one before and the rest.
 
-use super::bytes::{Malformed, Reader, put_bytes, put_number, put_signed};
 use super::error::StateError;
 use super::keyed::{STATE_KEY_HEAD, StateKey};
 use super::log::{Commit, RecordId, RecordKind};
 use super::number::{ChunkNumber, Epoch, NodeId, Sequence, ShapeHash};
 use super::progress::{ChunkId, Node, Offset, SinkProgress, SourceProgress};
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number, put_signed};
 use crate::time::Timestamp;
 
 /// The format of a checkpoint.

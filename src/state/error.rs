@@ -1,6 +1,6 @@
 //! What goes wrong with state, and what can be done about it.
 
-use super::bytes::Malformed;
+use crate::event::bytes::Malformed;
 use std::fmt;
 use std::io;
 

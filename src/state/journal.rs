@@ -1,10 +1,10 @@
 //! The journal: input that its sender will not repeat, kept until a checkpoint covers what became of it.
 
-use super::bytes::{Malformed, Reader, put_bytes, put_number};
 use super::checkpoint::PARTITION_LIMIT;
 use super::error::StateError;
 use super::log::{Commit, RecordKind};
 use super::number::NodeId;
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 
 /// Input as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

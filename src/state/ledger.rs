@@ -2,7 +2,6 @@
 //!
 //! Records that were just committed and records found at a start go through the same door, [`Ledger::apply`].
 
-use super::bytes::Malformed;
 use super::checkpoint::Checkpoint;
 use super::journal::Frame;
 use super::keyed::Memtable;
@@ -10,6 +9,7 @@ use super::log::{RecordId, RecordKind, RecordPlace};
 use super::number::{ChunkNumber, Epoch, NodeId, RowNumber, Sequence};
 use super::outbox::{Chunk, Refused};
 use super::progress::{ChunkId, Offset, Progress, SinkProgress, SourceProgress};
+use crate::event::bytes::Malformed;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The frames of a partition that no checkpoint covers, in order.

@@ -6,7 +6,6 @@
 //! stands in `docs/state-format.md`.
 
 mod backend;
-mod bytes;
 mod checkpoint;
 pub mod disk;
 mod error;
@@ -21,8 +20,8 @@ mod recovery;
 mod salvage;
 mod store;
 
+pub use crate::event::bytes::Malformed;
 pub use backend::{Changes, StateBackend, StateLimits};
-pub use bytes::Malformed;
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Entry, KEY_LIMIT, NAME_LIMIT, PARTITION_LIMIT, POSITION_LIMIT,
     VALUE_LIMIT,

@@ -1,11 +1,11 @@
 //! The outbox: output that is committed and waits for its target, and what targets refused.
 
-use super::bytes::{Malformed, Reader, put_bytes, put_number};
 use super::checkpoint::{POSITION_LIMIT, put_chunk_id, put_sink, read_chunk_id, read_sink};
 use super::error::StateError;
 use super::log::{Commit, RecordKind};
 use super::number::{NodeId, RowNumber};
 use super::progress::{ChunkId, SinkProgress};
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 
 /// Encoded output of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 //! Values lie behind a [`StateKey`], each followed by four bytes of checksum over both: redb itself looks at the
 //! checksums of its pages only when it repairs or is asked to check.
 
-use super::bytes::{Malformed, Reader, put_bytes, put_number};
 use super::disk::{Disk, DiskFile, Open};
 use super::error::StateError;
 use super::keyed::{StateKey, VisitAll, prefix_bounds};
 use super::number::{Incarnation, Sequence};
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction};
 use std::io;
 use std::iter::Peekable;

@@ -106,7 +106,7 @@ pub fn run(plan: &dyn StepPlan, emits: bool, events: &[Event], cuts: impl Fn(usi
     let stage = draft.stage(Origin::Copied(Vec::new()));
     draft.at(stage).copies = vec![Copies { cells: vec![(ID, Slot(0))], whole: None }];
     let outputs = [(MAIN, if emits { Target::Emit(stage) } else { Target::Pass(Vec::new()) })];
-    let context = StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed: 42 };
+    let context = StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed: 42, durable: true };
     let mut operator = plan.start(&context);
     let constants = draft.at(input).constants.clone();
     let mut out = Collector::new();

@@ -1,0 +1,173 @@
+//! What an operator keeps across restarts: bytes under keys, and bytes of each worker's own.
+//!
+//! Where state is durable, every operator is asked at each checkpoint what changed since the one before
+//! ([`Saving`]), and at a start gets back all that was saved ([`Saved`]). Entries of a key belong to the worker that owns
+//! the key's group, so that they find their way when the number of workers has changed. What belongs to no key (a
+//! watermark, a count of arrivals) each worker saves for itself, and at a start every worker sees those of all.
+
+use crate::event::bytes::{Malformed, Reader, put_number};
+use crate::state::{Entry, KeyGroup, NodeId, StateKey};
+use crate::time::Env;
+
+/// What bytes of a worker's own begin with: they are read before all that is kept by key.
+const OWN: u8 = 0;
+/// What bytes of a key begin with.
+const KEYED: u8 = 1;
+
+/// The group of a key of no fields: such rows stay on the first worker.
+const KEYLESS: KeyGroup = KeyGroup(0);
+
+/// The group whose worker owns a key, as [`crate::event::encode_key`] writes it.
+pub fn group_of(key: &[u8]) -> KeyGroup {
+    if key.is_empty() { KEYLESS } else { KeyGroup::of(key) }
+}
+
+/// The worker, of so many, that owns a group.
+pub fn owner_of(group: KeyGroup, workers: usize) -> usize {
+    // The high bits choose the worker, as the low ones place keys in its tables.
+    (group.0 as usize * workers) >> 8
+}
+
+/// Where one operator says what changed since it was asked last.
+pub struct Saving<'a> {
+    node: NodeId,
+    worker: usize,
+    env: &'a Env,
+    entries: &'a mut Vec<Entry>,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Saving<'a> {
+    /// For the state of that number, on a worker.
+    pub fn new(node: NodeId, worker: usize, env: &'a Env, entries: &'a mut Vec<Entry>) -> Saving<'a> {
+        Saving { node, worker, env, entries, scratch: Vec::new() }
+    }
+
+    /// Time of day and time elapsed: deadlines in processing time are saved as the time that is left.
+    pub fn env(&self) -> &Env {
+        self.env
+    }
+
+    /// New bytes of a part of a key. `key` is as [`crate::event::encode_key`] writes it; a key that has one part only
+    /// gives an empty one.
+    pub fn put(&mut self, key: &[u8], part: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        let value = Some(self.scratch.as_slice().into());
+        self.entries.push(Entry { key: keyed(self.node, key, part), value });
+    }
+
+    /// A part of a key is gone.
+    pub fn remove(&mut self, key: &[u8], part: &[u8]) {
+        self.entries.push(Entry { key: keyed(self.node, key, part), value: None });
+    }
+
+    /// New bytes of this worker's own, under a name of at least no bytes. To be called only when they have changed.
+    pub fn put_own(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        let value = Some(self.scratch.as_slice().into());
+        self.entries.push(Entry { key: own(self.node, self.worker, name), value });
+    }
+
+    /// Bytes of this worker's own are gone.
+    pub fn remove_own(&mut self, name: &[u8]) {
+        self.entries.push(Entry { key: own(self.node, self.worker, name), value: None });
+    }
+}
+
+fn keyed(node: NodeId, key: &[u8], part: &[u8]) -> StateKey {
+    let mut bytes = Vec::with_capacity(1 + key.len() + part.len());
+    bytes.push(KEYED);
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(part);
+    StateKey::new(node, group_of(key), &bytes)
+}
+
+fn own(node: NodeId, worker: usize, name: &[u8]) -> StateKey {
+    let mut bytes = vec![OWN];
+    put_number(&mut bytes, worker as u64);
+    bytes.extend_from_slice(name);
+    StateKey::new(node, KEYLESS, &bytes)
+}
+
+/// One thing that was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved<'a> {
+    /// Bytes of a part of a key of this worker. A key's parts come one after the other, in order.
+    Keyed {
+        /// The key and behind it the part. A key says itself where it ends, see [`crate::event::split_key`].
+        key: &'a [u8],
+        /// The bytes.
+        value: &'a [u8],
+    },
+    /// Bytes that a worker saved for itself. They come before all that is kept by key.
+    Own {
+        /// Whether this worker is to go on with them; each is given to exactly one that is. Others may look at them.
+        mine: bool,
+        /// Their name.
+        name: &'a [u8],
+        /// The bytes.
+        value: &'a [u8],
+    },
+}
+
+impl<'a> Saved<'a> {
+    /// What an entry of a node's state is to a worker of so many; None if it is another's.
+    pub fn read(
+        group: KeyGroup,
+        key: &'a [u8],
+        value: &'a [u8],
+        (me, workers): (usize, usize),
+    ) -> Result<Option<Saved<'a>>, Malformed> {
+        let mut reader = Reader::new(key);
+        match reader.byte()? {
+            OWN => {
+                let from = reader.number()?;
+                let name = reader.take(reader.remaining())?;
+                Ok(Some(Saved::Own { mine: from % workers as u64 == me as u64, name, value }))
+            }
+            KEYED if owner_of(group, workers) != me => Ok(None),
+            KEYED => Ok(Some(Saved::Keyed { key: reader.take(reader.remaining())?, value })),
+            _ => Err(Malformed("a key of no kind that is known")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Millis, Random, Timestamp};
+
+    #[test]
+    fn what_was_saved_is_given_to_who_owns_it() {
+        let env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
+        let mut entries = Vec::new();
+        for worker in 0..3 {
+            let mut saving = Saving::new(NodeId(4), worker, &env, &mut entries);
+            saving.put_own(b"", |into| into.push(worker as u8));
+        }
+        let mut saving = Saving::new(NodeId(4), 0, &env, &mut entries);
+        (0..100u8).for_each(|key| saving.put(&[key], b"p", |into| into.push(key)));
+        saving.put(b"", b"", |into| into.push(7));
+        for workers in 1..5 {
+            let (mut mine, mut keyed) = (0, 0);
+            for entry in &entries {
+                let (group, key) = (entry.key.group(), entry.key.key());
+                for me in 0..workers {
+                    let value = entry.value.as_deref().expect("nothing was removed");
+                    match Saved::read(group, key, value, (me, workers)).expect("readable") {
+                        Some(Saved::Own { mine: true, name: b"", .. }) => mine += 1,
+                        Some(Saved::Keyed { key, value: [byte] }) if *byte != 7 => {
+                            assert_eq!(key, [*byte, b'p']);
+                            keyed += 1;
+                        }
+                        Some(Saved::Keyed { key: b"", .. }) => assert_eq!(me, 0),
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!((mine, keyed), (3, 100));
+        }
+    }
+}
