@@ -6,6 +6,7 @@
 //! to [`Faults`] and go on, and [`Faults::has_errors`] decides in the end.
 
 mod declaration;
+mod delivery;
 mod diagnostic;
 mod environment;
 mod name;
@@ -23,12 +24,15 @@ mod within;
 mod yaml;
 
 pub use declaration::{Declaration, Input, Role};
+pub use delivery::{CHECKPOINT, CHECKPOINTS, Delivery};
 pub use diagnostic::{Diagnostic, Faults, Reported, Severity, suggestion};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use name::is_name;
 pub use node::{Content, Entry, Meaning, Node, Style, Written};
 pub use params::{Param, ParamValue, unknown_override};
-pub use pipeline::{PIPELINE_OPTIONS, PipelineFile, Surroundings, TOP_LEVEL, read_pipeline, read_tests};
+pub use pipeline::{
+    PIPELINE_OPTIONS, PipelineFile, PipelineOptions, Surroundings, TOP_LEVEL, read_pipeline, read_tests,
+};
 pub use read::Snippet;
 pub use secrets::Secrets;
 pub use section::{Keys, Section, Setting};

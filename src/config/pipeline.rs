@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::declaration::{Declaration, Role};
+use super::delivery::{CHECKPOINT, CHECKPOINTS, Delivery};
 use super::diagnostic::Faults;
 use super::environment::Environment;
 use super::name;
@@ -15,6 +16,7 @@ use super::section::{Keys, Section, Setting};
 use super::source::Place;
 use super::substitute::Substitution;
 use super::yaml;
+use crate::time::Millis;
 
 /// The keys of a pipeline's file.
 pub const TOP_LEVEL: Keys<'static> = Keys {
@@ -34,10 +36,28 @@ pub const TOP_LEVEL: Keys<'static> = Keys {
 };
 /// The keys of `options`.
 pub const PIPELINE_OPTIONS: Keys<'static> =
-    Keys { known: &["delivery", "parallelism"], later: &["checkpoint"], hints: &[] };
+    Keys { known: &["delivery", "checkpoint", "parallelism"], later: &[], hints: &[] };
 
 /// The most workers that may share a pipeline's keys.
 const MAX_PARALLELISM: i64 = 256;
+
+/// How a pipeline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PipelineOptions {
+    /// What shall hold for every event, at each sink that says nothing else.
+    pub delivery: Delivery,
+    /// How often a checkpoint is taken.
+    pub checkpoint: Millis,
+    /// How many workers share the keys.
+    pub parallelism: usize,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> PipelineOptions {
+        PipelineOptions { delivery: Delivery::default(), checkpoint: CHECKPOINT, parallelism: 1 }
+    }
+}
+
 /// A pipeline as it is written.
 #[derive(Debug)]
 pub struct PipelineFile {
@@ -45,8 +65,8 @@ pub struct PipelineFile {
     pub name: String,
     /// What it is for, in the author's words.
     pub description: Option<String>,
-    /// How many workers share the keys.
-    pub parallelism: usize,
+    /// How it runs.
+    pub options: PipelineOptions,
     /// Its parameters, overrides done.
     pub params: Vec<Param>,
     /// Its nodes in the order sources, transforms, windows, sinks, each in the order of the file. Names are
@@ -94,10 +114,10 @@ pub fn read_pipeline(faults: &Faults, surroundings: Surroundings<'_>) -> Option<
     let given = section.optional("pipeline", read::name).map(str::to_owned);
     let name = given.unwrap_or_else(|| default_name(faults.file().name()));
     let description = section.optional("description", read::any_text).map(str::to_owned);
-    let parallelism = section.optional("options", |setting| Some(read_options(setting))).unwrap_or(1);
+    let options = section.optional("options", |setting| Some(read_options(setting))).unwrap_or_default();
     let nodes = read_nodes(&section);
     let tests = section.get("tests").map(|setting| setting.node.clone());
-    Some(PipelineFile { name, description, parallelism, params, nodes, tests })
+    Some(PipelineFile { name, description, options, params, nodes, tests })
 }
 
 /// Reads the file behind `faults` as tests that stand beside their pipeline, whose parameters they may use: a
@@ -130,12 +150,14 @@ fn default_name(file: &str) -> String {
     if stem.is_empty() { "pipeline".to_owned() } else { stem }
 }
 
-/// The number of workers.
-fn read_options(setting: Setting<'_>) -> usize {
+fn read_options(setting: Setting<'_>) -> PipelineOptions {
     let options = setting.section("`options`", PIPELINE_OPTIONS);
-    options.optional("delivery", read::word(&[("at_least_once", ())], &["exactly_once"]));
     let parallelism = options.or("parallelism", 1, read::integer(1..=MAX_PARALLELISM));
-    usize::try_from(parallelism).unwrap_or(1)
+    PipelineOptions {
+        delivery: options.or("delivery", Delivery::default(), Delivery::read),
+        checkpoint: options.or("checkpoint", CHECKPOINT, read::duration_in(CHECKPOINTS)),
+        parallelism: usize::try_from(parallelism).unwrap_or(1),
+    }
 }
 
 fn read_nodes(section: &Section<'_>) -> Vec<Declaration> {

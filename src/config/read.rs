@@ -4,7 +4,7 @@
 //! A reader returns what it read, or reports what it expected and what it found and returns `None`.
 
 use std::fmt::Display;
-use std::ops::{Range, RangeBounds};
+use std::ops::{Range, RangeBounds, RangeInclusive};
 
 use super::diagnostic::{Faults, Reported};
 use super::name;
@@ -190,9 +190,31 @@ pub fn positive_duration(setting: Setting<'_>) -> Option<Millis> {
     Some(span)
 }
 
+/// A duration within bounds.
+pub fn duration_in(bounds: RangeInclusive<Millis>) -> impl Fn(Setting<'_>) -> Option<Millis> {
+    move |setting| {
+        let span = duration(setting)?;
+        if !bounds.contains(&span) {
+            setting.wrong(&format!("a duration {}", range(&bounds)));
+            return None;
+        }
+        Some(span)
+    }
+}
+
 /// A size in bytes: `64KiB`.
 pub fn size(setting: Setting<'_>) -> Option<u64> {
     unit(setting, "a size", units::size)
+}
+
+/// A size of at least one byte.
+pub fn positive_size(setting: Setting<'_>) -> Option<u64> {
+    let bytes = size(setting)?;
+    if bytes == 0 {
+        setting.wrong("a size above zero");
+        return None;
+    }
+    Some(bytes)
 }
 
 /// A time: RFC 3339, or a whole number of milliseconds since the epoch.

@@ -1,6 +1,7 @@
 //! What may stand in a node beside its component, as data. Which keys there are is said by [`Role::keys`]; what they
 //! are for is said here, and a test keeps the two together.
 
+use super::buffer::DELIVERY_OPTIONS;
 use super::spec::{OptionKind, OptionSpec};
 use super::timing::TIMING_OPTIONS;
 use super::upkeep::UPKEEP_OPTIONS;
@@ -86,8 +87,13 @@ const WINDOW: &[OptionSpec] = &[
     ORDERED,
 ];
 
-const SINK: &[OptionSpec] =
-    &[FROM, OptionSpec::or("format", "json", OptionKind::Format, "How events are written."), ORDERED];
+const SINK: &[OptionSpec] = &[
+    FROM,
+    OptionSpec::or("format", "json", OptionKind::Format, "How events are written."),
+    ORDERED,
+    DELIVERY_OPTIONS[0],
+    DELIVERY_OPTIONS[1],
+];
 
 /// What a node of this role may have beside its component.
 pub const fn beside(role: Role) -> &'static [OptionSpec] {

@@ -2,6 +2,7 @@
 
 mod addressed;
 mod beside;
+mod buffer;
 mod compute;
 mod copy;
 mod draft;
@@ -32,6 +33,7 @@ mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
 pub use beside::beside;
+pub use buffer::{Buffer, DELIVERY_OPTIONS, DrainOrder, WhenFull};
 pub use compute::ComputePlan;
 pub use copy::{Copier, Copies, whole_event};
 pub use draft::{Decoding, DecodingId, Draft, Origin, StageDraft, StepDraft, is_hidden};

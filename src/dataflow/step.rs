@@ -50,6 +50,11 @@ pub trait StepPlan: fmt::Debug + Send {
         None
     }
 
+    /// Whether later rows of it take the place of earlier ones, so that their order must stay.
+    fn revises(&self) -> bool {
+        false
+    }
+
     /// A fresh operator, one a worker.
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator>;
 }

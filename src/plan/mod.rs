@@ -4,6 +4,7 @@
 //! inputs are, and leaves points behind its ports. What a node never asks for is never decoded.
 
 mod connect;
+mod delivery;
 mod explain;
 mod graph;
 mod sink;
@@ -12,13 +13,14 @@ mod transform;
 mod window;
 mod words;
 
-use crate::config::{Faults, Param, ParamValue, PipelineFile, Role, Secrets};
+use crate::config::{Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets};
 use crate::dataflow::{
-    DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port, Scope,
-    SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
+    Buffer, DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port,
+    Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
+use crate::time::Millis;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,10 @@ pub struct Plan {
     pub description: Option<String>,
     /// How many workers share its keys.
     pub parallelism: usize,
+    /// What shall hold for every event; what does hold at a sink is said there.
+    pub delivery: Delivery,
+    /// How often a checkpoint is taken.
+    pub checkpoint: Millis,
     /// Its nodes; a [`NodeId`] is a position here.
     pub nodes: Vec<PlannedNode>,
     /// Stages and steps.
@@ -116,6 +122,10 @@ pub struct SinkNode {
     pub format: Arc<dyn FormatPlan>,
     /// Bytes before the first event.
     pub preamble: Vec<u8>,
+    /// How it delivers.
+    pub delivery: Delivery,
+    /// How output waits while its target takes none.
+    pub buffer: Buffer,
 }
 
 /// What a pipeline is planned for.
@@ -204,7 +214,9 @@ impl<'a> Planning<'a> {
         let plan = Plan {
             name: file.name.clone(),
             description: file.description.clone(),
-            parallelism: file.parallelism,
+            parallelism: file.options.parallelism,
+            delivery: file.options.delivery,
+            checkpoint: file.options.checkpoint,
             nodes: nodes.collect(),
             draft: Draft::default(),
             sources: Vec::new(),

@@ -1,9 +1,9 @@
 //! Planning of sinks, and of the taps through which tests see what nodes put out.
 
 use super::connect::line;
-use super::{Plan, Planning, SinkNode};
-use crate::config::{Declaration, Faults, PipelineFile, Place, read};
-use crate::dataflow::{FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
+use super::{Plan, Planning, SinkNode, delivery};
+use crate::config::{Declaration, Delivery, Faults, PipelineFile, Place, Section, read};
+use crate::dataflow::{Buffer, FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,9 +17,7 @@ impl Planning<'_> {
         let Some(setting) = setting else { return };
         let Some(sink) = SINKS.iter().find(|sink| sink.spec.name == setting.name) else { return };
         self.plan.nodes[id.0 as usize].kind = sink.spec.name.to_owned();
-        if let Some(format) = section.get("format").filter(|_| !sink.encodes) {
-            let message = format!("`{}` writes nothing: it has no format", sink.spec.name);
-            format.faults.error(format.key, message);
+        if !sink.encodes && refuse_settings(&section, sink.spec.name) {
             return;
         }
         let format = section.or("format", formats::json(), formats::writer);
@@ -43,7 +41,9 @@ impl Planning<'_> {
         self.plan.nodes[id.0 as usize].taps.push(String::new());
         if sink.encodes {
             let place = section.get("format").map_or(declaration.place, |setting| setting.place());
-            let Some(step) = self.encoding(id, &entry, plan, format, place) else { return };
+            let revised = self.revised(&declaration.from);
+            let delivered = delivery::read(&section, &*plan, sink.spec.name, self.plan.delivery, revised);
+            let Some(step) = self.encoding(id, &entry, plan, format, delivered, place) else { return };
             self.planner(id, Some(entry.clone())).attach(&entry, step);
         } else {
             // Nothing is read of the events, so nothing is decoded for them.
@@ -59,6 +59,7 @@ impl Planning<'_> {
         entry: &Point,
         mut plan: Box<dyn SinkPlan>,
         format: Arc<dyn FormatPlan>,
+        delivered: (Delivery, Buffer),
         place: Place,
     ) -> Option<Box<EncodePlan>> {
         let node = &self.file.nodes[id.0 as usize];
@@ -79,7 +80,8 @@ impl Planning<'_> {
         let (target, address) = (plan.describe(), plan.address().to_vec());
         let messages = plan.takes_messages();
         let step = EncodePlan { sink, target, format: format.clone(), view, address, messages };
-        self.plan.sinks.push(SinkNode { node: id, plan, format, preamble });
+        let (delivery, buffer) = delivered;
+        self.plan.sinks.push(SinkNode { node: id, plan, format, preamble, delivery, buffer });
         Some(Box::new(step))
     }
 
@@ -89,12 +91,28 @@ impl Planning<'_> {
         let Some(id) = self.file.nodes.iter().position(|n| n.name == node) else { return };
         let id = NodeId(id as u16);
         let place = self.file.nodes[id.0 as usize].place;
-        let Some(step) = self.encoding(id, &at, Box::new(Tap), formats::json(), place) else { return };
+        let delivered = (Delivery::AtLeastOnce, Buffer::of(Delivery::AtLeastOnce));
+        let Some(step) = self.encoding(id, &at, Box::new(Tap), formats::json(), delivered, place) else {
+            return;
+        };
         let name = if port.is_empty() { node.to_owned() } else { format!("{node}.{port}") };
         self.plan.taps.push((name, step.sink));
         // What a tap cannot write is no reject of the node: at its `.rejected` port that would go round in a circle.
         self.plan.draft.attach_aside(&at, id, step);
     }
+}
+
+/// Reports what a sink cannot have that writes nothing; whether there was any.
+fn refuse_settings(section: &Section<'_>, name: &str) -> bool {
+    let words =
+        [("format", "it has no format"), ("delivery", "it delivers nothing"), ("buffer", "nothing waits")];
+    let found = words.map(|(key, why)| (section.get(key), why));
+    for (setting, why) in &found {
+        if let Some(setting) = setting {
+            setting.faults.error(setting.key, format!("`{name}` writes nothing: {why}"));
+        }
+    }
+    found.iter().any(|(setting, _)| setting.is_some())
 }
 
 /// What a tap writes to is decided by who runs the plan.

@@ -104,6 +104,10 @@ impl StepPlan for TopPlan {
         self.text.clone()
     }
 
+    fn revises(&self) -> bool {
+        true
+    }
+
     fn details(&self) -> Vec<String> {
         vec![format!("state for each key, never forgotten: its {} foremost events", self.places)]
     }

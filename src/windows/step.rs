@@ -1,6 +1,6 @@
 //! The window operator as a step of a plan.
 
-use super::{LATE, LateOutput, WindowOperator, WindowPlan};
+use super::{Accumulation, LATE, LateOutput, WindowOperator, WindowPlan};
 use crate::dataflow::{Operator, StartContext, StepPlan};
 use crate::event::Slot;
 
@@ -26,6 +26,10 @@ impl StepPlan for WindowStep {
     fn details(&self) -> Vec<String> {
         let results = self.results.iter().map(|(name, text)| format!("{name} = {text}"));
         results.chain(self.plan.describe().into_iter().skip(1)).collect()
+    }
+
+    fn revises(&self) -> bool {
+        self.plan.accumulation == Accumulation::Accumulating
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {

@@ -6,8 +6,14 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::or(
         "delivery",
         "at_least_once",
-        OptionKind::Word(&["at_least_once"]),
-        "What holds for every event.",
+        OptionKind::Word(&["at_least_once", "exactly_once"]),
+        "What holds for every event, at each sink that says nothing else: see `headwater explain`.",
+    ),
+    OptionSpec::or(
+        "checkpoint",
+        "10s",
+        OptionKind::Duration,
+        "How often state, positions in the input and output that waits become durable: from 10ms to 1h.",
     ),
     OptionSpec::or("parallelism", "1", OptionKind::Integer, "How many threads share the keys."),
 ];

@@ -159,7 +159,7 @@ impl Loader<'_> {
         if !good {
             return;
         }
-        file.parallelism = 1;
+        file.options.parallelism = 1;
         let planned = cases.into_iter().filter_map(|case| {
             let plan = self.plan(&case, &file, &source, folder, &mut found.diagnostics)?;
             Some((case, plan))
@@ -201,7 +201,7 @@ impl Loader<'_> {
         if !case.params.is_empty() {
             with_params = self.pipeline(&faults, &case.params);
             if let Some(file) = &mut with_params {
-                file.parallelism = 1;
+                file.options.parallelism = 1;
             }
         }
         let file = with_params.as_ref().unwrap_or(file);

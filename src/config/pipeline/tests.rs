@@ -8,6 +8,7 @@ description: Spend per user and minute.
 
 options:
   delivery: at_least_once
+  checkpoint: 1s
   parallelism: 2
 
 params:
@@ -53,7 +54,10 @@ fn a_whole_pipeline_is_read() {
     let (pipeline, faults) = read("p.yaml", WHOLE);
     assert_eq!(faults, "");
     let pipeline = pipeline.unwrap();
-    assert_eq!((pipeline.name.as_str(), pipeline.parallelism, pipeline.params.len()), ("purchases", 2, 1));
+    assert_eq!((pipeline.name.as_str(), pipeline.params.len()), ("purchases", 1));
+    let options =
+        PipelineOptions { delivery: Delivery::AtLeastOnce, checkpoint: Millis(1_000), parallelism: 2 };
+    assert_eq!(pipeline.options, options);
     assert_eq!(pipeline.description.as_deref(), Some("Spend per user and minute."));
     let nodes: Vec<_> = pipeline.nodes.iter().map(Declaration::what).collect();
     assert_eq!(nodes, ["source `events`", "transform `bought`", "window `spend`", "sink `results`"]);
@@ -74,8 +78,8 @@ fn a_node_opens_with_its_components() {
     assert_eq!(section.exactly_one(&["file", "stdin"], "connector").unwrap().name, "file");
     assert_eq!(
         faults.diagnostics()[0].render(false),
-        "p.yaml:14:5: error: unknown key `formt` in source `events`
- 14 |     formt: json
+        "p.yaml:15:5: error: unknown key `formt` in source `events`
+ 15 |     formt: json
     |     ^^^^^
   hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `file`, `stdin`
 "
@@ -94,7 +98,7 @@ fn the_name_defaults_to_the_stem() {
 fn all_faults_come_at_once_in_order() {
     let text = "\
 pipelin: x
-options: { delivery: exactly_once, checkpoint: 10s, parallelism: 0 }
+options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
 tables: {}
 params: { list: [1] }
 sources:
@@ -114,15 +118,16 @@ p.yaml:1:1: error: unknown key `pipelin` in the pipeline
    | ^^^^^^^
   hint: did you mean `pipeline`? There are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, \
 `windows`, `sinks`, `tests`
-p.yaml:2:22: error: `exactly_once` is not in this version
- 2 | options: { delivery: exactly_once, checkpoint: 10s, parallelism: 0 }
-   |                      ^^^^^^^^^^^^
-p.yaml:2:36: error: `checkpoint` is not in this version
- 2 | options: { delivery: exactly_once, checkpoint: 10s, parallelism: 0 }
-   |                                    ^^^^^^^^^^
-p.yaml:2:66: error: expected a whole number of at least 1 and at most 256 for `parallelism`, found the number 0
- 2 | options: { delivery: exactly_once, checkpoint: 10s, parallelism: 0 }
-   |                                                                  ^
+p.yaml:2:22: error: the text `exactly_onc` is nothing that `delivery` can be
+ 2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
+   |                      ^^^^^^^^^^^
+  hint: did you mean `exactly_once`? There are `at_least_once`, `exactly_once`
+p.yaml:2:47: error: expected a duration of at least 10ms and at most 1h for `checkpoint`, found the text `2h`
+ 2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
+   |                                               ^^
+p.yaml:2:64: error: expected a whole number of at least 1 and at most 256 for `parallelism`, found the number 0
+ 2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
+   |                                                                ^
 p.yaml:3:1: error: `tables` is not in this version
  3 | tables: {}
    | ^^^^^^

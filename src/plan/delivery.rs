@@ -1,0 +1,61 @@
+//! What sinks deliver: what was asked for, at the sink or for the whole pipeline, beside what they can.
+
+use super::Planning;
+use crate::config::{Delivery, Input, Role, Section};
+use crate::dataflow::{Buffer, NodeId, SinkPlan};
+use std::collections::BTreeSet;
+
+/// Reads what stands beside a sink's connector. A sink that cannot do what it is asked itself is an error; one that cannot
+/// do what the pipeline asks of all is a warning, and delivers at least once. `revised` names a node whose rows take the
+/// place of earlier ones.
+pub fn read(
+    section: &Section<'_>,
+    plan: &dyn SinkPlan,
+    connector: &str,
+    pipeline: Delivery,
+    revised: Option<&str>,
+) -> (Delivery, Buffer) {
+    let own = section.optional("delivery", Delivery::read);
+    let asked = own.unwrap_or(pipeline);
+    let cannot = asked == Delivery::ExactlyOnce && !plan.delivers_exactly_once();
+    let message = format!("`{connector}` cannot deliver exactly once, only at least once");
+    match section.get("delivery").filter(|_| cannot && own.is_some()) {
+        Some(setting) => {
+            setting.error(message).hint("write `delivery: at_least_once`, or leave it away");
+        }
+        None if cannot => {
+            let message = format!("{}: {message}", section.what());
+            let hint = "if that is enough, write `delivery: at_least_once` at the sink";
+            section.faults().warning(section.place(), message).hint(hint);
+        }
+        None => {}
+    }
+    let delivery = if cannot && own.is_none() { Delivery::AtLeastOnce } else { asked };
+    (delivery, Buffer::plan(section, delivery, revised))
+}
+
+impl<'a> Planning<'a> {
+    /// The nearest node before these inputs whose rows take the place of earlier ones.
+    pub(super) fn revised(&self, inputs: &'a [Input]) -> Option<&'a str> {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<&Input> = inputs.iter().collect();
+        while let Some(input) = open.pop() {
+            // What was rejected is told once.
+            let rejected = input.port.as_deref() == Some("rejected");
+            let at = self.file.nodes.iter().position(|node| node.name == input.name);
+            let Some(at) = at.filter(|_| !rejected) else { continue };
+            let node = &self.file.nodes[at];
+            let id = NodeId(at as u16);
+            let mut steps = self.plan.draft.steps.iter().filter(|step| step.node == id);
+            // By any other port of a window leave events as they came.
+            let as_came = node.role == Role::Window && input.port.is_some();
+            if !as_came && steps.any(|step| step.plan.revises()) {
+                return Some(&node.name);
+            }
+            if seen.insert(&node.name) {
+                open.extend(&node.from);
+            }
+        }
+        None
+    }
+}
