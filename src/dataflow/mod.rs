@@ -49,7 +49,7 @@ pub use keys::{KeyEntry, KeyId, KeyReader, Keys};
 pub use operator::{MAIN, Operator, Output, Port, Signal};
 pub use order::Lateness;
 pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
-pub use saved::{Saved, Saving, group_of, owner_of};
+pub use saved::{Saved, Saving, group_of, is_own, owner_of};
 pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
 pub use sink::{Sink, SinkError, SinkPlan, SinkSpec};

@@ -91,6 +91,11 @@ fn own(node: NodeId, worker: usize, name: &[u8]) -> StateKey {
     StateKey::new(node, KEYLESS, &bytes)
 }
 
+/// Whether a key of a node's state is that of a worker's own bytes.
+pub fn is_own(key: &[u8]) -> bool {
+    key.first() == Some(&OWN)
+}
+
 /// One thing that was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved<'a> {

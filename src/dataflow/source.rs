@@ -7,7 +7,7 @@ use crate::config::Setting;
 use crate::event::{Batch, Rejects, Slot, Unreadable};
 use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
-use crate::time::Env;
+use crate::time::{Env, Millis};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -218,6 +218,11 @@ pub trait SourcePlan: fmt::Debug + Send {
     /// Whether it keeps what it got in a journal until a checkpoint covers it.
     fn keeps_journal(&self) -> bool {
         false
+    }
+
+    /// How long what it got may wait for the journal at the most.
+    fn journal_sync(&self) -> Millis {
+        Millis(200)
     }
 
     /// Is told once, before [`SourcePlan::partition`] and only where state is kept, what its journal is.

@@ -4,12 +4,14 @@
 //! of another stage, which is driven in place when it is full and when the step returns. Stages form a graph
 //! without cycles, so the recursion is as deep as the pipeline is long.
 
+use super::checkpoint::{Loading, StateIds};
 use super::inlet::Inlet;
 use super::rejected::RejectPort;
 use super::stats::Counters;
 use crate::config::Secrets;
-use crate::dataflow::{MAIN, Next, NodeId, Operator, Output, Port, Signal, StageId, StepId, Target};
+use crate::dataflow::{MAIN, Next, NodeId, Operator, Output, Port, Saving, Signal, StageId, StepId, Target};
 use crate::event::{BATCH_BYTES, Batch, Reason, Row, Unreadable};
+use crate::state::{Entry, StateError};
 use crate::time::{Env, Timestamp};
 
 /// Batches a stage keeps at rest.
@@ -187,6 +189,37 @@ impl Driver {
             let (into, group) = self.at(stage).joins[i];
             self.with_inlet(into, |driver, inlet| inlet.take_signal(driver, into, group, signal));
         }
+    }
+
+    /// Every operator says what of its state changed since this was called last, on the given worker.
+    pub fn save(&mut self, worker: usize, ids: &StateIds, entries: &mut Vec<Entry>) {
+        for (step, id) in self.steps.iter_mut().zip(&ids.steps) {
+            if let (Some(operator), Some(id)) = (&mut step.operator, id) {
+                operator.save(&mut Saving::new(*id, worker, &self.env, entries));
+            }
+        }
+        for (stage, id) in self.stages.iter_mut().zip(&ids.inlets) {
+            if let (Some(inlet), Some(id)) = (&mut stage.inlet, id) {
+                inlet.save(&mut Saving::new(*id, worker, &self.env, entries));
+            }
+        }
+    }
+
+    /// Gives operators back what they saved.
+    pub fn load(&mut self, loading: &Loading<'_>) -> Result<(), StateError> {
+        for (step, id) in self.steps.iter_mut().zip(&loading.ids.steps) {
+            if let (Some(operator), Some(id)) = (&mut step.operator, id) {
+                loading.node(*id, &mut |saved| operator.load(saved, &self.env))?;
+                operator.loaded();
+            }
+        }
+        for (stage, id) in self.stages.iter_mut().zip(&loading.ids.inlets) {
+            if let (Some(inlet), Some(id)) = (&mut stage.inlet, id) {
+                loading.node(*id, &mut |saved| inlet.load(saved, &self.env))?;
+                inlet.loaded();
+            }
+        }
+        Ok(())
     }
 
     fn at(&mut self, stage: StageId) -> &mut Stage {

@@ -7,8 +7,10 @@
 use super::driver::Driver;
 use super::exchange::{News, Outgoing, Parcel};
 use super::merge::{Drained, Merge};
-use crate::dataflow::{Copier, Copies, Signal, StageId};
+use crate::dataflow::{Copier, Copies, Saved, Saving, Signal, StageId};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row};
+use crate::time::Env;
 
 /// The way into a stage.
 pub struct Inlet {
@@ -136,6 +138,17 @@ impl Inlet {
         }
         (before - merge.pending_rows(), ended)
     }
+
+    /// Says which rows wait here.
+    pub fn save(&mut self, _saving: &mut Saving<'_>) {}
+
+    /// Takes rows back that waited.
+    pub fn load(&mut self, _saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    /// All that waited is back.
+    pub fn loaded(&mut self) {}
 
     /// Whether rows go to other workers and come from them.
     pub fn is_exchange(&self) -> bool {

@@ -1,9 +1,13 @@
 //! A source at work on one worker: reads its partitions, gives rows their times and watermarks.
 
+use super::checkpoint::{Origins, Part, Reached};
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
 use super::rejected::RejectPort;
-use crate::dataflow::{Copier, MAIN, NodeId, Polled, Refused, RowSource, Signal, SourceError, StageId};
+use crate::dataflow::{
+    Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Saved, Saving, Signal, SourceError, StageId,
+};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Rejects, Row, Slot};
 use crate::expr::Program;
 use crate::time::{Clock, Timestamp};
@@ -37,6 +41,12 @@ pub struct Intake {
     idle: bool,
     refused: Refused,
     rejects: Rejects,
+    /// Whether its partitions are read in canonical order, so that batches are left in the middle.
+    is_canonical: bool,
+    /// Which of the plan's sources it is, where state is kept.
+    kept_as: Option<usize>,
+    /// What was last saved of the tracker.
+    saved: Vec<u8>,
 }
 
 /// What reading in canonical order takes.
@@ -58,6 +68,17 @@ struct PartitionIntake {
     number: Partition,
     pending: Option<Box<Pending>>,
     ended: bool,
+    /// How many of the events to come went through in an earlier run.
+    skip: u64,
+    /// Where what is pending began, and how many events went through since; kept where the partition may be left in the
+    /// middle of a batch.
+    begun: Option<(Position, u64)>,
+}
+
+impl PartitionIntake {
+    fn new(rows: Box<dyn RowSource>, number: Partition) -> PartitionIntake {
+        PartitionIntake { rows, number, pending: None, ended: false, skip: 0, begun: None }
+    }
 }
 
 /// What was read of a partition, and how far it was handed on.
@@ -102,12 +123,8 @@ impl Intake {
         }
         let mut turns = Tournament::new(ENDED);
         parts.partitions.iter().for_each(|_| turns.push((false, Timestamp::MIN)));
-        let partitions = parts.partitions.into_iter().enumerate().map(|(i, rows)| PartitionIntake {
-            rows,
-            number: Partition(i as u32),
-            pending: None,
-            ended: false,
-        });
+        let numbered = (0..).map(Partition).zip(parts.partitions);
+        let partitions = numbered.map(|(number, rows)| PartitionIntake::new(rows, number));
         Intake {
             node: parts.node,
             stage: parts.stage,
@@ -122,6 +139,9 @@ impl Intake {
             idle: false,
             refused: Refused::default(),
             rejects: Rejects::new(),
+            is_canonical: several && !parts.live,
+            kept_as: None,
+            saved: Vec::new(),
         }
     }
 
@@ -226,7 +246,7 @@ impl Intake {
         let ended = self.partitions.iter().position(|partition| partition.ended);
         let number = Partition(ended.unwrap_or(self.partitions.len()) as u32);
         self.tracker.add(number);
-        let added = PartitionIntake { rows, number, pending: None, ended: false };
+        let added = PartitionIntake::new(rows, number);
         match ended {
             Some(place) => self.partitions[place] = added,
             None => self.partitions.push(added),
@@ -238,6 +258,9 @@ impl Intake {
         let mut batch = driver.take_batch(self.stage);
         batch.ingested = driver.env().now;
         batch.watermark = self.tracker.watermark();
+        if self.kept_as.is_some() && self.is_canonical {
+            self.partitions[i].begin();
+        }
         let polled = self.partitions[i].rows.fill(&mut batch, &mut self.refused, driver.env())?;
         self.partitions[i].ended = polled == Polled::End;
         // What is refused before times are assigned keeps these.
@@ -258,7 +281,9 @@ impl Intake {
         for (slot, program) in &mut self.prepare {
             program.store(&mut batch, &mut rows, *slot, driver.env(), &mut self.refused.rows);
         }
-        Ok((polled, Pending { batch, rows, next: 0, refusals: Refusals::take(&mut self.refused) }))
+        let mut read = Pending { batch, rows, next: 0, refusals: Refusals::take(&mut self.refused) };
+        self.partitions[i].skip_known(&mut read);
+        Ok((polled, read))
     }
 
     /// Gives all rows that were read their times, and rejects what is to be rejected where it stands among them.
@@ -324,6 +349,7 @@ impl Intake {
             one.clear();
             one.push(read.rows[read.next]);
             read.next += 1;
+            self.partitions[next].gone_through();
             self.assign(driver, self.partitions[next].number, &mut read.batch, &mut one);
             if let Some(row) = one.first() {
                 let index = row.index();
@@ -372,6 +398,7 @@ impl Intake {
         while read.refusals.rows_before() <= next
             && let Some(refusal) = read.refusals.next()
         {
+            self.partitions[i].gone_through();
             self.reject(driver, &mut read.batch, refusal);
         }
         self.partitions[i].pending = Some(read);
@@ -397,5 +424,98 @@ impl Intake {
 impl PartitionIntake {
     fn has_row(&self) -> bool {
         self.pending.as_ref().is_some_and(|read| read.next < read.rows.len())
+    }
+
+    /// Another batch is about to be read.
+    fn begin(&mut self) {
+        // What was to be skipped may reach into it.
+        let position = self.rows.position();
+        self.begun = position.map(|position| (position, self.skip));
+    }
+
+    /// An event of what is pending went on, or was rejected.
+    fn gone_through(&mut self) {
+        if let Some((_, events)) = &mut self.begun {
+            *events += 1;
+        }
+    }
+
+    /// Leaves out what went through in an earlier run.
+    fn skip_known(&mut self, read: &mut Pending) {
+        while self.skip > 0 {
+            let next = read.rows.get(read.next).map(|row| row.index());
+            if read.refusals.rows_before() <= next.unwrap_or(usize::MAX) && read.refusals.next().is_some() {
+                self.skip -= 1;
+            } else if next.is_some() {
+                read.next += 1;
+                self.skip -= 1;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// How far it was read and has gone through, and how many events behind that have gone through too.
+    fn reached(&self) -> Option<(Position, u64)> {
+        match (&self.pending, &self.begun) {
+            (Some(_), Some(begun)) => Some(begun.clone()),
+            _ => Some((self.rows.position()?, self.skip)),
+        }
+    }
+}
+
+/// What a checkpoint needs of a source.
+impl Intake {
+    /// Partitions go on where an earlier run stopped. `source` is the number of the source in the plan. Called before the
+    /// first step.
+    pub fn resume(&mut self, source: usize, origins: &Origins) -> Result<(), SourceError> {
+        self.kept_as = Some(source);
+        for partition in &mut self.partitions {
+            let Some(taken) = partition.rows.resume(&origins.resume)? else { continue };
+            let Some((skip, highest)) = origins.marks.get(&taken) else { continue };
+            partition.skip = *skip;
+            if let Some(highest) = highest {
+                self.tracker.resume(partition.number, *highest);
+                if let Some(aligned) = self.aligned.as_mut().filter(|_| self.tracker.follows_events()) {
+                    aligned.turns.set(partition.number.0 as usize, (false, *highest));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says how far its partitions were read, and what else must outlive this process.
+    pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>) {
+        let Some(source) = self.kept_as else { return };
+        for partition in &self.partitions {
+            if let Some((position, skip)) = partition.reached() {
+                let highest = self.tracker.highest_of(partition.number);
+                part.reached.push(Reached { source, position, skip, highest });
+            }
+        }
+        let mut bytes = Vec::new();
+        self.tracker.save(&mut bytes);
+        if bytes != self.saved {
+            saving.put_own(b"", |into| into.extend_from_slice(&bytes));
+            self.saved = bytes;
+        }
+    }
+
+    /// Takes back what it saved beside positions.
+    pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
+        match saved {
+            Saved::Own { value, .. } => self.tracker.load(&mut Reader::new(value)),
+            Saved::Keyed { .. } => Ok(()),
+        }
+    }
+
+    /// Tells what follows how far event time had come.
+    pub fn announce(&mut self, driver: &mut Driver) {
+        self.signal(driver, Signal::Watermark(self.tracker.watermark()));
+    }
+
+    /// What was last saved is durable.
+    pub fn checkpointed(&mut self) {
+        self.partitions.iter_mut().for_each(|partition| partition.rows.checkpointed());
     }
 }

@@ -3,12 +3,14 @@
 //! [`Pipeline::open`] opens sinks and sources and may fail; [`Pipeline::run`] starts one thread a worker and returns when
 //! all input has ended or the pipeline was told to stop.
 
+mod checkpoint;
 mod driver;
 mod exchange;
 mod inlet;
 mod instruments;
 mod intake;
 mod merge;
+mod pipeline;
 mod refusals;
 mod rejected;
 mod start;
@@ -20,7 +22,8 @@ pub use exchange::WorkerId;
 pub use instruments::Instruments;
 pub use intake::{Intake, Step};
 pub use merge::{Drained, Merge, MergeOrder};
+pub use pipeline::{Found, Keeping, Pipeline, Steps};
 pub use rejected::RejectPort;
-pub use start::{Pipeline, decoder, intake, start_driver};
+pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};
-pub use worker::{FLUSH_EVERY, Shared};
+pub use worker::{FLUSH_EVERY, Shared, Stepped};

@@ -1,55 +1,37 @@
 //! Opens what a plan names and puts workers together.
 
+use super::checkpoint::StateIds;
 use super::driver::{Driver, Stage, Step};
-use super::exchange::{Frontiers, Mail, Mailbox, Outgoing, WorkerId};
+use super::exchange::{Mail, Mailbox, Outgoing, WorkerId};
 use super::inlet::{Inlet, Onward};
 use super::instruments::{Instruments, Plain};
 use super::intake::{Intake, IntakeParts};
 use super::merge::{Merge, MergeOrder};
 use super::rejected::RejectPort;
-use super::stats::{Counters, NodeCounts};
-use super::worker::{Shared, Worker};
+use super::worker::Worker;
 use crate::dataflow::{
-    Copier, Copies, Next, Origin, RowSource, SharedSink, SinkId, SinkStatus, StageDraft, StageId,
-    StartContext, StepDraft, StepId, Target,
+    Copier, Copies, Next, NodeId, Origin, RowSource, SharedSink, StageDraft, StageId, StartContext,
+    StepDraft, StepId, Target,
 };
 use crate::event::{Layer, Slot, View};
 use crate::plan::{Plan, SourceNode};
-use crate::time::{Clock, Env, Random};
+use crate::state::Epoch;
+use crate::time::Env;
 use crate::watermark::WatermarkTracker;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-/// Opens all sinks of a plan.
-///
-/// # Errors
-/// What could not be opened and why.
-fn open_sinks(plan: &Plan, instruments: &dyn Instruments) -> Result<Vec<SharedSink>, String> {
-    plan.sinks
-        .iter()
-        .enumerate()
-        .map(|(id, node)| {
-            let sink = node.plan.sink(node.preamble.clone());
-            let mut sink = instruments.sink(SinkId(id as u16), sink);
-            let name = &plan.nodes[node.node.0 as usize].name;
-            sink.open().map_err(|error| format!("sink `{name}`: {error}"))?;
-            Ok(SharedSink::new(sink))
-        })
-        .collect()
-}
+use std::sync::Arc;
 
 /// How a worker stands among the others.
-struct Place<'a> {
-    me: usize,
-    mail: &'a Mail,
+pub(super) struct Place<'a> {
+    pub(super) me: usize,
+    pub(super) mail: &'a Mail,
     /// The order of merges: canonical unless something is live.
-    order: MergeOrder,
-    env: Env,
-    hash_seed: u64,
-    /// Whether state is kept across restarts.
-    durable: bool,
-    instruments: &'a dyn Instruments,
+    pub(super) order: MergeOrder,
+    pub(super) env: Env,
+    pub(super) hash_seed: u64,
+    /// Where state stands and the last checkpoint; None where none is kept.
+    pub(super) ids: Option<(Arc<StateIds>, Epoch)>,
+    pub(super) instruments: &'a dyn Instruments,
 }
 
 /// A driver over all stages of a plan, for one worker that works alone. Unions take rows in the order in which they
@@ -58,11 +40,7 @@ pub fn start_driver(plan: &Plan, sinks: &[SharedSink], env: Env) -> Driver {
     let (mail, _) = Mail::new(1);
     let hash_seed = env.random.clone().bits();
     let order = MergeOrder::Arrival;
-    driver(
-        plan,
-        sinks,
-        &Place { me: 0, mail: &mail, order, env, hash_seed, durable: false, instruments: &Plain },
-    )
+    driver(plan, sinks, &Place { me: 0, mail: &mail, order, env, hash_seed, ids: None, instruments: &Plain })
 }
 
 fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
@@ -84,8 +62,13 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
 fn start_step(plan: &Plan, id: StepId, ends: (bool, bool), sinks: &[SharedSink], place: &Place<'_>) -> Step {
     let step = &plan.draft.steps[id.0 as usize];
     let hash_seed = place.hash_seed;
-    let context =
-        StartContext { outputs: &step.outputs, draft: &plan.draft, sinks, hash_seed, durable: place.durable };
+    let context = StartContext {
+        outputs: &step.outputs,
+        draft: &plan.draft,
+        sinks,
+        hash_seed,
+        durable: place.ids.is_some(),
+    };
     let worker = WorkerId(place.me as u16);
     let operator = place.instruments.operator(worker, id, step.plan.start(&context));
     let rejected = step.rejected.as_ref().and_then(|view| {
@@ -151,121 +134,14 @@ fn inlet(id: StageId, stage: &StageDraft, groups: &[StageId], place: &Place<'_>)
     Inlet::new(&stage.copies, group_of, onward)
 }
 
-/// A pipeline whose sources and sinks are open.
-pub struct Pipeline {
-    nodes: usize,
-    sinks: Vec<SharedSink>,
-    workers: Vec<Worker>,
-    reports: Vec<Mutex<Counters>>,
-    failure: Mutex<Option<String>>,
-}
-
-impl Pipeline {
-    /// Opens everything that the plan names; spawns nothing.
-    ///
-    /// # Errors
-    /// What could not be opened and why.
-    pub fn open(plan: &Plan, clock: &dyn Clock) -> Result<Pipeline, String> {
-        Pipeline::open_with(plan, clock, &Plain)
-    }
-
-    /// The same with instruments around its parts.
-    ///
-    /// # Errors
-    /// What could not be opened and why.
-    pub fn open_with(
-        plan: &Plan,
-        clock: &dyn Clock,
-        instruments: &dyn Instruments,
-    ) -> Result<Pipeline, String> {
-        // Sources first: a missing input file must not empty the output of the last run.
-        let count = plan.parallelism;
-        let mut partitions = open_sources(plan, count, instruments)?;
-        let sinks = open_sinks(plan, instruments)?;
-        let (mail, mailboxes) = Mail::new(count);
-        let live = plan.sources.iter().any(|source| source.plan.is_live());
-        let order = if live { MergeOrder::Arrival } else { MergeOrder::Canonical };
-        let hash_seed = clock.entropy();
-        let workers = mailboxes.into_iter().enumerate().map(|(me, mailbox)| {
-            let random = Random::seeded(clock.entropy());
-            let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
-            let place = Place { me, mail: &mail, order, env, hash_seed, durable: false, instruments };
-            let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
-            worker(plan, &sinks, &place, shares, mailbox)
-        });
-        let workers = workers.collect();
-        let reports = (0..count).map(|_| Mutex::new(Counters::new(plan.nodes.len()))).collect();
-        Ok(Pipeline { nodes: plan.nodes.len(), sinks, workers, reports, failure: Mutex::new(None) })
-    }
-
-    /// Runs all workers to the end of input, until `stop` is set, or until nobody reads a sink any more. `watch` is called
-    /// from this thread every now and then while they run, with what the nodes have counted so far. `stop` is only looked
-    /// at: other pipelines may go by the same flag.
-    ///
-    /// # Errors
-    /// Why the pipeline failed.
-    pub fn run(
-        mut self,
-        clock: &dyn Clock,
-        stop: &AtomicBool,
-        watch: &mut dyn FnMut(&[NodeCounts]),
-    ) -> Result<Vec<NodeCounts>, String> {
-        let workers = std::mem::take(&mut self.workers);
-        let frontiers = Frontiers::new(workers.len());
-        let (sinks, reports, failure) = (&self.sinks[..], &self.reports[..], &self.failure);
-        let ended = AtomicBool::new(false);
-        let delivered = &AtomicUsize::new(0);
-        let shared =
-            Shared { clock, stop, delivered, ended: &ended, frontiers: &frontiers, sinks, reports, failure };
-        let intakes: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                workers.into_iter().map(|worker| scope.spawn(|| worker.run(&shared))).collect();
-            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
-                clock.wait(super::worker::WATCH_EVERY);
-                watch(&self.counts());
-            }
-            // One that panicked has left its failure behind.
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
-        });
-        let arrived = self.close_sinks(&shared);
-        if arrived {
-            intakes.into_iter().for_each(|mut intake| intake.close());
-        }
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match failure {
-            Some(message) => Err(message),
-            None => Ok(self.counts()),
-        }
-    }
-
-    /// Waits until all that was written has arrived; not for long where somebody wants an end, or where the pipeline has
-    /// failed. Tells whether all went well.
-    fn close_sinks(&self, shared: &Shared<'_>) -> bool {
-        let stopped = || shared.stop.load(Ordering::Relaxed) || shared.has_failed();
-        for sink in &self.sinks {
-            sink.close(&stopped);
-            if let SinkStatus::Failed(message) = sink.status() {
-                shared.fail(message);
-            }
-        }
-        !shared.has_failed() && self.sinks.iter().all(|sink| sink.status() == SinkStatus::Open)
-    }
-
-    /// What the nodes have counted, over all workers.
-    fn counts(&self) -> Vec<NodeCounts> {
-        let mut counts = vec![NodeCounts::default(); self.nodes];
-        for report in &self.reports {
-            let report = report.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.iter_mut().zip(report.nodes()).for_each(|(sum, part)| sum.add(part));
-        }
-        counts
-    }
-}
-
 /// The partitions of every source, opened, by worker.
-type Partitions = Vec<Vec<Vec<Box<dyn RowSource>>>>;
+pub(super) type Partitions = Vec<Vec<Vec<Box<dyn RowSource>>>>;
 
-fn open_sources(plan: &Plan, workers: usize, instruments: &dyn Instruments) -> Result<Partitions, String> {
+pub(super) fn open_sources(
+    plan: &Plan,
+    workers: usize,
+    instruments: &dyn Instruments,
+) -> Result<Partitions, String> {
     plan.sources
         .iter()
         .map(|source| {
@@ -289,6 +165,23 @@ fn open_sources(plan: &Plan, workers: usize, instruments: &dyn Instruments) -> R
         .collect()
 }
 
+/// How rows are laid out that wait where inputs of a stage come together, and the node that reads them; None where rows
+/// never wait.
+pub(super) fn inlet_state(plan: &Plan, stage: StageId) -> Option<(NodeId, String)> {
+    let draft = &plan.draft;
+    let this = &draft.stages[stage.0 as usize];
+    let several = groups(this).len() > 1 || this.exchange.is_some();
+    if !several || !is_joined(draft, stage) {
+        return None;
+    }
+    let readers = this.roots.iter().filter_map(|next| match next {
+        Next::Step(step) => Some(draft.steps[step.0 as usize].node),
+        Next::Join(..) => None,
+    });
+    let reader = readers.min().or_else(|| plan.unions.get(&stage).copied())?;
+    Some((reader, format!("rows 1 columns {} whole {}", this.slots.len(), !this.whole.is_empty())))
+}
+
 /// A decoder of what the plan wants of a source.
 pub fn decoder(plan: &Plan, source: &SourceNode) -> Box<dyn crate::formats::Decoder> {
     let wanted =
@@ -301,7 +194,8 @@ pub fn decoder(plan: &Plan, source: &SourceNode) -> Box<dyn crate::formats::Deco
     decoder.expect("a format that decodes")
 }
 
-fn worker(
+/// A worker over its share of the partitions.
+pub(super) fn worker(
     plan: &Plan,
     sinks: &[SharedSink],
     place: &Place<'_>,
@@ -317,7 +211,7 @@ fn worker(
     let exchanges: BTreeSet<usize> =
         (0..plan.draft.stages.len()).filter(|i| plan.draft.stages[*i].exchange.is_some()).collect();
     let exchanges = exchanges.into_iter().map(|i| StageId(i as u16)).collect();
-    Worker::new(place.me, driver, intakes, exchanges, place.mail.clone(), mailbox)
+    Worker::new(place.me, driver, intakes, exchanges, place.mail.clone(), mailbox, place.ids.clone())
 }
 
 /// A source at work on one worker: opened partitions, and what tracks their watermarks.

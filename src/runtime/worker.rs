@@ -1,13 +1,15 @@
 //! A worker: one thread that steps through its share of a pipeline.
 
+use super::checkpoint::{Barrier, Loading, Origins, Outlet, Part, StateIds};
 use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
 use super::intake::{Intake, Step};
 use super::stats::Counters;
-use crate::dataflow::{SharedSink, Signal, SinkStatus, StageId};
+use crate::dataflow::{Saving, SharedSink, Signal, SinkStatus, StageId};
+use crate::state::{Epoch, StateError};
 use crate::time::{Clock, Millis, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Buffered output goes out at least this often, so that results are seen live.
 pub const FLUSH_EVERY: Millis = Millis(200);
@@ -28,8 +30,14 @@ pub struct Shared<'a> {
     pub stop: &'a AtomicBool,
     /// How far each worker has read.
     pub frontiers: &'a Frontiers,
+    /// How many workers have come to the end of their input.
+    pub finished: &'a AtomicUsize,
     /// How often workers have sent all that they had, after the last of their reads; see `Worker::run`.
     pub delivered: &'a AtomicUsize,
+    /// Where workers meet for checkpoints, if state is kept.
+    pub barrier: Option<&'a Barrier>,
+    /// What is held for sinks, if state is kept.
+    pub outlets: &'a [Outlet],
     /// Set when this pipeline alone is to end in the same way: it failed, or nobody reads it any more.
     pub ended: &'a AtomicBool,
     /// The opened sinks.
@@ -41,8 +49,13 @@ pub struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn must_stop(&self) -> bool {
+    /// Whether it is to end before its input does.
+    pub fn must_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+    }
+
+    fn have_all_finished(&self, workers: usize) -> bool {
+        self.finished.load(Ordering::SeqCst) == workers
     }
 
     /// Whether it has failed.
@@ -84,6 +97,31 @@ pub struct Worker {
     flushed: Millis,
     unflushed: bool,
     ticked: Millis,
+    /// Whether all of its input has ended.
+    finished: bool,
+    /// Where its state stands; None where none is kept.
+    ids: Option<Arc<StateIds>>,
+    /// The last checkpoint that it has saved for.
+    saved: Epoch,
+    /// The last durable checkpoint that its sources were told of.
+    told: Epoch,
+    /// How many checkpoints it has saved for in all.
+    meetings: usize,
+    /// Of the checkpoint under way: how many rounds of letting rows arrive are done, and whether it waits in the next.
+    rounds: (usize, bool),
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// Something was done.
+    Worked,
+    /// There is nothing to do.
+    Idle,
+    /// Other workers are waited for.
+    Waits,
+    /// All input has ended, or the pipeline is to stop.
+    Ended,
 }
 
 impl Worker {
@@ -95,10 +133,12 @@ impl Worker {
         exchanges: Vec<StageId>,
         mail: Mail,
         mailbox: Mailbox,
+        ids: Option<(Arc<StateIds>, Epoch)>,
     ) -> Worker {
         let open_exchanges = exchanges.len();
         let acknowledges = intakes.iter().any(Intake::acknowledges);
         let (flushed, unflushed, ticked) = (Millis::ZERO, false, Millis::ZERO);
+        let (ids, last) = ids.map_or((None, Epoch::default()), |(ids, last)| (Some(ids), last));
         Worker {
             number,
             driver,
@@ -111,23 +151,52 @@ impl Worker {
             flushed,
             unflushed,
             ticked,
+            finished: false,
+            saved: last,
+            told: last,
+            ids,
+            meetings: 0,
+            rounds: (0, false),
         }
     }
 
-    /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop. Returns what it read from:
-    /// to be closed once all has arrived.
-    pub fn run(mut self, shared: &Shared<'_>) -> Vec<Intake> {
+    /// Steps until all input has ended, a sink's reader went away, or the pipeline is to stop. Returns itself: what it read
+    /// from is to be closed once all has arrived, and what it keeps to be saved.
+    pub fn run(mut self, shared: &Shared<'_>) -> Worker {
         let _guard = PanicGuard(shared);
-        if let Err(message) = self.run_to_end(shared) {
-            shared.fail(message);
+        loop {
+            match self.step(shared) {
+                Ok(Stepped::Worked) => {}
+                Ok(Stepped::Idle) => shared.clock.doze(IDLE_WAIT),
+                Ok(Stepped::Waits) => shared.clock.wait(ROUND_WAIT),
+                Ok(Stepped::Ended) => break,
+                Err(message) => {
+                    shared.fail(message);
+                    break;
+                }
+            }
         }
         self.deliver_mail(shared);
+        self.conclude(shared);
+        self
+    }
+
+    /// What [`Worker::run`] does behind the last step, for workers that one thread drives.
+    pub fn end_together(workers: &mut [Worker], shared: &Shared<'_>) {
+        let rounds = workers.iter().map(|worker| worker.exchanges.len()).max().unwrap_or_default();
+        for _ in 0..rounds {
+            workers.iter_mut().for_each(Worker::flush);
+            workers.iter_mut().for_each(|worker| _ = worker.receive());
+        }
+        workers.iter_mut().for_each(|worker| worker.conclude(shared));
+    }
+
+    fn conclude(&mut self, shared: &Shared<'_>) {
         self.flush();
         if let Err(message) = self.check_sinks(shared) {
             shared.fail(message);
         }
         self.report(shared);
-        self.intakes
     }
 
     /// Lets rows that are under way between workers arrive, now that none of them reads. A row goes through each exchange
@@ -146,32 +215,114 @@ impl Worker {
         }
     }
 
-    fn run_to_end(&mut self, shared: &Shared<'_>) -> Result<(), String> {
-        while !shared.must_stop() {
-            self.driver.env().now = shared.clock.wall();
-            self.driver.env().elapsed = shared.clock.elapsed();
-            self.tick();
-            let received = self.receive();
-            let read = shared.sinks.iter().all(SharedSink::is_ready) && self.read(shared)?;
-            if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
-                return Ok(());
-            }
-            self.unflushed |= received || read;
-            let now = shared.clock.elapsed();
-            // Windows fire by time as well, when nothing has come.
-            let due = now.0 - self.flushed.0 >= FLUSH_EVERY.0 || (self.acknowledges && read);
-            if due || (self.unflushed && !(received || read)) {
+    /// One pass, or what comes next of a checkpoint.
+    pub fn step(&mut self, shared: &Shared<'_>) -> Result<Stepped, String> {
+        if shared.must_stop() || shared.have_all_finished(self.mail.workers()) {
+            return Ok(Stepped::Ended);
+        }
+        if let Some(barrier) = shared.barrier
+            && let Some(stepped) = self.meet(barrier, shared)
+        {
+            return Ok(stepped);
+        }
+        if self.finished {
+            return Ok(Stepped::Idle);
+        }
+        self.driver.env().now = shared.clock.wall();
+        self.driver.env().elapsed = shared.clock.elapsed();
+        self.tick();
+        let received = self.receive();
+        let held_back = shared.barrier.is_some_and(Barrier::is_held_back);
+        let ready = !held_back && shared.sinks.iter().all(SharedSink::is_ready);
+        let read = ready && self.read(shared)?;
+        if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
+            self.finished = true;
+            shared.finished.fetch_add(1, Ordering::SeqCst);
+            return Ok(Stepped::Worked);
+        }
+        self.unflushed |= received || read;
+        let now = shared.clock.elapsed();
+        // Windows fire by time as well, when nothing has come.
+        let due = now.0 - self.flushed.0 >= FLUSH_EVERY.0 || (self.acknowledges && read);
+        if due || (self.unflushed && !(received || read)) {
+            self.flush();
+            self.report(shared);
+            self.flushed = now;
+        }
+        // Before the next read, which may acknowledge what a sink did not take.
+        self.check_sinks(shared)?;
+        Ok(if received || read { Stepped::Worked } else { Stepped::Idle })
+    }
+
+    /// Takes part in a checkpoint if one is asked for; None if there is nothing to do for it.
+    fn meet(&mut self, barrier: &Barrier, shared: &Shared<'_>) -> Option<Stepped> {
+        if self.told < barrier.committed() {
+            self.told = barrier.committed();
+            self.intakes.iter_mut().for_each(Intake::checkpointed);
+        }
+        let epoch = barrier.requested();
+        if self.saved >= epoch && barrier.released() >= self.saved {
+            return None;
+        }
+        let rounds = self.exchanges.len();
+        match self.rounds {
+            // Saved, and others have not yet.
+            _ if self.saved >= epoch => return Some(Stepped::Waits),
+            (done, false) if done < rounds => {
                 self.flush();
-                self.report(shared);
-                self.flushed = now;
+                barrier.arrive();
+                self.rounds = (done, true);
             }
-            // Before the next read, which may acknowledge what a sink did not take.
-            self.check_sinks(shared)?;
-            if !received && !read {
-                shared.clock.doze(IDLE_WAIT);
+            (done, true) => {
+                if !barrier.have_all_arrived(self.meetings * rounds + done + 1) {
+                    self.receive();
+                    return Some(Stepped::Waits);
+                }
+                self.receive();
+                self.rounds = (done + 1, false);
+            }
+            _ => {
+                self.flush();
+                self.rounds = (0, false);
+                self.meetings += 1;
+                self.saved = epoch;
+                let part = self.save();
+                barrier.deposit(epoch, part, || shared.outlets.iter().for_each(Outlet::cut));
             }
         }
+        Some(Stepped::Worked)
+    }
+
+    /// Goes on with what an earlier run left.
+    pub fn load(&mut self, loading: &Loading<'_>, origins: &[Origins]) -> Result<(), String> {
+        let failed = |error: StateError| error.to_string();
+        self.driver.load(loading).map_err(failed)?;
+        for (source, intake) in self.intakes.iter_mut().enumerate() {
+            intake.resume(source, &origins[source]).map_err(|error| error.to_string())?;
+            let node = loading.ids.sources[source];
+            loading.node(node, &mut |saved| intake.load(saved)).map_err(failed)?;
+            intake.announce(&mut self.driver);
+        }
         Ok(())
+    }
+
+    /// Says what changed since this was called last; nothing where state is not kept.
+    pub fn save(&mut self) -> Part {
+        let mut part = Part::default();
+        let Some(ids) = self.ids.clone() else { return part };
+        let mut entries = Vec::new();
+        self.driver.save(self.number, &ids, &mut entries);
+        for (source, intake) in self.intakes.iter_mut().enumerate() {
+            let env = &*self.driver.env();
+            intake.save(&mut part, &mut Saving::new(ids.sources[source], self.number, env, &mut entries));
+        }
+        part.entries = entries;
+        part
+    }
+
+    /// What it read from, to be closed.
+    pub fn into_intakes(self) -> Vec<Intake> {
+        self.intakes
     }
 
     /// Takes what other workers have sent.

@@ -57,6 +57,22 @@ impl Millis {
     pub const ZERO: Millis = Millis(0);
 }
 
+/// Arithmetic saturates.
+impl Add for Millis {
+    type Output = Millis;
+    fn add(self, other: Millis) -> Millis {
+        Millis(self.0.saturating_add(other.0))
+    }
+}
+
+/// Arithmetic saturates.
+impl Sub for Millis {
+    type Output = Millis;
+    fn sub(self, other: Millis) -> Millis {
+        Millis(self.0.saturating_sub(other.0))
+    }
+}
+
 impl fmt::Display for Millis {
     /// As the pipeline language writes it, in the largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -387,6 +387,33 @@ impl WatermarkTracker {
     pub fn advance_to(&mut self, watermark: Timestamp) {
         self.watermark = self.watermark.max(watermark);
     }
+
+    /// The highest event time of a partition, if it has begun.
+    pub fn highest_of(&self, partition: Partition) -> Option<Timestamp> {
+        let highest = self.holders.get(partition.0 as usize)?.highest;
+        (highest > Timestamp::MIN).then_some(highest)
+    }
+
+    /// A partition had come so far.
+    pub fn resume(&mut self, partition: Partition, highest: Timestamp) {
+        // Beyond the limit of the clock is nothing that was taken.
+        let _ = self.observe(partition, highest);
+    }
+
+    /// Appends what outlives the process.
+    pub fn save(&self, into: &mut Vec<u8>) {
+        let watermark = if self.watermark == Timestamp::MAX { self.highest } else { self.watermark };
+        into.extend_from_slice(&watermark.0.to_le_bytes());
+    }
+
+    /// Takes that back.
+    pub fn load(
+        &mut self,
+        from: &mut crate::event::bytes::Reader<'_>,
+    ) -> Result<(), crate::event::bytes::Malformed> {
+        self.advance_to(Timestamp(from.fixed()? as i64));
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub fn run(transform: &str, events: &[Event], workers: usize, seed: u64) -> Vec<
     let lines: Vec<String> = events.iter().enumerate().map(|(number, event)| event.line(number)).collect();
     let hands = Hands { plan: &plan, lines, seed, written: Arc::default() };
     let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
-    let pipeline = Pipeline::open_with(&plan, &clock, &hands).unwrap();
+    let pipeline = Pipeline::open_with(&plan, &clock, &hands, None).unwrap();
     pipeline.run(&clock, &stop, &mut |_| {}).unwrap();
     let written = hands.written.lock().unwrap();
     let lines = std::str::from_utf8(&written).unwrap().lines();

@@ -89,7 +89,7 @@ fn measure(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let probe = Probe::new(plan, clock.clone(), limits);
     let failed = |error: String| Exit::failed(format!("pipeline `{}`: {error}", plan.name));
-    let pipeline = Pipeline::open_with(plan, &*clock, &probe).map_err(failed)?;
+    let pipeline = Pipeline::open_with(plan, &*clock, &probe, None).map_err(failed)?;
     let mut progress = (terminal.watched && !terminal.json).then(|| Progress::new(plan, terminal));
     let (started, before) = (clock.nanos(), Usage::now());
     let outcome = pipeline.run(&WatchedClock(clock.clone()), &stop, &mut |counts: &[NodeCounts]| {

@@ -47,7 +47,7 @@ fn a_worker_that_panics_ends_its_pipeline_alone() {
     let plan = planned(TWO_WORKERS);
     assert!(plan.draft.stages.iter().any(|stage| stage.exchange.is_some()), "one waits for the other");
     let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
-    let pipeline = Pipeline::open_with(&plan, &clock, &Faulty).unwrap();
+    let pipeline = Pipeline::open_with(&plan, &clock, &Faulty, None).unwrap();
     let failure = pipeline.run(&clock, &stop, &mut |_| {}).unwrap_err();
     assert!(failure.starts_with("a worker panicked"), "{failure}");
     assert!(!stop.load(Ordering::Relaxed), "other pipelines go on");
@@ -182,7 +182,7 @@ sinks: { out: { from: n, stdout: {} } }
     let clock = SystemClock::new();
     for ends in [Ends::Well, Ends::Badly, Ends::Early, Ends::Failing] {
         let (ledger, stop) = (Ledger { ends, ..Ledger::default() }, AtomicBool::new(false));
-        let pipeline = Pipeline::open_with(&plan, &clock, &ledger).unwrap();
+        let pipeline = Pipeline::open_with(&plan, &clock, &ledger, None).unwrap();
         let outcome = pipeline.run(&clock, &stop, &mut |counts| {
             stop.store(counts[0].sent > 100, Ordering::Relaxed);
         });

@@ -1,0 +1,393 @@
+//! Who keeps the state of a pipeline: asks for checkpoints, commits them, and has output delivered.
+
+use super::barrier::Barrier;
+use super::delivery::{Delivery, DeliveryError};
+use super::frames::{JournalFeed, ONLY};
+use super::ids::StateIds;
+use super::part::{Part, Reached};
+use crate::dataflow;
+use crate::state::{Changes, Checkpoint, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError};
+use crate::time::{Clock, Millis};
+use std::sync::Arc;
+
+/// How often checkpoints are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From one to the next.
+    pub interval: Millis,
+    /// Bytes that may be written a day: beyond, checkpoints become rarer.
+    pub bytes_per_day: Option<u64>,
+}
+
+/// The shortest rest between two checkpoints, as a share of the interval.
+const SHORTEST_REST: i64 = 2;
+/// A checkpoint that takes longer than this, or than three intervals, is told of.
+const LONG: Millis = Millis(60_000);
+/// How long to wait before a commit that failed is tried again: doubled each time, up to the second.
+const AGAIN: [Millis; 2] = [Millis(50), Millis(5_000)];
+const DAY: i64 = 24 * 3_600_000;
+
+/// Where a checkpoint stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// None is under way.
+    Resting { until: Millis },
+    /// Workers save.
+    Gathering { since: Millis, told: bool },
+    /// The disk did not take it.
+    Stuck { again: Millis, pause: Millis },
+}
+
+/// Figures of a pipeline's checkpoints.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckpointFigures {
+    /// The last epoch that is durable.
+    pub epoch: Epoch,
+    /// How many were written since the start.
+    pub written: u64,
+    /// How many times writing failed.
+    pub failures: u64,
+    /// From the request to the commit of the last one.
+    pub took: Millis,
+    /// When the last was committed, in elapsed time.
+    pub at: Millis,
+}
+
+/// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see [`super`].
+pub struct Coordinator {
+    backend: StateBackend,
+    ids: Arc<StateIds>,
+    barrier: Arc<Barrier>,
+    deliveries: Vec<Delivery>,
+    feeds: Vec<JournalFeed>,
+    pace: Pace,
+    phase: Phase,
+    epoch: Epoch,
+    /// What workers gave and no commit has yet.
+    gathered: Part,
+    /// Nodes that the log does not know yet.
+    is_announced: bool,
+    asked: bool,
+    figures: CheckpointFigures,
+    written_bytes: u64,
+}
+
+/// What a coordinator works with.
+pub struct Coordinating {
+    /// The state.
+    pub backend: StateBackend,
+    /// Whose is which.
+    pub ids: Arc<StateIds>,
+    /// Where workers meet.
+    pub barrier: Arc<Barrier>,
+    /// Each sink's output.
+    pub deliveries: Vec<Delivery>,
+    /// The journals.
+    pub feeds: Vec<JournalFeed>,
+    /// How often.
+    pub pace: Pace,
+}
+
+impl Coordinator {
+    /// A coordinator that asks for its first checkpoint an interval from now.
+    pub fn new(with: Coordinating, now: Millis) -> Coordinator {
+        let Coordinating { backend, ids, barrier, deliveries, feeds, pace } = with;
+        let (epoch, until) = (backend.epoch(), now + pace.interval);
+        let figures = CheckpointFigures { epoch, ..CheckpointFigures::default() };
+        Coordinator {
+            backend,
+            ids,
+            barrier,
+            deliveries,
+            feeds,
+            pace,
+            phase: Phase::Resting { until },
+            epoch,
+            gathered: Part::default(),
+            is_announced: false,
+            asked: false,
+            figures,
+            written_bytes: 0,
+        }
+    }
+
+    /// The state, as of the last commit.
+    pub fn backend(&mut self) -> &mut StateBackend {
+        &mut self.backend
+    }
+
+    /// Figures of its checkpoints.
+    pub fn figures(&self) -> CheckpointFigures {
+        self.figures
+    }
+
+    /// Asks for a checkpoint as soon as none is under way.
+    pub fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// Does what is due. Tells whether anything was done.
+    ///
+    /// # Errors
+    /// State cannot be kept and trying again would not help; or a sink failed for good, which workers were told.
+    pub fn step(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
+        let now = clock.elapsed();
+        let mut worked = self.keep_journals(now)?;
+        worked |= self.keep_checkpoints(clock, now)?;
+        worked |= self.deliver()?;
+        if self.backend.fold_is_due() && !matches!(self.phase, Phase::Stuck { .. }) {
+            // What is not folded stays in the log: it is tried again with the next checkpoint.
+            if let Err(error) = self.backend.fold() {
+                self.fail_or_wait(error, now)?;
+            }
+            worked = true;
+        }
+        Ok(worked)
+    }
+
+    /// All workers have ended and given what they had: takes the last checkpoint and delivers what can be. `patience` says
+    /// whether to wait on for a target that takes nothing now.
+    pub fn finish(
+        &mut self,
+        clock: &dyn Clock,
+        last: Part,
+        patience: &dyn Fn() -> bool,
+    ) -> Result<(), StateError> {
+        let gathered = self.barrier.take();
+        self.gathered.absorb(gathered);
+        self.gathered.absorb(last);
+        self.deliveries.iter().for_each(|delivery| delivery.outlet().cut());
+        self.epoch = self.epoch.max(self.barrier.requested()).next();
+        self.barrier.request(self.epoch);
+        loop {
+            let now = clock.elapsed();
+            self.feeds.iter_mut().for_each(|feed| feed.take(now, true));
+            let done = self.commit_frames().and_then(|()| self.commit(clock));
+            match done {
+                Ok(()) => break,
+                Err(error) if error.remedy() == Remedy::Retry && patience() => clock.wait(AGAIN[0]),
+                Err(error) => return Err(error),
+            }
+        }
+        loop {
+            let moved = self.deliver()?;
+            let waits = self.deliveries.iter().any(|delivery| delivery.waiting() > 0);
+            if !waits || (!moved && !patience()) {
+                break;
+            }
+            if !moved {
+                clock.wait(Millis(10));
+            }
+        }
+        self.mark()
+    }
+
+    /// Writes down how far sinks have come: what they have acknowledged is not delivered again.
+    pub fn mark(&mut self) -> Result<(), StateError> {
+        for delivery in &mut self.deliveries {
+            match delivery.deliver(&self.backend) {
+                Err(DeliveryError::State(error)) => return Err(error),
+                Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
+                Ok(_) => {}
+            }
+        }
+        let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
+        self.backend.commit(Changes { markers, ..Changes::default() }).map(drop)
+    }
+
+    fn keep_journals(&mut self, now: Millis) -> Result<bool, StateError> {
+        if let Phase::Stuck { .. } = self.phase {
+            return Ok(false);
+        }
+        self.feeds.iter_mut().for_each(|feed| feed.take(now, false));
+        let waits = self.feeds.iter().any(JournalFeed::is_waiting);
+        match self.commit_frames() {
+            Ok(()) => Ok(waits),
+            Err(error) => self.fail_or_wait(error, now).map(|()| true),
+        }
+    }
+
+    /// Makes what senders do not repeat durable.
+    fn commit_frames(&mut self) -> Result<(), StateError> {
+        let frames: Vec<_> = self.feeds.iter().flat_map(JournalFeed::frames).collect();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let committed = self.backend.commit(Changes { frames, ..Changes::default() })?;
+        let places = committed.map(|committed| committed.places).unwrap_or_default();
+        let mut places = places.iter();
+        self.feeds.iter_mut().for_each(|feed| feed.committed(&mut places));
+        Ok(())
+    }
+
+    fn keep_checkpoints(&mut self, clock: &dyn Clock, now: Millis) -> Result<bool, StateError> {
+        match self.phase {
+            Phase::Resting { until } if now >= until || self.asked => {
+                self.asked = false;
+                self.epoch = self.epoch.next();
+                self.barrier.request(self.epoch);
+                self.phase = Phase::Gathering { since: now, told: false };
+                Ok(true)
+            }
+            Phase::Gathering { since, .. } if self.barrier.released() >= self.epoch => {
+                let gathered = self.barrier.take();
+                self.gathered.absorb(gathered);
+                self.feeds.iter_mut().for_each(|feed| feed.take(now, true));
+                self.try_commit(clock, since)?;
+                Ok(true)
+            }
+            Phase::Gathering { since, told: false }
+                if (now - since) > LONG.max(Millis(3 * self.pace.interval.0)) =>
+            {
+                tracing::warn!(
+                    "checkpoint {} is under way for {}: a worker is busy",
+                    self.epoch,
+                    now - since
+                );
+                self.phase = Phase::Gathering { since, told: true };
+                Ok(true)
+            }
+            Phase::Stuck { again, .. } if now >= again => {
+                self.try_commit(clock, now)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn try_commit(&mut self, clock: &dyn Clock, since: Millis) -> Result<(), StateError> {
+        let committed = self.commit_frames().and_then(|()| self.commit(clock));
+        let now = clock.elapsed();
+        match committed {
+            Ok(()) => {
+                if let Phase::Stuck { .. } = self.phase {
+                    tracing::info!("the disk takes state again: checkpoint {} is written", self.epoch);
+                }
+                self.barrier.hold_back(false);
+                self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
+                self.phase = Phase::Resting { until: self.next_due(since, now) };
+                Ok(())
+            }
+            Err(error) => self.fail_or_wait(error, now),
+        }
+    }
+
+    /// When the next checkpoint is due: by the interval, but not at once, and not before the budget allows it.
+    fn next_due(&mut self, since: Millis, now: Millis) -> Millis {
+        let interval = self.pace.interval;
+        let due = (since + interval).max(now + Millis(interval.0 / SHORTEST_REST));
+        let (log, store) = self.backend.meters();
+        let written = log.bytes() + store.bytes();
+        let cost = written - std::mem::replace(&mut self.written_bytes, written);
+        let stretched = self.pace.bytes_per_day.map_or(0, |most| {
+            let millis = u128::from(cost) * DAY as u128 / u128::from(most.max(1));
+            i64::try_from(millis).unwrap_or(DAY).min(DAY)
+        });
+        due.max(since + Millis(stretched))
+    }
+
+    /// An error of the disk is waited out while sources are held back.
+    fn fail_or_wait(&mut self, error: StateError, now: Millis) -> Result<(), StateError> {
+        if error.remedy() != Remedy::Retry {
+            return Err(error);
+        }
+        self.figures.failures += 1;
+        let pause = match self.phase {
+            Phase::Stuck { pause, .. } => Millis((pause.0 * 2).min(AGAIN[1].0)),
+            _ => {
+                let what = if error.is_full() { "the disk is full" } else { "the disk takes no state" };
+                tracing::error!("{what}: {error}; sources are held back until it does, nothing is lost");
+                AGAIN[0]
+            }
+        };
+        self.barrier.hold_back(true);
+        self.phase = Phase::Stuck { again: now + pause, pause };
+        Ok(())
+    }
+
+    /// Commits what was gathered for the epoch, if it says anything new.
+    fn commit(&mut self, clock: &dyn Clock) -> Result<(), StateError> {
+        for delivery in &mut self.deliveries {
+            if let Err(error) = delivery.prepare(self.epoch) {
+                delivery.outlet().fail(error);
+            }
+        }
+        let sources = self.sources();
+        let sinks: Vec<_> =
+            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
+        let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
+        let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
+        if !(sources.is_empty() && sinks.is_empty() && chunks.is_empty() && !keyed) {
+            let checkpoint = Checkpoint {
+                epoch: self.epoch,
+                nodes: if self.is_announced { Vec::new() } else { self.ids.new.clone() },
+                sources,
+                sinks,
+                entries: self.gathered.entries.clone(),
+                ..Checkpoint::default()
+            };
+            self.backend.commit(Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() })?;
+            self.is_announced = true;
+            self.gathered = Part::default();
+            self.figures =
+                CheckpointFigures { epoch: self.epoch, written: self.figures.written + 1, ..self.figures };
+            self.deliveries.iter_mut().for_each(|delivery| delivery.committed(clock.wall()));
+            self.tell_given_up();
+        }
+        self.barrier.commit(self.epoch);
+        Ok(())
+    }
+
+    fn tell_given_up(&mut self) {
+        for delivery in &mut self.deliveries {
+            let bytes = delivery.take_given_up();
+            if bytes > 0 {
+                let name = delivery.name();
+                tracing::error!(
+                    "sink `{name}`: its buffer is full or too old: {bytes} bytes of output are given up"
+                );
+            }
+        }
+    }
+
+    /// How far sources have come, where the log does not know it yet.
+    fn sources(&mut self) -> Vec<SourceProgress> {
+        let (ids, feeds) = (&self.ids, &mut self.feeds);
+        let progress = |reached: &Reached| {
+            let node = ids.sources[reached.source];
+            let (partition, offset) = match &reached.position.at {
+                dataflow::Offset::Replay(at) => {
+                    (reached.position.partition.clone(), Offset::Replay(reached.encode_replay(at)))
+                }
+                dataflow::Offset::Journal(last) => {
+                    let feed = feeds.iter_mut().find(|feed| feed.source == reached.source)?;
+                    (ONLY.to_vec(), Offset::Journal(feed.cover(*last)?))
+                }
+            };
+            Some(SourceProgress { node, partition, offset, watermark: reached.highest })
+        };
+        let all: Vec<SourceProgress> = self.gathered.reached.iter().filter_map(progress).collect();
+        let known = &self.backend.progress().sources;
+        let is_new = |source: &SourceProgress| {
+            let known = known.get(&(source.node, source.partition.clone()));
+            known.is_none_or(|known| known.offset != source.offset)
+        };
+        all.into_iter().filter(is_new).collect()
+    }
+
+    /// Delivers committed output.
+    fn deliver(&mut self) -> Result<bool, StateError> {
+        let mut worked = false;
+        for delivery in &mut self.deliveries {
+            match delivery.deliver(&self.backend) {
+                Ok(moved) => worked |= moved,
+                Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
+                Err(DeliveryError::State(error)) if error.remedy() == Remedy::Retry => {
+                    tracing::warn!("sink `{}`: {error}: it is tried again", delivery.name());
+                }
+                Err(DeliveryError::State(error)) => return Err(error),
+            }
+        }
+        Ok(worked)
+    }
+}

@@ -1,0 +1,264 @@
+//! What is held for a sink, from the checkpoint that it belongs to until its target has acknowledged it.
+
+use super::outlet::{Outlet, Secured};
+use crate::dataflow::{DrainOrder, SinkError, WhenFull};
+use crate::state::{Chunk, ChunkId, ChunkNumber, Epoch, NodeId, SinkProgress, StateBackend, StateError};
+use crate::time::Timestamp;
+use std::collections::VecDeque;
+
+/// Bytes of committed chunks that stay in memory until they are delivered; the rest is read from the log.
+const MOST_REMEMBERED: usize = 8 << 20;
+/// Bytes that are delivered before the target is made to secure them.
+const MOST_UNSECURED: usize = 4 << 20;
+
+/// One sink's output in the log.
+pub struct Delivery {
+    node: NodeId,
+    /// For messages.
+    name: String,
+    outlet: Outlet,
+    /// Chunks of the checkpoint in the making.
+    making: Vec<Made>,
+    /// Committed chunks that are not acknowledged, in order.
+    queue: VecDeque<Queued>,
+    remembered: usize,
+    /// The last chunk that is acknowledged with all before it.
+    delivered: Option<ChunkId>,
+    position: Vec<u8>,
+    /// Bytes that were given up since somebody asked.
+    given_up: u64,
+}
+
+/// A chunk that is not committed yet.
+struct Made {
+    id: ChunkId,
+    bytes: Vec<u8>,
+    /// The call of [`Outlet::secure`] by which the target was given it already.
+    call: Option<u64>,
+}
+
+struct Queued {
+    id: ChunkId,
+    length: usize,
+    /// None where it is to be read from the log.
+    bytes: Option<Vec<u8>>,
+    since: Timestamp,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    /// The target was given it, and secured with that call.
+    Given(u64),
+    /// It is not to be delivered any more.
+    GivenUp,
+}
+
+/// What stops a delivery.
+pub enum DeliveryError {
+    /// The target failed.
+    Sink(SinkError),
+    /// The log cannot be read.
+    State(StateError),
+}
+
+impl Delivery {
+    /// What an earlier run left.
+    pub fn new(
+        node: NodeId,
+        name: String,
+        outlet: Outlet,
+        backend: &StateBackend,
+        now: Timestamp,
+    ) -> Delivery {
+        let known = backend.progress().sinks.get(&node);
+        let (delivered, position) =
+            known.map_or((None, Vec::new()), |known| (known.delivered, known.position.clone()));
+        let queued = |(id, length): (ChunkId, usize)| Queued {
+            id,
+            length,
+            bytes: None,
+            since: now,
+            stage: Stage::Waiting,
+        };
+        let left = backend.undelivered(node).map(|(id, place)| (id, place.length as usize));
+        let queue = left.map(queued).collect();
+        let (making, remembered, given_up) = (Vec::new(), 0, 0);
+        Delivery { node, name, outlet, making, queue, remembered, delivered, position, given_up }
+    }
+
+    /// Has the target go on where it stopped.
+    pub fn resume(&self) -> Result<(), SinkError> {
+        self.outlet.resume(&self.position, !self.queue.is_empty())
+    }
+
+    /// The outlet.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// Bytes that were given up since this was asked last.
+    pub fn take_given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Bytes that wait for their delivery.
+    pub fn waiting(&self) -> u64 {
+        let waiting = self.queue.iter().filter(|chunk| chunk.stage == Stage::Waiting);
+        waiting.map(|chunk| chunk.length as u64).sum()
+    }
+
+    /// Gathers what belongs to a checkpoint: what the target has not acknowledged, and behind it what was held.
+    pub fn prepare(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        if !self.outlet.options().exactly_once {
+            let Secured { call, pending, position } = self.outlet.secure()?;
+            self.position = position;
+            if !pending.is_empty() {
+                self.make(epoch, pending, Some(call));
+            }
+        }
+        for bytes in self.outlet.take_cut() {
+            if self.is_full() && self.outlet.options().buffer.when_full == WhenFull::DropNewest {
+                self.given_up += bytes.len() as u64;
+                continue;
+            }
+            self.make(epoch, bytes, None);
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let making: u64 = self.making.iter().map(|made| made.bytes.len() as u64).sum();
+        self.waiting() + making >= self.outlet.options().buffer.max
+    }
+
+    fn make(&mut self, epoch: Epoch, bytes: Vec<u8>, call: Option<u64>) {
+        let same = self.making.iter().filter(|made| made.id.epoch == epoch).count();
+        let id = ChunkId { epoch, number: ChunkNumber(same as u32) };
+        self.making.push(Made { id, bytes, call });
+    }
+
+    /// Chunks to be committed.
+    pub fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
+        self.making.iter().map(|made| Chunk { node: self.node, id: made.id, payload: &made.bytes })
+    }
+
+    /// How far it has come, if the log does not know.
+    pub fn marker(&self, backend: &StateBackend) -> Option<SinkProgress> {
+        let (delivered, position) = (self.delivered, self.position.clone());
+        let now = SinkProgress { node: self.node, delivered, position };
+        let known = backend.progress().sinks.get(&self.node);
+        let unchanged = match known {
+            Some(known) => *known == now,
+            None => now.delivered.is_none() && now.position.is_empty(),
+        };
+        (!unchanged).then_some(now)
+    }
+
+    /// The chunks are committed: what was held may be delivered.
+    pub fn committed(&mut self, now: Timestamp) {
+        for Made { id, bytes, call } in std::mem::take(&mut self.making) {
+            let keep = call.is_none() && self.remembered + bytes.len() <= MOST_REMEMBERED;
+            let stage = call.map_or(Stage::Waiting, Stage::Given);
+            let length = bytes.len();
+            self.remembered += if keep { length } else { 0 };
+            self.queue.push_back(Queued { id, length, bytes: keep.then_some(bytes), since: now, stage });
+        }
+        self.give_up(now);
+        self.outlet.note_waiting(self.waiting());
+    }
+
+    /// Gives up what is too old, and what is too much.
+    fn give_up(&mut self, now: Timestamp) {
+        let options = self.outlet.options().buffer;
+        let mut surplus = match options.when_full {
+            WhenFull::DropOldest => self.waiting().saturating_sub(options.max),
+            _ => 0,
+        };
+        for chunk in self.queue.iter_mut().filter(|chunk| chunk.stage == Stage::Waiting) {
+            let is_old = options.max_age.is_some_and(|most| now.0 - chunk.since.0 > most.0);
+            if surplus == 0 && !is_old {
+                break;
+            }
+            surplus = surplus.saturating_sub(chunk.length as u64);
+            self.remembered -= chunk.bytes.take().map_or(0, |bytes| bytes.len());
+            chunk.stage = Stage::GivenUp;
+            self.given_up += chunk.length as u64;
+        }
+    }
+
+    /// Delivers what waits as far as the target takes it, and notes what it has acknowledged. Tells whether anything moved.
+    pub fn deliver(&mut self, backend: &StateBackend) -> Result<bool, DeliveryError> {
+        let mut given = 0;
+        let mut next = self.queue.iter().position(|chunk| chunk.stage == Stage::Waiting);
+        while let Some(at) = next
+            && given < MOST_UNSECURED
+            && self.outlet.takes_more()
+        {
+            let bytes = self.bytes(at, backend).map_err(DeliveryError::State)?;
+            self.outlet.deliver(&bytes).map_err(DeliveryError::Sink)?;
+            given += bytes.len().max(1);
+            self.queue[at].stage = Stage::Given(self.outlet.next_call());
+            next = (at + 1..self.queue.len()).find(|at| self.queue[*at].stage == Stage::Waiting);
+        }
+        if given > 0 {
+            // What is pending of it stands in the log already.
+            self.position = self.outlet.secure().map_err(DeliveryError::Sink)?.position;
+        }
+        let settled = self.settle();
+        if next.is_none()
+            || (self.outlet.options().buffer.order == DrainOrder::LiveFirst && self.outlet.takes_more())
+        {
+            self.outlet.let_through();
+        }
+        if given > 0 || settled {
+            self.outlet.note_waiting(self.waiting());
+        }
+        Ok(given > 0 || settled)
+    }
+
+    fn bytes(&mut self, at: usize, backend: &StateBackend) -> Result<Vec<u8>, StateError> {
+        if let Some(bytes) = self.queue[at].bytes.take() {
+            self.remembered -= bytes.len();
+            return Ok(bytes);
+        }
+        let id = self.queue[at].id;
+        let place = backend.undelivered(self.node).find(|(other, _)| *other == id);
+        let (_, place) =
+            place.ok_or_else(|| StateError::corrupt("the log", "a chunk that was committed is missing"))?;
+        let record = backend.read(place)?;
+        Ok(Chunk::decode(&record)?.payload.to_vec())
+    }
+
+    /// Takes out what is acknowledged, from the first on.
+    fn settle(&mut self) -> bool {
+        let Some(first) = self.queue.front() else { return false };
+        if first.stage == Stage::Waiting {
+            return false;
+        }
+        let acknowledged = self.outlet.acknowledged();
+        let mut settled = false;
+        while let Some(chunk) = self.queue.front() {
+            match chunk.stage {
+                Stage::GivenUp => {}
+                Stage::Given(call) if call <= acknowledged => {}
+                _ => break,
+            }
+            self.delivered = Some(chunk.id);
+            self.queue.pop_front();
+            settled = true;
+        }
+        settled
+    }
+
+    /// The name of the sink.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether everything that was committed is acknowledged.
+    pub fn is_done(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

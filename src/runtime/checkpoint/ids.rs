@@ -1,0 +1,151 @@
+//! Which state on disk belongs to which part of a plan.
+
+use crate::dataflow::{NodeId, StageId};
+use crate::plan::Plan;
+use crate::state::{self, Node, Progress, ShapeHash, StateBackend};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The numbers under which the parts of a plan keep their state.
+#[derive(Debug, Default)]
+pub struct StateIds {
+    /// By step; None where it keeps nothing.
+    pub steps: Vec<Option<state::NodeId>>,
+    /// By stage: rows that wait where inputs come together.
+    pub inlets: Vec<Option<state::NodeId>>,
+    /// By source: its positions, and what its watermarks need.
+    pub sources: Vec<state::NodeId>,
+    /// By sink.
+    pub sinks: Vec<state::NodeId>,
+    /// Numbers that are given for the first time.
+    pub new: Vec<Node>,
+    /// State of nodes that the plan no longer has, or has in another shape, to be dropped.
+    pub dropped: Vec<Node>,
+}
+
+/// A part of a plan that keeps something: its name, and how that is laid out.
+struct Wanted {
+    name: String,
+    shape: ShapeHash,
+}
+
+impl Wanted {
+    fn new(name: String, shape: &str) -> Wanted {
+        Wanted { name, shape: ShapeHash(xxh3_64(shape.as_bytes())) }
+    }
+}
+
+/// Gives every part of the plan the state that it had, by name and shape, or a new number.
+///
+/// # Errors
+/// There is state of a node that is gone or has another shape, and nobody said that it may be dropped: that of
+/// `may_drop`, by name. All such nodes are named.
+pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> Result<StateIds, String> {
+    let mut matching = Matching { backend, known: Vec::new(), ids: StateIds::default() };
+    matching.match_all(plan);
+    let Matching { known, mut ids, .. } = matching;
+    let progress = backend.progress();
+    let left =
+        progress.nodes.values().filter(|node| !known.contains(&node.id) && keeps_something(backend, node));
+    let mut refused = Vec::new();
+    for node in left {
+        match may_drop.iter().any(|name| name == bare(&node.name)) {
+            true => ids.dropped.push(node.clone()),
+            false => refused.push(refusal(node, &ids)),
+        }
+    }
+    if refused.is_empty() { Ok(ids) } else { Err(refused.join("; ")) }
+}
+
+/// The name of the node in the pipeline that a state's name begins with.
+fn bare(name: &str) -> &str {
+    let name = name.split_once(':').map_or(name, |(_, name)| name);
+    name.split_once('/').map_or(name, |(name, _)| name)
+}
+
+fn refusal(node: &Node, ids: &StateIds) -> String {
+    let name = bare(&node.name);
+    let what = match ids.new.iter().any(|new| new.name == node.name) {
+        true => "is laid out differently now, so that its state cannot be read",
+        false => "is no longer in the pipeline, and there is state of it",
+    };
+    format!(
+        "node `{name}` {what}: bring it back as it was, or give up its state by `--allow-dropped-state {name}`"
+    )
+}
+
+/// Whether anything would be lost with a node's number.
+fn keeps_something(backend: &StateBackend, node: &Node) -> bool {
+    let Progress { sources, .. } = backend.progress();
+    if node.name.starts_with("sink:") {
+        return backend.undelivered(node.id).next().is_some();
+    }
+    if node.name.starts_with("source:") {
+        let unread = backend.unread_frames().any(|(source, ..)| source == node.id);
+        return unread || sources.keys().any(|(source, _)| *source == node.id);
+    }
+    let mut any = false;
+    // What cannot be read may be something.
+    let read = backend.keyed().node(node.id, &mut |_, _, _| {
+        any = true;
+        Ok(())
+    });
+    any || read.is_err()
+}
+
+struct Matching<'a> {
+    backend: &'a StateBackend,
+    known: Vec<state::NodeId>,
+    ids: StateIds,
+}
+
+impl Matching<'_> {
+    fn match_all(&mut self, plan: &Plan) {
+        let node = |id: NodeId| &plan.nodes[id.0 as usize];
+        for source in &plan.sources {
+            let node = node(source.node);
+            let id = self.id(Wanted::new(format!("source:{}", node.name), &node.kind));
+            self.ids.sources.push(id);
+        }
+        for sink in &plan.sinks {
+            let node = node(sink.node);
+            let id = self.id(Wanted::new(format!("sink:{}", node.name), &node.kind));
+            self.ids.sinks.push(id);
+        }
+        let mut counts = vec![0; plan.nodes.len()];
+        for step in &plan.draft.steps {
+            let id = step.plan.state().map(|shape| {
+                let count = &mut counts[step.node.0 as usize];
+                *count += 1;
+                self.id(Wanted::new(numbered(&node(step.node).name, *count), &shape))
+            });
+            self.ids.steps.push(id);
+        }
+        let mut counts = vec![0; plan.nodes.len()];
+        for number in 0..plan.draft.stages.len() {
+            let stage = StageId(number as u16);
+            let id = super::super::start::inlet_state(plan, stage).map(|(reader, shape)| {
+                let count = &mut counts[reader.0 as usize];
+                *count += 1;
+                self.id(Wanted::new(format!("into:{}", numbered(&node(reader).name, *count)), &shape))
+            });
+            self.ids.inlets.push(id);
+        }
+    }
+
+    fn id(&mut self, wanted: Wanted) -> state::NodeId {
+        let Wanted { name, shape } = wanted;
+        let id = self.backend.node(&name, shape).unwrap_or_else(|| {
+            let unused = self.backend.unused_node().0 + self.ids.new.len() as u32;
+            let id = state::NodeId(unused);
+            self.ids.new.push(Node { id, name, shape });
+            id
+        });
+        self.known.push(id);
+        id
+    }
+}
+
+/// The name of the nth state of a node.
+fn numbered(name: &str, count: usize) -> String {
+    if count == 1 { name.to_owned() } else { format!("{name}/{count}") }
+}

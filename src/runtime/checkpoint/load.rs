@@ -1,0 +1,78 @@
+//! What an earlier run left, given back to operators and sources.
+
+use super::frames::ONLY;
+use super::ids::StateIds;
+use super::part::Reached;
+use crate::dataflow::{FrameNumber, Position, Resume, Saved};
+use crate::event::bytes::Malformed;
+use crate::state::{self, Frame, Offset, RecordId, StateBackend, StateError};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// State on its way to the operators of one worker.
+#[derive(Clone, Copy)]
+pub struct Loading<'a> {
+    /// The state.
+    pub backend: &'a StateBackend,
+    /// Whose is which.
+    pub ids: &'a StateIds,
+    /// The number of the worker, and how many there are.
+    pub worker: (usize, usize),
+}
+
+impl Loading<'_> {
+    /// Hands over all of a node's state that this worker is to have.
+    pub fn node(
+        &self,
+        node: state::NodeId,
+        load: &mut dyn FnMut(Saved<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), StateError> {
+        self.backend.keyed().node(node, &mut |group, key, value| {
+            let saved = Saved::read(group, key, value, self.worker)?;
+            Ok(saved.map_or(Ok(()), &mut *load)?)
+        })
+    }
+}
+
+/// Where a source's partitions go on.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// What partitions are told.
+    pub resume: Arc<Resume>,
+    /// Of each partition: how many events to skip, and how far its event time had come.
+    pub marks: BTreeMap<Vec<u8>, (u64, Option<Timestamp>)>,
+    /// The records of the unread frames, in order.
+    pub unread: Vec<RecordId>,
+}
+
+impl Origins {
+    /// What was kept of a source.
+    pub fn of(backend: &StateBackend, node: state::NodeId) -> Result<Origins, StateError> {
+        let mut origins = Origins::default();
+        let (mut positions, mut unread) = (Vec::new(), Vec::new());
+        for ((source, partition), progress) in &backend.progress().sources {
+            if *source != node {
+                continue;
+            }
+            let (skip, at) = match &progress.offset {
+                Offset::Replay(bytes) => Reached::decode_replay(bytes)?,
+                // Frames that were read are gone from the journal; numbers start anew.
+                Offset::Journal(_) => (0, crate::dataflow::Offset::Journal(FrameNumber(0))),
+                Offset::Gone => continue,
+            };
+            origins.marks.insert(partition.clone(), (skip, progress.watermark));
+            positions.push(Position { partition: partition.clone(), at });
+        }
+        for (source, partition, place) in backend.unread_frames() {
+            if source == node && partition == ONLY {
+                origins.unread.push(place.id);
+                let record = backend.read(place)?;
+                let frame = Frame::decode(&record)?.payload.to_vec();
+                unread.push((FrameNumber(origins.unread.len() as u64), frame));
+            }
+        }
+        origins.resume = Arc::new(Resume { positions: positions.into(), unread: unread.into() });
+        Ok(origins)
+    }
+}

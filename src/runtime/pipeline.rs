@@ -1,0 +1,400 @@
+//! A pipeline from the opening of its sources and sinks to their close.
+
+use super::checkpoint::{
+    Barrier, Coordinating, Coordinator, Delivery, JournalFeed, Loading, Origins, Outlet, OutletOptions, Pace,
+    Part, StateIds, match_nodes,
+};
+use super::exchange::{Frontiers, Mail};
+use super::instruments::{Instruments, Plain};
+use super::merge::MergeOrder;
+use super::start::{Partitions, Place, open_sources, worker};
+use super::stats::{Counters, NodeCounts};
+use super::worker::{Shared, Stepped, WATCH_EVERY, Worker};
+use crate::config;
+use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
+use crate::plan::Plan;
+use crate::state::StateBackend;
+use crate::time::{Clock, Env, Millis, Random};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long nothing is to do for a coordinator before it looks again.
+const KEEPER_REST: Millis = Millis(5);
+
+/// State that a pipeline is to keep.
+pub struct Keeping {
+    /// Where.
+    pub backend: StateBackend,
+    /// Bytes that may be written a day: beyond, checkpoints become rarer.
+    pub bytes_per_day: Option<u64>,
+    /// Nodes whose state may be dropped.
+    pub may_drop: Vec<String>,
+}
+
+/// A pipeline whose sources and sinks are open.
+pub struct Pipeline {
+    workers: Vec<Worker>,
+    common: Common,
+    coordinator: Option<Coordinator>,
+}
+
+/// What all workers have in common.
+struct Common {
+    nodes: usize,
+    sinks: Vec<SharedSink>,
+    reports: Vec<Mutex<Counters>>,
+    failure: Mutex<Option<String>>,
+    frontiers: Frontiers,
+    ended: AtomicBool,
+    finished: AtomicUsize,
+    delivered: AtomicUsize,
+    barrier: Option<Arc<Barrier>>,
+    outlets: Vec<Outlet>,
+}
+
+impl Common {
+    fn shared<'a>(&'a self, clock: &'a dyn Clock, stop: &'a AtomicBool) -> Shared<'a> {
+        Shared {
+            clock,
+            stop,
+            finished: &self.finished,
+            delivered: &self.delivered,
+            barrier: self.barrier.as_deref(),
+            outlets: &self.outlets,
+            ended: &self.ended,
+            frontiers: &self.frontiers,
+            sinks: &self.sinks,
+            reports: &self.reports,
+            failure: &self.failure,
+        }
+    }
+
+    /// What the nodes have counted, over all workers.
+    fn counts(&self) -> Vec<NodeCounts> {
+        let mut counts = vec![NodeCounts::default(); self.nodes];
+        for report in &self.reports {
+            let report = report.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.iter_mut().zip(report.nodes()).for_each(|(sum, part)| sum.add(part));
+        }
+        counts
+    }
+
+    /// Waits until all that was written has arrived; not for long where somebody wants an end, or where the pipeline has
+    /// failed. Tells whether all went well.
+    fn close_sinks(&self, shared: &Shared<'_>) -> bool {
+        let stopped = || shared.stop.load(Ordering::Relaxed) || shared.has_failed();
+        for sink in &self.sinks {
+            sink.close(&stopped);
+            if let SinkStatus::Failed(message) = sink.status() {
+                shared.fail(message);
+            }
+        }
+        !shared.has_failed() && self.sinks.iter().all(|sink| sink.status() == SinkStatus::Open)
+    }
+}
+
+/// State that was found for a plan.
+pub struct Found {
+    keeping: Keeping,
+    ids: Arc<StateIds>,
+    origins: Vec<Origins>,
+    feeds: Vec<JournalFeed>,
+}
+
+impl Found {
+    /// Looks up what an earlier run of the plan left, and tells sources of their journals.
+    ///
+    /// # Errors
+    /// State that does not belong to the plan, or cannot be read.
+    pub fn find(plan: &mut Plan, keeping: Keeping) -> Result<Found, String> {
+        let backend = &keeping.backend;
+        let ids = match_nodes(plan, backend, &keeping.may_drop)?;
+        let (mut origins, mut feeds) = (Vec::new(), Vec::new());
+        for (number, source) in plan.sources.iter_mut().enumerate() {
+            let node = ids.sources[number];
+            let origin = Origins::of(backend, node).map_err(|error| error.to_string())?;
+            if source.plan.keeps_journal() {
+                let journal = Arc::new(Journal::behind(FrameNumber(origin.unread.len() as u64)));
+                source.plan.journal(journal.clone());
+                feeds.push(JournalFeed::new(
+                    number,
+                    node,
+                    journal,
+                    source.plan.journal_sync(),
+                    &origin.unread,
+                ));
+            }
+            origins.push(origin);
+        }
+        Ok(Found { keeping, ids: Arc::new(ids), origins, feeds })
+    }
+}
+
+impl Pipeline {
+    /// Opens everything that the plan names; spawns nothing. Keeps no state.
+    ///
+    /// # Errors
+    /// What could not be opened and why.
+    pub fn open(plan: &Plan, clock: &dyn Clock) -> Result<Pipeline, String> {
+        Pipeline::open_with(plan, clock, &Plain, None)
+    }
+
+    /// The same with instruments around its parts, and with state that goes on where an earlier run stopped.
+    ///
+    /// # Errors
+    /// What could not be opened and why; state that cannot be read.
+    pub fn open_with(
+        plan: &Plan,
+        clock: &dyn Clock,
+        instruments: &dyn Instruments,
+        found: Option<Found>,
+    ) -> Result<Pipeline, String> {
+        // Sources first: a missing input file must not empty the output of the last run.
+        let partitions = open_sources(plan, plan.parallelism, instruments)?;
+        let (sinks, deliveries) = open_sinks(plan, clock, instruments, found.as_ref())?;
+        let mut workers = workers(plan, clock, instruments, &sinks, partitions, found.as_ref());
+        let count = workers.len();
+        let outlets = deliveries.iter().map(|delivery| delivery.outlet().clone()).collect();
+        let (mut barrier, mut coordinator) = (None, None);
+        if let Some(found) = found {
+            let meeting = Arc::new(Barrier::new(count, found.keeping.backend.epoch()));
+            coordinator = Some(load(found, &mut workers, deliveries, &meeting, plan.checkpoint, clock)?);
+            barrier = Some(meeting);
+        }
+        let common = Common {
+            nodes: plan.nodes.len(),
+            sinks,
+            reports: (0..count).map(|_| Mutex::new(Counters::new(plan.nodes.len()))).collect(),
+            failure: Mutex::new(None),
+            frontiers: Frontiers::new(count),
+            ended: AtomicBool::new(false),
+            finished: AtomicUsize::new(0),
+            delivered: AtomicUsize::new(0),
+            barrier,
+            outlets,
+        };
+        Ok(Pipeline { workers, common, coordinator })
+    }
+
+    /// Runs all workers to the end of input, until `stop` is set, or until nobody reads a sink any more. `watch` is called
+    /// from this thread every now and then while they run, with what the nodes have counted so far. `stop` is only looked
+    /// at: other pipelines may go by the same flag.
+    ///
+    /// # Errors
+    /// Why the pipeline failed.
+    pub fn run(
+        self,
+        clock: &dyn Clock,
+        stop: &AtomicBool,
+        watch: &mut dyn FnMut(&[NodeCounts]),
+    ) -> Result<Vec<NodeCounts>, String> {
+        let Pipeline { workers, common, mut coordinator } = self;
+        let shared = common.shared(clock, stop);
+        let resting = AtomicBool::new(false);
+        let workers: Vec<Worker> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                workers.into_iter().map(|worker| scope.spawn(|| worker.run(&shared))).collect();
+            if let Some(coordinator) = &mut coordinator {
+                scope.spawn(|| keep(coordinator, &shared, &resting));
+            }
+            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                clock.wait(WATCH_EVERY);
+                watch(&common.counts());
+            }
+            // One that panicked has left its failure behind.
+            let workers = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
+            resting.store(true, Ordering::Release);
+            workers
+        });
+        end(&common, workers, coordinator, &shared)
+    }
+
+    /// The same, to be driven by hand.
+    pub fn into_steps(self) -> Steps {
+        Steps { pipeline: self, stop: AtomicBool::new(false), ended: Vec::new() }
+    }
+}
+
+/// Takes the last checkpoint, and closes sinks and sources.
+fn end(
+    common: &Common,
+    mut workers: Vec<Worker>,
+    mut coordinator: Option<Coordinator>,
+    shared: &Shared<'_>,
+) -> Result<Vec<NodeCounts>, String> {
+    if let Some(coordinator) = &mut coordinator {
+        finish(coordinator, &mut workers, shared);
+    }
+    let arrived = common.close_sinks(shared);
+    if let Some(Err(error)) = coordinator.as_mut().map(Coordinator::mark) {
+        shared.fail(error.to_string());
+    }
+    if arrived {
+        let intakes = workers.into_iter().flat_map(Worker::into_intakes);
+        intakes.for_each(|mut intake| intake.close());
+    }
+    let failure = common.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match failure {
+        Some(message) => Err(message),
+        None => Ok(common.counts()),
+    }
+}
+
+/// A pipeline without threads: somebody decides who does a step next. For simulation.
+pub struct Steps {
+    pipeline: Pipeline,
+    stop: AtomicBool,
+    /// Workers that have come to their end.
+    ended: Vec<usize>,
+}
+
+impl Steps {
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.pipeline.workers.len()
+    }
+
+    /// A worker does a step.
+    ///
+    /// # Errors
+    /// Why the pipeline failed.
+    pub fn step_worker(&mut self, worker: usize, clock: &dyn Clock) -> Result<Stepped, String> {
+        let shared = self.pipeline.common.shared(clock, &self.stop);
+        let stepped = self.pipeline.workers[worker].step(&shared)?;
+        if stepped == Stepped::Ended && !self.ended.contains(&worker) {
+            self.ended.push(worker);
+        }
+        Ok(stepped)
+    }
+
+    /// Whoever keeps the state does a step. Tells whether anything was done.
+    ///
+    /// # Errors
+    /// Why the pipeline failed.
+    pub fn step_coordinator(&mut self, clock: &dyn Clock) -> Result<bool, String> {
+        let Some(coordinator) = &mut self.pipeline.coordinator else { return Ok(false) };
+        coordinator.step(clock).map_err(|error| error.to_string())
+    }
+
+    /// Whether all workers have come to their end.
+    pub fn have_ended(&self) -> bool {
+        self.ended.len() == self.workers()
+    }
+
+    /// Asks all workers to stop.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// After the end of all workers: the last checkpoint, and the close of sinks and sources.
+    ///
+    /// # Errors
+    /// Why the pipeline failed.
+    pub fn end(self, clock: &dyn Clock) -> Result<Vec<NodeCounts>, String> {
+        let Steps { pipeline: Pipeline { mut workers, common, coordinator }, stop, .. } = self;
+        let shared = common.shared(clock, &stop);
+        Worker::end_together(&mut workers, &shared);
+        end(&common, workers, coordinator, &shared)
+    }
+}
+
+/// Opens all sinks of a plan; where state is kept, each goes on where it stopped.
+fn open_sinks(
+    plan: &Plan,
+    clock: &dyn Clock,
+    instruments: &dyn Instruments,
+    found: Option<&Found>,
+) -> Result<(Vec<SharedSink>, Vec<Delivery>), String> {
+    let (mut sinks, mut deliveries) = (Vec::new(), Vec::new());
+    for (number, node) in plan.sinks.iter().enumerate() {
+        let name = &plan.nodes[node.node.0 as usize].name;
+        let failed = |error| format!("sink `{name}`: {error}");
+        let sink = node.plan.sink(node.preamble.clone());
+        let mut sink = instruments.sink(SinkId(number as u16), sink);
+        if let Some(Found { keeping, ids, .. }) = found {
+            let exactly_once = node.delivery == config::Delivery::ExactlyOnce;
+            let mut outlet = Outlet::new(sink, OutletOptions { exactly_once, buffer: node.buffer });
+            outlet.open().map_err(failed)?;
+            let (state, now) = (ids.sinks[number], clock.wall());
+            let delivery = Delivery::new(state, name.clone(), outlet.clone(), &keeping.backend, now);
+            delivery.resume().map_err(failed)?;
+            deliveries.push(delivery);
+            sink = Box::new(outlet);
+        } else {
+            sink.open().map_err(failed)?;
+        }
+        sinks.push(SharedSink::new(sink));
+    }
+    Ok((sinks, deliveries))
+}
+
+fn workers(
+    plan: &Plan,
+    clock: &dyn Clock,
+    instruments: &dyn Instruments,
+    sinks: &[SharedSink],
+    mut partitions: Partitions,
+    found: Option<&Found>,
+) -> Vec<Worker> {
+    let (mail, mailboxes) = Mail::new(plan.parallelism);
+    let live = plan.sources.iter().any(|source| source.plan.is_live());
+    let order = if live { MergeOrder::Arrival } else { MergeOrder::Canonical };
+    let hash_seed = clock.entropy();
+    let ids = found.map(|found| (found.ids.clone(), found.keeping.backend.epoch()));
+    let workers = mailboxes.into_iter().enumerate().map(|(me, mailbox)| {
+        let random = Random::seeded(clock.entropy());
+        let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
+        let place = Place { me, mail: &mail, order, env, hash_seed, ids: ids.clone(), instruments };
+        let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
+        worker(plan, sinks, &place, shares, mailbox)
+    });
+    workers.collect()
+}
+
+/// Gives workers what an earlier run left.
+fn load(
+    found: Found,
+    workers: &mut [Worker],
+    deliveries: Vec<Delivery>,
+    barrier: &Arc<Barrier>,
+    interval: Millis,
+    clock: &dyn Clock,
+) -> Result<Coordinator, String> {
+    let Found { keeping, ids, origins, feeds } = found;
+    let count = workers.len();
+    for (me, worker) in workers.iter_mut().enumerate() {
+        let loading = Loading { backend: &keeping.backend, ids: &ids, worker: (me, count) };
+        worker.load(&loading, &origins)?;
+    }
+    let pace = Pace { interval, bytes_per_day: keeping.bytes_per_day };
+    let (backend, barrier) = (keeping.backend, barrier.clone());
+    let with = Coordinating { backend, ids, barrier, deliveries, feeds, pace };
+    Ok(Coordinator::new(with, clock.elapsed()))
+}
+
+/// Keeps state until all workers are gone.
+fn keep(coordinator: &mut Coordinator, shared: &Shared<'_>, resting: &AtomicBool) {
+    while !resting.load(Ordering::Acquire) {
+        match coordinator.step(shared.clock) {
+            Ok(true) => {}
+            Ok(false) => shared.clock.doze(KEEPER_REST),
+            Err(error) => {
+                shared.fail(error.to_string());
+                return;
+            }
+        }
+    }
+}
+
+/// Takes the last checkpoint: of a pipeline that failed too, as what its workers gave is whole.
+fn finish(coordinator: &mut Coordinator, workers: &mut [Worker], shared: &Shared<'_>) {
+    if shared.has_failed() {
+        return;
+    }
+    let mut last = Part::default();
+    workers.iter_mut().for_each(|worker| last.absorb(worker.save()));
+    let patience = || !shared.must_stop() && !shared.has_failed();
+    if let Err(error) = coordinator.finish(shared.clock, last, &patience) {
+        shared.fail(error.to_string());
+    }
+}
