@@ -422,7 +422,7 @@ fn exit_statuses_are_those_of_the_contract() {
         (&["run", "--set", "x", "good.yaml"], 2),
         (&["status"], 78),
         (&["run", "-q", "--data-dir", "d", "good.yaml"], 0),
-        (&["run", "--fresh", "good.yaml"], 78),
+        (&["run", "--fresh", "good.yaml"], 2),
         (&["--version"], 0),
     ];
     for (arguments, status) in statuses {

@@ -27,10 +27,18 @@ fn schema() -> String {
     Folder::empty().run(&["schema"]).succeeded().stdout
 }
 
+fn schema_of_configurations() -> String {
+    Folder::empty().run(&["schema", "--of", "config"]).succeeded().stdout
+}
+
 /// A line for each case about which the schema is wrong.
 fn judged(cases: &[Case]) -> String {
+    judged_by(&schema(), cases)
+}
+
+fn judged_by(schema: &str, cases: &[Case]) -> String {
     let folder = Folder::empty();
-    let schema = folder.write("schema.json", schema());
+    let schema = folder.write("schema.json", schema);
     let line = |case: &Case| {
         json!({ "name": case.name, "valid": case.valid, "document": case.document }).to_string() + "\n"
     };
@@ -69,6 +77,22 @@ fn a_new_pipeline_is_accepted() {
     let folder = Folder::empty();
     folder.run(&["new", "fresh"]).succeeded();
     assert_eq!(judged(&[Case::of_text("fresh", &folder.read("fresh.yaml"))]), "");
+}
+
+#[test]
+fn configurations_are_judged_as_check_judges_them() {
+    // What only `check` can know: parameters, and what substitutions become.
+    let known_by_check = ["13-secrets", "14-params", "15-warning"];
+    let folder = project("tests/configuration/files");
+    let cases = files(&folder, "yaml").into_iter().filter_map(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut case = Case::of_text(&name, &std::fs::read_to_string(&file).unwrap());
+        case.valid = name.contains("sound");
+        (!known_by_check.iter().any(|known| name.starts_with(known))).then_some(case)
+    });
+    let cases: Vec<Case> = cases.collect();
+    assert!(cases.len() > 5);
+    assert_eq!(judged_by(&schema_of_configurations(), &cases), "");
 }
 
 /// The cases of a file of them.

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headwater::config::{Faults, units};
+use headwater::config::{Faults, Override, units};
 use headwater::config::{
     FixedEnvironment, Keys, Place, Setting, SourceFile, Surroundings, parse, read, read_pipeline,
 };
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
         variables: vec![("A".to_owned(), "5".to_owned()), ("B".to_owned(), "a secret: {}".to_owned())],
         files: vec![("f".into(), "text\n".to_owned())],
     };
-    let overrides = [("p".to_owned(), "1".to_owned())];
+    let overrides = [Override { name: "p".to_owned(), value: "1".to_owned(), secret: false }];
     let faults = Faults::new(file.clone());
     let surroundings = Surroundings { environment: &environment, overrides: &overrides };
     let pipeline = read_pipeline(&faults, surroundings);

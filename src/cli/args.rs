@@ -22,7 +22,11 @@ pub struct Shared {
     /// Reads variables for `${…}` from a file of NAME=value lines; the environment wins
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_ENV_FILE")]
     pub env_file: Option<PathBuf>,
-    /// Keeps what must last there: one process at a time; for `run`. Absent: `$STATE_DIRECTORY`, or nothing lasts
+    /// Configures the process: see the reference. Absent: headwater.yaml of the working directory, if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Keeps what must last there: one process at a time; for `run`. Absent: as configured, `$STATE_DIRECTORY`, or
+    /// nothing lasts
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
@@ -50,18 +54,6 @@ pub struct Shared {
 /// Flags of the language that this version does not have; given, they are refused.
 #[derive(Clone, Debug, Args)]
 pub struct LaterFlags {
-    #[arg(long, global = true, hide = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    #[arg(long, global = true, hide = true)]
-    pub fresh: bool,
-    #[arg(long, global = true, hide = true)]
-    pub strict_recovery: bool,
-    #[arg(long, global = true, hide = true)]
-    pub accept_duplicates: bool,
-    #[arg(long, global = true, hide = true)]
-    pub accept_gap: bool,
-    #[arg(long, global = true, hide = true, value_name = "NODE")]
-    pub allow_dropped_state: Vec<String>,
     #[arg(long, global = true, hide = true)]
     pub connect: bool,
     #[arg(long, global = true, hide = true)]
@@ -71,16 +63,7 @@ pub struct LaterFlags {
 impl LaterFlags {
     /// The flags that were given.
     pub fn given(&self) -> Vec<&'static str> {
-        let flags = [
-            ("--config", self.config.is_some()),
-            ("--fresh", self.fresh),
-            ("--strict-recovery", self.strict_recovery),
-            ("--accept-duplicates", self.accept_duplicates),
-            ("--accept-gap", self.accept_gap),
-            ("--allow-dropped-state", !self.allow_dropped_state.is_empty()),
-            ("--connect", self.connect),
-            ("--url", self.url.is_some()),
-        ];
+        let flags = [("--connect", self.connect), ("--url", self.url.is_some())];
         flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
 }
@@ -89,7 +72,7 @@ impl LaterFlags {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Runs pipelines: files, or directories of them; ends when all bounded input has ended
-    Run(Paths),
+    Run(RunArgs),
     /// Validates pipelines, everything short of opening what they read and write
     Check(Paths),
     /// Runs the tests of pipelines on a virtual clock: nothing sleeps, nothing connects
@@ -104,8 +87,8 @@ pub enum Verb {
     Components(Named),
     /// Lists functions and aggregates, or shows one: what it takes, and examples with their results
     Functions(Named),
-    /// Prints the JSON Schema of a pipeline's file, for editors
-    Schema,
+    /// Prints the JSON Schema of a pipeline's file, or of headwater.yaml, for editors
+    Schema(SchemaArgs),
     /// Writes a small pipeline with a test, to start from
     New(NewArgs),
     /// Prints a script that completes this command line in a shell
@@ -126,6 +109,45 @@ pub struct Paths {
     /// Sets a parameter of the pipelines
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Pipelines to run, and how they go on where an earlier run stopped.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Starts over: leaves what earlier runs kept behind
+    #[arg(long)]
+    pub fresh: bool,
+    /// Ends where what earlier runs kept is damaged, in place of setting that aside
+    #[arg(long)]
+    pub strict_recovery: bool,
+    /// Writes again what may have arrived already, where that is unknown
+    #[arg(long, conflicts_with = "accept_gap")]
+    pub accept_duplicates: bool,
+    /// Leaves out what may not have arrived, where that is unknown
+    #[arg(long)]
+    pub accept_gap: bool,
+    /// Drops what was kept for a node where it no longer fits; may be given several times
+    #[arg(long, value_name = "NODE")]
+    pub allow_dropped_state: Vec<String>,
+}
+
+/// What to describe.
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// Which file it is about
+    #[arg(long, value_name = "FILE", default_value = "pipeline")]
+    pub of: Document,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// A pipeline.
+    Pipeline,
+    /// headwater.yaml
+    Config,
 }
 
 /// Pipelines to test.

@@ -3,19 +3,20 @@
 use super::args::Paths;
 use super::exit::Exit;
 use super::load::{self, Findings};
+use super::process::Process;
 use super::terminal::Terminal;
 use super::test;
-use crate::config::{Diagnostic, Environment, Severity};
+use crate::config::{Diagnostic, Severity};
 use std::path::PathBuf;
 
 /// Checks pipelines.
 ///
 /// # Errors
 /// If one cannot run.
-pub fn check(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
-    let mut findings = load::load(paths, environment, &|_| Vec::new())?;
+pub fn check(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+    let mut findings = load::load(paths, process, &|_| Vec::new())?;
     refuse_shared(&mut findings, &paths.paths)?;
-    add_tests(&mut findings, test::find(paths, environment)?.diagnostics);
+    add_tests(&mut findings, test::find(paths, process)?.diagnostics);
     if terminal.json {
         // Diagnostics are what this verb was asked to print.
         let lines = findings.diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.to_json()));

@@ -3,15 +3,13 @@
 //! So far that is the lock and the instance's id; state follows in a later version.
 
 use super::exit::Exit;
+use crate::config::is_instance;
 use crate::dataflow::Instance;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// The longest id that is read back.
-const LONGEST_ID: usize = 64;
 
 /// A directory that nobody else uses while this value lives.
 pub struct DataDir {
@@ -52,7 +50,7 @@ impl DataDir {
 fn instance(path: &Path, entropy: u64) -> io::Result<String> {
     let file = path.join("instance");
     match fs::read_to_string(&file) {
-        Ok(text) if is_id(text.trim()) => Ok(text.trim().to_owned()),
+        Ok(text) if is_instance(text.trim()) => Ok(text.trim().to_owned()),
         Ok(_) => {
             let message = "the file `instance` in it holds no id; remove it for a new one";
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
@@ -70,11 +68,6 @@ fn instance(path: &Path, entropy: u64) -> io::Result<String> {
         }
         Err(error) => Err(error),
     }
-}
-
-fn is_id(text: &str) -> bool {
-    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    !text.is_empty() && text.len() <= LONGEST_ID && text.chars().all(safe)
 }
 
 /// An id that no other gateway has, as good as certainly.

@@ -3,16 +3,16 @@
 use super::args::Paths;
 use super::exit::Exit;
 use super::load;
+use super::process::Process;
 use super::terminal::Terminal;
-use crate::config::Environment;
 use crate::plan::Explanation;
 
 /// Explains pipelines: as text, or as JSON, a line each.
 ///
 /// # Errors
 /// If one cannot run.
-pub fn explain(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
-    let findings = load::load(paths, environment, &|_| Vec::new())?;
+pub fn explain(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+    let findings = load::load(paths, process, &|_| Vec::new())?;
     load::report(&findings, terminal)?;
     let explained = findings.loaded.iter().map(|loaded| Explanation::of(&loaded.plan, &loaded.secrets));
     if terminal.json {

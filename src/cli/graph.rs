@@ -3,8 +3,8 @@
 use super::args::{OutputFormat, Paths};
 use super::exit::Exit;
 use super::load;
+use super::process::Process;
 use super::terminal::Terminal;
-use crate::config::Environment;
 use crate::plan::Graph;
 
 /// Draws pipelines.
@@ -14,10 +14,10 @@ use crate::plan::Graph;
 pub fn graph(
     paths: &Paths,
     format: OutputFormat,
-    environment: &dyn Environment,
+    process: &Process,
     terminal: &Terminal,
 ) -> Result<(), Exit> {
-    let findings = load::load(paths, environment, &|_| Vec::new())?;
+    let findings = load::load(paths, process, &|_| Vec::new())?;
     load::report(&findings, terminal)?;
     let count = findings.loaded.len();
     if count > 1 && matches!(format, OutputFormat::Mermaid | OutputFormat::Svg) {

@@ -2,9 +2,10 @@
 
 use super::args::Paths;
 use super::exit::Exit;
+use super::process::{CONFIGURATION, Process};
 use super::terminal::Terminal;
 use crate::config::{
-    Diagnostic, Environment, Faults, Param, PipelineFile, Place, Secrets, Severity, SourceFile, Surroundings,
+    Diagnostic, Faults, Override, Param, PipelineFile, Place, Secrets, Severity, SourceFile, Surroundings,
     read_pipeline, unknown_override,
 };
 use crate::dataflow::{Instance, NodeId};
@@ -15,9 +16,6 @@ use std::sync::Arc;
 
 /// The source of which a process can have one only.
 const STDIN: &str = "stdin";
-
-/// Where a later version is configured from.
-const CONFIGURATION: &str = "headwater.yaml";
 
 /// A pipeline file, read and planned.
 pub struct Loaded {
@@ -52,9 +50,11 @@ impl Loaded {
 ///
 /// # Errors
 /// What was given instead.
-pub fn overrides(paths: &Paths) -> Result<Vec<(String, String)>, Exit> {
+pub fn overrides(paths: &Paths) -> Result<Vec<Override>, Exit> {
     let parse = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, value)) if !name.is_empty() => {
+            Ok(Override { name: name.to_owned(), value: value.to_owned(), secret: false })
+        }
         _ => Err(Exit::usage(format!("`--set {text}`: expected NAME=VALUE"))),
     };
     paths.set.iter().map(parse).collect()
@@ -63,14 +63,14 @@ pub fn overrides(paths: &Paths) -> Result<Vec<(String, String)>, Exit> {
 /// The pipeline files behind paths: files as they are, directories by their `*.yaml` and `*.yml`.
 ///
 /// # Errors
-/// A path that cannot be read, or a directory without pipelines; and a configuration of the process in the working
-/// directory, which would be ignored.
+/// A path that cannot be read, a directory without pipelines, or what is no pipeline.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
-    if Path::new(CONFIGURATION).is_file() {
-        return Err(Exit::config(format!("`{CONFIGURATION}` is not in this version: give flags instead")));
-    }
     let mut files = Vec::new();
     for path in paths {
+        if path.file_name().is_some_and(|name| name == CONFIGURATION) {
+            let message = format!("{}: this configures the process and is no pipeline", path.display());
+            return Err(Exit::config(format!("{message}; `--config {}` names it", path.display())));
+        }
         if !path.is_dir() {
             files.push(path.clone());
             continue;
@@ -117,21 +117,23 @@ impl Findings {
 /// Reads and plans all pipelines. `taps` names further outputs to read in each.
 pub fn load(
     paths: &Paths,
-    environment: &dyn Environment,
+    process: &Process,
     taps: &dyn Fn(&PipelineFile) -> Vec<String>,
 ) -> Result<Findings, Exit> {
-    load_as(&Instance::default(), paths, environment, taps)
+    load_as(&Instance::default(), paths, process, taps)
 }
 
 /// The same for those who run them: as what instance.
 pub fn load_as(
     instance: &Instance,
     paths: &Paths,
-    environment: &dyn Environment,
+    process: &Process,
     taps: &dyn Fn(&PipelineFile) -> Vec<String>,
 ) -> Result<Findings, Exit> {
-    let overrides = overrides(paths)?;
-    let mut findings = Findings { loaded: Vec::new(), diagnostics: Vec::new() };
+    let set = overrides(paths)?;
+    let overrides = process.overrides(&set);
+    let environment = &process.environment;
+    let mut findings = Findings { loaded: Vec::new(), diagnostics: process.diagnostics.clone() };
     let mut params: Vec<Param> = Vec::new();
     for path in files(&paths.paths)? {
         let source = match SourceFile::read(&path) {
@@ -159,7 +161,10 @@ pub fn load_as(
     for loaded in &findings.loaded {
         findings.diagnostics.extend(second_stdin(loaded));
     }
-    refuse_unknown_overrides(&overrides, &params, &findings.diagnostics)?;
+    refuse_unknown_overrides(&set, &params, &findings.diagnostics)?;
+    if !findings.has_errors() {
+        findings.diagnostics.extend(process.unknown_params(&params));
+    }
     Ok(findings)
 }
 
@@ -168,7 +173,7 @@ pub fn load_as(
 /// # Errors
 /// The parameter, with the nearest one that there is.
 pub fn refuse_unknown_overrides(
-    overrides: &[(String, String)],
+    overrides: &[Override],
     params: &[Param],
     diagnostics: &[Diagnostic],
 ) -> Result<(), Exit> {

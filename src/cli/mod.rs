@@ -13,6 +13,7 @@ mod graph;
 mod load;
 mod man;
 mod new;
+mod process;
 mod progress;
 pub mod reference;
 mod rewrite;
@@ -26,6 +27,7 @@ use crate::event::nearest;
 use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, Verb};
 use clap::{CommandFactory, Parser};
 use exit::Exit;
+use process::Process;
 use std::process::ExitCode;
 use terminal::Terminal;
 use tracing_subscriber::filter::LevelFilter;
@@ -51,21 +53,20 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     }
     refuse_notation(cli)?;
     start_log(&cli.shared, terminal);
-    let environment = environment(&cli.shared)?;
-    let data_dir = cli.shared.data_dir.clone().or_else(data_dir::of_the_service);
+    let process = Process::read(&cli.shared, environment(&cli.shared)?);
     match &cli.verb {
-        Verb::Run(paths) => run::run(paths, data_dir.as_deref(), &environment, terminal),
-        Verb::Check(paths) => check::check(paths, &environment, terminal),
-        Verb::Test(args) => test::test(args, &environment, terminal),
-        Verb::Explain(paths) => explain::explain(paths, &environment, terminal),
-        Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &environment, terminal),
-        Verb::Bench(args) => bench::bench(args, &environment, terminal),
+        Verb::Run(args) => run::run(args, &cli.shared, &process, terminal),
+        Verb::Check(paths) => check::check(paths, &process, terminal),
+        Verb::Test(args) => test::test(args, &process, terminal),
+        Verb::Explain(paths) => explain::explain(paths, &process, terminal),
+        Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),
+        Verb::Bench(args) => bench::bench(args, &process, terminal),
         Verb::Components(named) => components::components(named, terminal),
         Verb::Functions(named) => functions::functions(named, terminal),
         Verb::New(args) => new::new(args, terminal),
         Verb::Man => man::man(terminal),
-        Verb::Schema => {
-            schema::schema(terminal);
+        Verb::Schema(args) => {
+            schema::schema(args.of, terminal);
             Ok(())
         }
         Verb::Completions(args) => {

@@ -1,24 +1,27 @@
 //! `run`: pipelines in motion, until their input ends or somebody stops them.
 
-use super::args::Paths;
+use super::args::{RunArgs, Shared};
 use super::data_dir::{self, DataDir};
 use super::exit::Exit;
 use super::load::{self, Loaded};
+use super::process::Process;
 use super::progress::{Progress, summary};
 use super::terminal::Terminal;
-use crate::config::{Environment, Role};
+use crate::config::{Delivery, Role};
 use crate::dataflow::Instance;
-use crate::runtime::{NodeCounts, Pipeline};
+use crate::runtime::{NodeCounts, Pipeline, RunOptions};
 use crate::time::{Clock, Millis, SystemClock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long pipelines may take to stop: a sink whose target takes nothing would hold them for ever.
 const DEADLINE: Millis = Millis(10_000);
+/// How to have a data directory.
+const NAME_ONE: &str = "name one by `--data-dir DIR`, or `data_dir` in headwater.yaml";
 /// How often a stop is looked for.
 const LOOK_EVERY: Millis = Millis(100);
 
@@ -26,23 +29,16 @@ const LOOK_EVERY: Millis = Millis(100);
 ///
 /// # Errors
 /// If one cannot run, or fails while it runs.
-pub fn run(
-    paths: &Paths,
-    data_dir: Option<&Path>,
-    environment: &dyn Environment,
-    terminal: &Terminal,
-) -> Result<(), Exit> {
+pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
     let clock = SystemClock::new();
+    let options = options(args, process.data_dir(shared), process)?;
     // Held until the end: nobody else may use the directory meanwhile.
-    let data_dir = data_dir.map(|path| DataDir::open(path, clock.entropy())).transpose()?;
-    let instance = match &data_dir {
-        Some(data_dir) => data_dir.instance(),
-        None => Instance { id: data_dir::new_id(clock.entropy()), lasting: false },
-    };
-    let mut findings = load::load_as(&instance, paths, environment, &|_| Vec::new())?;
+    let (_data_dir, instance) = take_data_dir(&options, process, &clock)?;
+    let mut findings = load::load_as(&instance, &args.paths, process, &|_| Vec::new())?;
     load::refuse_shared(&mut findings, |_| true);
     load::report(&findings, terminal)?;
     let loaded = &findings.loaded;
+    refuse_without_state(loaded, &options)?;
     let stop = stop_on_signals()?;
     let unfinished = Unfinished::new(loaded);
     end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
@@ -66,6 +62,71 @@ pub fn run(
         outcomes.iter().filter(|(number, outcome)| runner.conclude(&loaded[*number], outcome)).count()
     });
     if ended_well == loaded.len() { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// What the run is told.
+///
+/// # Errors
+/// A flag about what earlier runs kept, where nothing is kept.
+fn options(args: &RunArgs, data_dir: Option<PathBuf>, process: &Process) -> Result<RunOptions, Exit> {
+    let flags = [
+        ("--fresh", args.fresh),
+        ("--strict-recovery", args.strict_recovery),
+        ("--accept-duplicates", args.accept_duplicates),
+        ("--accept-gap", args.accept_gap),
+        ("--allow-dropped-state", !args.allow_dropped_state.is_empty()),
+    ];
+    if let (Some((flag, _)), None) = (flags.iter().find(|(_, given)| *given), &data_dir) {
+        return Err(Exit::usage(format!("`{flag}` means nothing without a data directory: {NAME_ONE}")));
+    }
+    Ok(RunOptions {
+        data_dir,
+        fresh: args.fresh,
+        strict_recovery: args.strict_recovery,
+        accept_duplicates: args.accept_duplicates,
+        accept_gap: args.accept_gap,
+        allow_dropped_state: args.allow_dropped_state.clone(),
+        limits: process.file.limits,
+        snapshots: process.file.snapshots.clone(),
+    })
+}
+
+/// Takes the data directory if there is one, and says who this gateway is. Nothing is taken where the configuration is
+/// faulty, which is about to be said.
+fn take_data_dir(
+    options: &RunOptions,
+    process: &Process,
+    clock: &SystemClock,
+) -> Result<(Option<DataDir>, Instance), Exit> {
+    let path = options.data_dir.as_ref().filter(|_| !load::has_errors(&process.diagnostics));
+    let data_dir = path.map(|path| DataDir::open(path, clock.entropy())).transpose()?;
+    let instance = match (&process.file.instance, &data_dir) {
+        (Some(id), _) => Instance { id: id.clone(), lasting: true },
+        (None, Some(data_dir)) => data_dir.instance(),
+        (None, None) => Instance { id: data_dir::new_id(clock.entropy()), lasting: false },
+    };
+    Ok((data_dir, instance))
+}
+
+/// Refuses what needs state that outlives the process, where none is kept.
+fn refuse_without_state(loaded: &[Loaded], options: &RunOptions) -> Result<(), Exit> {
+    if options.data_dir.is_some() {
+        return Ok(());
+    }
+    let asked = loaded.iter().find(|loaded| {
+        let sinks = loaded.plan.sinks.iter().map(|sink| sink.delivery);
+        sinks.chain([loaded.plan.delivery]).any(|delivery| delivery == Delivery::ExactlyOnce)
+    });
+    match asked {
+        Some(loaded) => Err(Exit::config(format!(
+            "pipeline `{}` asks for `exactly_once`, which needs a data directory: {NAME_ONE}",
+            loaded.plan.name
+        ))),
+        None if options.snapshots.is_some() => Err(Exit::config(format!(
+            "`snapshots` are copies of a data directory, and there is none: {NAME_ONE}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// What came of a pipeline: what its nodes counted, or why it failed.

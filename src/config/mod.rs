@@ -13,6 +13,7 @@ mod name;
 mod node;
 mod params;
 mod pipeline;
+mod process;
 pub mod read;
 mod render;
 mod secrets;
@@ -29,9 +30,13 @@ pub use diagnostic::{Diagnostic, Faults, Reported, Severity, suggestion};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use name::is_name;
 pub use node::{Content, Entry, Meaning, Node, Style, Written};
-pub use params::{Param, ParamValue, unknown_override};
+pub use params::{Override, Param, ParamValue, unknown_override};
 pub use pipeline::{
     PIPELINE_OPTIONS, PipelineFile, PipelineOptions, Surroundings, TOP_LEVEL, read_pipeline, read_tests,
+};
+pub use process::{
+    LIMITS, Limits, PROCESS, ProcessFile, S3, S3Target, SNAPSHOTS, SnapshotTarget, Snapshots, is_instance,
+    read_process,
 };
 pub use read::Snippet;
 pub use secrets::Secrets;

@@ -6,6 +6,7 @@ use super::diagnostic::Faults;
 use super::name;
 use super::node::{Entry, Meaning, Node};
 use super::read;
+use super::secrets::Secrets;
 use super::source::Place;
 
 /// A parameter with the value that it has in this run.
@@ -32,6 +33,17 @@ pub enum ParamValue {
     Float(f64),
     /// A text.
     Text(String),
+}
+
+/// A value for a parameter that stands in place of its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The parameter.
+    pub name: String,
+    /// The value, to be read as the default's type.
+    pub value: String,
+    /// Whether it must not be shown.
+    pub secret: bool,
 }
 
 impl ParamValue {
@@ -83,10 +95,10 @@ impl fmt::Display for ParamValue {
     }
 }
 
-/// Reads the `params:` of a document, with `name=value` overrides, of which the last one wins. An override of
+/// Reads the `params:` of a document, with overrides, of which the last one wins. An override of
 /// a parameter that this document does not have is left to the caller, who knows all documents: see
 /// [`unknown_override`].
-pub(super) fn read_params(node: &Node, overrides: &[(String, String)], faults: &Faults) -> Vec<Param> {
+pub(super) fn read_params(node: &Node, overrides: &[Override], faults: &Faults) -> Vec<Param> {
     let Some(entries) = node.entries() else {
         if !node.is_null() {
             let reported = faults.error(node, format!("`params` must be a map, found {}", node.describe()));
@@ -97,7 +109,7 @@ pub(super) fn read_params(node: &Node, overrides: &[(String, String)], faults: &
     entries.iter().filter_map(|entry| read_param(entry, overrides, faults)).collect()
 }
 
-fn read_param(entry: &Entry, overrides: &[(String, String)], faults: &Faults) -> Option<Param> {
+fn read_param(entry: &Entry, overrides: &[Override], faults: &Faults) -> Option<Param> {
     let name = entry.key.clone();
     name::check(&name, "parameter", entry.place, faults);
     if entry.value.is_failed() {
@@ -112,27 +124,34 @@ fn read_param(entry: &Entry, overrides: &[(String, String)], faults: &Faults) ->
         faults.error(entry, message).hint("the default also says what type it has");
         return None;
     };
-    let given = overrides.iter().rev().find(|(given, _)| *given == name);
+    let given = overrides.iter().rev().find(|given| given.name == name);
     let value = match given {
         None => default,
-        Some((_, text)) => match default.typed(text) {
+        Some(given) => match default.typed(&given.value) {
             Some(value) => value,
             None => {
-                let message = format!("parameter `{name}` is {}, which `{text}` is not", default.type_name());
+                let shown = if given.secret { "what is given" } else { &format!("`{}`", given.value) };
+                let message = format!("parameter `{name}` is {}, which {shown} is not", default.type_name());
                 faults.error(entry, message).hint("its default says what type it has");
                 default
             }
         },
     };
-    Some(Param { name, value, place: entry.place, secret: given.is_none() && entry.value.is_secret() })
+    if let Some(given) = given.filter(|given| given.secret) {
+        let mut secrets = Secrets::default();
+        secrets.add(&given.value);
+        faults.keep_secret(&secrets);
+    }
+    let secret = given.map_or(entry.value.is_secret(), |given| given.secret);
+    Some(Param { name, value, place: entry.place, secret })
 }
 
 /// The first override that no document has a parameter for, with the nearest name of one.
 pub fn unknown_override<'a>(
-    overrides: &'a [(String, String)],
+    overrides: &'a [Override],
     params: &'a [Param],
 ) -> Option<(&'a str, Option<&'a str>)> {
     let names = || params.iter().map(|param| param.name.as_str());
-    let unknown = overrides.iter().find(|(name, _)| !names().any(|known| known == name))?;
-    Some((&unknown.0, crate::event::nearest(&unknown.0, names())))
+    let unknown = overrides.iter().find(|given| !names().any(|known| known == given.name))?;
+    Some((&unknown.name, crate::event::nearest(&unknown.name, names())))
 }

@@ -10,7 +10,7 @@ use super::diagnostic::Faults;
 use super::environment::Environment;
 use super::name;
 use super::node::Node;
-use super::params::{Param, read_params};
+use super::params::{Override, Param, read_params};
 use super::read;
 use super::section::{Keys, Section, Setting};
 use super::source::Place;
@@ -94,7 +94,7 @@ pub struct Surroundings<'s> {
     /// Where substitutions come from.
     pub environment: &'s dyn Environment,
     /// Values for parameters, by name; the last of a name wins.
-    pub overrides: &'s [(String, String)],
+    pub overrides: &'s [Override],
 }
 
 /// Reads the file behind `faults` as a pipeline. `None` where it is no readable map; where faults were

@@ -91,7 +91,10 @@ impl<'a> Section<'a> {
         for entry in self.entries {
             let key = entry.key.as_str();
             if keys.later.contains(&key) {
-                self.faults.later(entry, key);
+                let reported = self.faults.later(entry, key);
+                if let Some((_, hint)) = keys.hints.iter().find(|(hinted, _)| *hinted == key) {
+                    reported.hint(*hint);
+                }
                 strange = true;
             } else if !keys.known.contains(&key) {
                 strange = true;

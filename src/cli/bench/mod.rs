@@ -14,10 +14,10 @@ use super::args::{BenchArgs, Paths};
 use super::data_dir;
 use super::exit::Exit;
 use super::load::{self, Loaded};
+use super::process::Process;
 use super::progress::Progress;
 use super::run;
 use super::terminal::Terminal;
-use crate::config::Environment;
 use crate::dataflow::Instance;
 use crate::plan::{Plan, shown};
 use crate::runtime::{NodeCounts, Pipeline};
@@ -35,11 +35,11 @@ const LIVE_TIME: Millis = Millis(10_000);
 ///
 /// # Errors
 /// If it cannot run, or fails while it runs.
-pub fn bench(args: &BenchArgs, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
+pub fn bench(args: &BenchArgs, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
     // Servers must not take two measurements for one client.
     let instance = Instance { id: data_dir::new_id(SystemClock::new().entropy()), lasting: false };
     let paths = Paths { paths: vec![args.path.clone()], set: args.set.clone() };
-    let mut findings = load::load_as(&instance, &paths, environment, &|_| Vec::new())?;
+    let mut findings = load::load_as(&instance, &paths, process, &|_| Vec::new())?;
     load::report(&findings, terminal)?;
     let count = findings.loaded.len();
     let (Some(mut loaded), 1) = (findings.loaded.pop(), count) else {

@@ -26,7 +26,7 @@ pub const HEAD: &[OptionSpec] = &[
     OptionSpec::optional(
         "params",
         OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
-        "Names with their defaults, which also say the type; `--set name=value` overrides them.",
+        "Names with their defaults, which also say the type; `headwater.yaml` and `--set name=value` override them.",
     ),
 ];
 

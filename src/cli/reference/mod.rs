@@ -5,6 +5,7 @@
 //! writers show the same: [`text`] on a terminal, [`pages()`] as Markdown.
 
 pub mod catalog;
+pub mod configuration;
 pub mod document;
 pub mod example;
 pub mod kinds;

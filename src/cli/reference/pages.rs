@@ -1,6 +1,7 @@
 //! The pages of `docs/reference/`.
 
 use super::catalog::{self, AGGREGATES, Callable, FunctionGroup, Shelf};
+use super::configuration::PROCESS;
 use super::document::{HEAD, STEPS, TEST};
 use super::example;
 use super::kinds::{rows, stands_under};
@@ -41,6 +42,7 @@ pub fn pages() -> Vec<Page> {
         }
     }
     entries.push(entry("functions", "what expressions can call", functions()));
+    entries.push(entry("configuration", "what holds for a process: `headwater.yaml`", configuration()));
     entries.push(entry("cli", "verbs, flags, exit status", verbs::page()));
     let index = Page { name: "README.md".to_owned(), text: index(&entries) };
     std::iter::once(index).chain(entries.into_iter().map(|entry| entry.page)).collect()
@@ -130,6 +132,31 @@ fn pipeline() -> String {
     let steps = STEPS.iter().map(|(name, summary)| [format!("`{name}`"), cell(summary)]);
     text.push_str(&table(["step", ""], &steps.collect::<Vec<_>>()));
     text.push_str(UPDATE);
+    text
+}
+
+const CONFIGURATION_NOTE: &str = "
+A process reads the file that `--config FILE` names, or else `headwater.yaml` in the working directory, if it is there. All
+of it may be left away. A flag or its variable comes before the file. `${VAR}`, `${file:path}` and `${credential:name}`
+stand for what is not in the file, as in a pipeline; `headwater check` says what is wrong, and `headwater schema --of config`
+prints the schema for editors.
+
+";
+
+const CONFIGURATION_EXAMPLE: &str = "
+```yaml
+data_dir: /var/lib/headwater
+limits: { memory: 64MiB, disk: 2GiB, writes_per_day: 5GB }
+snapshots: { every: 6h, keep: 8, to: /mnt/usb/headwater }
+params: { minimum: 0.5 }
+```
+";
+
+fn configuration() -> String {
+    let mut text = title("configuration");
+    text.push_str(CONFIGURATION_NOTE);
+    text.push_str(&options(PROCESS));
+    text.push_str(CONFIGURATION_EXAMPLE);
     text
 }
 

@@ -23,8 +23,8 @@ mod value;
 use super::args::{Paths, TestArgs};
 use super::exit::Exit;
 use super::load::{self, Findings};
+use super::process::Process;
 use super::terminal::Terminal;
-use crate::config::Environment;
 #[cfg(test)]
 pub use read::{ACTIONS, CASE_KEYS};
 use run::Failure;
@@ -52,11 +52,11 @@ impl Tested {
 ///
 /// # Errors
 /// If a test fails, or a file is wrong: then none is run.
-pub fn test(args: &TestArgs, environment: &dyn Environment, terminal: &Terminal) -> Result<(), Exit> {
-    let mut tested = run_all(&args.paths, environment, terminal)?;
+pub fn test(args: &TestArgs, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+    let mut tested = run_all(&args.paths, process, terminal)?;
     if args.update && update::update(&tested, terminal) > 0 {
         // What the files say now counts; warnings were given already.
-        tested = run_all(&args.paths, environment, &Terminal { quiet: true, ..terminal.clone() })?;
+        tested = run_all(&args.paths, process, &Terminal { quiet: true, ..terminal.clone() })?;
     }
     terminal.print(&match terminal.json {
         true => json::lines(&tested),
@@ -69,8 +69,8 @@ pub fn test(args: &TestArgs, environment: &dyn Environment, terminal: &Terminal)
 }
 
 /// Reads all tests and runs them.
-fn run_all(paths: &Paths, environment: &dyn Environment, terminal: &Terminal) -> Result<Vec<Tested>, Exit> {
-    let found = suite::find(paths, environment)?;
+fn run_all(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<Vec<Tested>, Exit> {
+    let found = suite::find(paths, process)?;
     load::report(&Findings { loaded: Vec::new(), diagnostics: found.diagnostics }, terminal)?;
     let run = |suite: Suite| {
         let failures = suite.cases.iter().map(|(case, plan)| run::run(case, plan)).collect();

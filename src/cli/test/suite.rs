@@ -6,8 +6,9 @@ use super::shape::Shape;
 use crate::cli::args::Paths;
 use crate::cli::exit::Exit;
 use crate::cli::load;
+use crate::cli::process::Process;
 use crate::config::{
-    Diagnostic, Environment, Faults, Param, PipelineFile, Role, Secrets, SourceFile, Surroundings,
+    Diagnostic, Environment, Faults, Override, Param, PipelineFile, Role, Secrets, SourceFile, Surroundings,
     read_pipeline, read_tests,
 };
 use crate::dataflow::Instance;
@@ -50,15 +51,16 @@ struct Target {
 ///
 /// # Errors
 /// Wrong usage, or a path that leads nowhere; what is wrong inside files is found.
-pub fn find(paths: &Paths, environment: &dyn Environment) -> Result<Found, Exit> {
-    let overrides = load::overrides(paths)?;
-    let loader = Loader { environment, overrides: &overrides };
-    let mut found = Found::default();
+pub fn find(paths: &Paths, process: &Process) -> Result<Found, Exit> {
+    let set = load::overrides(paths)?;
+    let overrides = process.overrides(&set);
+    let loader = Loader { environment: &process.environment, overrides: &overrides };
+    let mut found = Found { diagnostics: process.diagnostics.clone(), ..Found::default() };
     let mut params = Vec::new();
     for target in targets(&paths.paths)? {
         loader.suite(&target, &mut found, &mut params);
     }
-    load::refuse_unknown_overrides(&overrides, &params, &found.diagnostics)?;
+    load::refuse_unknown_overrides(&set, &params, &found.diagnostics)?;
     Ok(found)
 }
 
@@ -123,7 +125,7 @@ fn orphan(test: &Path) -> Exit {
 
 struct Loader<'a> {
     environment: &'a dyn Environment,
-    overrides: &'a [(String, String)],
+    overrides: &'a [Override],
 }
 
 impl Loader<'_> {
@@ -170,7 +172,12 @@ impl Loader<'_> {
     }
 
     fn pipeline(&self, faults: &Faults, params: &[(String, String)]) -> Option<PipelineFile> {
-        let overrides: Vec<(String, String)> = self.overrides.iter().chain(params).cloned().collect();
+        let params = params.iter().map(|(name, value)| Override {
+            name: name.clone(),
+            value: value.clone(),
+            secret: false,
+        });
+        let overrides: Vec<Override> = self.overrides.iter().cloned().chain(params).collect();
         read_pipeline(faults, Surroundings { environment: self.environment, overrides: &overrides })
     }
 

@@ -207,12 +207,30 @@ fn what_is_put_in_has_a_limit() {
     assert_eq!(faults.diagnostics().len(), 101);
 }
 
+fn given(name: &str, value: &str, secret: bool) -> Override {
+    Override { name: name.to_owned(), value: value.to_owned(), secret }
+}
+
+#[test]
+fn a_secret_that_is_given_is_never_shown() {
+    let text =
+        "params: { n: 1, t: x }\ndescription: '${param:t}'\nsources: { a: {} }\nsinks: { b: { from: a } }";
+    let faults = Faults::new(SourceFile::new("p.yaml", text.as_bytes().to_vec()).unwrap());
+    let overrides = [given("n", "s3cr3t-n", true), given("t", "s3cr3t-t", true)];
+    let surroundings = Surroundings { environment: &environment(), overrides: &overrides };
+    let pipeline = read_pipeline(&faults, surroundings).unwrap();
+    assert_eq!(faults.secrets().mask(&pipeline.description.unwrap()), "***");
+    assert!(pipeline.params.iter().all(|param| param.secret));
+    let said: String = faults.diagnostics().iter().map(ToString::to_string).collect();
+    assert_eq!(said, "p.yaml:1:11: error: parameter `n` is a whole number, which what is given is not");
+}
+
 #[test]
 fn parameters_are_typed_by_their_defaults() {
     let text = "params: { n: 1, f: 0.5, b: true, t: x, e: '${COUNT}', s: '${TOKEN}' }\ndescription: '${param:n} ${param:f} ${param:b} ${param:t} ${param:e}'\nsources: { a: {} }\nsinks: { b: { from: a } }";
     let read = |overrides: &[(&str, &str)]| {
         let faults = Faults::new(SourceFile::new("p.yaml", text.as_bytes().to_vec()).unwrap());
-        let overrides: Vec<_> = overrides.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        let overrides: Vec<_> = overrides.iter().map(|(n, v)| given(n, v, false)).collect();
         let surroundings = Surroundings { environment: &environment(), overrides: &overrides };
         let pipeline = read_pipeline(&faults, surroundings).unwrap();
         let secret: Vec<_> = pipeline.params.iter().filter(|p| p.secret).map(|p| p.name.clone()).collect();

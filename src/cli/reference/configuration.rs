@@ -1,0 +1,101 @@
+//! What `headwater.yaml` holds, as data: for the schema and the reference.
+
+use crate::dataflow::{OptionKind, OptionSpec};
+
+const LIMITS: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "memory",
+        OptionKind::Size,
+        "How much state is held in memory: keys that were not asked for lately are read from disk beyond it.",
+    ),
+    OptionSpec::optional("disk", OptionKind::Size, "How large the data directory may become."),
+    OptionSpec::optional(
+        "writes_per_day",
+        OptionKind::Size,
+        "How much may be written to the data directory a day, which wears flash out: checkpoints are taken more rarely \
+         to stay within it.",
+    ),
+];
+
+const S3: &[OptionSpec] = &[
+    OptionSpec::required("bucket", OptionKind::Text, "The bucket."),
+    OptionSpec::optional("prefix", OptionKind::Text, "What the names of all objects begin with."),
+    OptionSpec::optional(
+        "endpoint",
+        OptionKind::Text,
+        "The address of the server, such as `https://minio.local:9000`; absent: Amazon's of the region.",
+    ),
+    OptionSpec::or("region", "us-east-1", OptionKind::Text, "The region that requests are signed for."),
+    OptionSpec::required("access_key", OptionKind::Text, "The name of the key."),
+    OptionSpec::required(
+        "secret_key",
+        OptionKind::Text,
+        "The key: best `${credential:name}` or `${file:path}`.",
+    ),
+];
+
+const SNAPSHOTS: &[OptionSpec] = &[
+    OptionSpec::required("every", OptionKind::Duration, "How often one is taken."),
+    OptionSpec::or("keep", "7", OptionKind::Integer, "How many are kept."),
+    OptionSpec::required(
+        "to",
+        OptionKind::Any(&[
+            OptionKind::Path,
+            OptionKind::Options(&[OptionSpec::required(
+                "s3",
+                OptionKind::Options(S3),
+                "Storage that speaks the protocol of S3.",
+            )]),
+        ]),
+        "Where they go: a directory, or `s3`.",
+    ),
+];
+
+/// The keys of the file.
+pub const PROCESS: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "data_dir",
+        OptionKind::Path,
+        "Where what must last is kept; a relative path starts at the working directory. `--data-dir` and \
+         `HEADWATER_DATA_DIR` come first; absent everywhere: `$STATE_DIRECTORY`, or nothing lasts.",
+    ),
+    OptionSpec::optional(
+        "instance",
+        OptionKind::Text,
+        "The id of this gateway among others that run the same files: letters, digits, `-` and `_`. It is part of the \
+         client ids at brokers. Absent: one that is made once in the data directory.",
+    ),
+    OptionSpec::optional("limits", OptionKind::Options(LIMITS), "What the process may use."),
+    OptionSpec::optional(
+        "snapshots",
+        OptionKind::Options(SNAPSHOTS),
+        "Copies of the data directory while it is in use; absent: none.",
+    ),
+    OptionSpec::optional(
+        "params",
+        OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
+        "Values of pipelines' parameters in place of their defaults; `--set name=value` overrides them.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Keys};
+
+    fn assert_same(documented: &[OptionSpec], keys: Keys<'_>) {
+        let mut documented: Vec<&str> = documented.iter().map(|option| option.name).collect();
+        let mut known = keys.known.to_vec();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        assert_same(PROCESS, config::PROCESS);
+        assert_same(LIMITS, config::LIMITS);
+        assert_same(SNAPSHOTS, config::SNAPSHOTS);
+        assert_same(S3, config::S3);
+    }
+}
