@@ -9,8 +9,9 @@ use super::ledger::Ledger;
 use super::log::{Commit, Committed, Log, RecordKind, RecordPlace};
 use super::number::{Epoch, Incarnation, NodeId, SegmentNumber, Sequence, ShapeHash};
 use super::outbox::{Chunk, Refused};
-use super::progress::{ChunkId, Progress, SinkProgress};
+use super::progress::{ChunkId, Node, Progress, SinkProgress};
 use super::store::{Checked, Store, StoreMeta};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How much memory and disk may be used.
@@ -125,7 +126,9 @@ impl StateBackend {
         self.ledger.progress.whole().encode(&mut progress);
         let (incarnation, folded) = (self.log.incarnation(), self.log.last());
         let meta = StoreMeta { incarnation, folded, folding: folded, progress };
-        let done = self.store.fold(self.ledger.memtable.iter(), &meta);
+        let dropped: Vec<NodeId> = self.ledger.memtable.dropped().copied().collect();
+        let gone = self.store.drop_nodes(&dropped, folded);
+        let done = gone.and_then(|()| self.store.fold(self.ledger.memtable.iter(), &meta));
         self.watch(done)?;
         self.ledger.set_folded(folded);
         self.release();
@@ -197,8 +200,32 @@ impl StateBackend {
 
     /// A number that no node has.
     pub fn unused_node(&self) -> NodeId {
-        let last = self.ledger.progress.nodes.last_key_value();
-        last.map_or(NodeId(1), |(last, _)| NodeId(last.0 + 1))
+        NodeId(self.ledger.last_node().0 + 1)
+    }
+
+    /// The nodes that no step of the plan has, by name and shape: gone, or of another shape now. What becomes of them is
+    /// for the caller to say; [`Checkpoint::dropped`] lets them go.
+    pub fn stale_nodes(&self, wanted: &[(&str, ShapeHash)]) -> Vec<Node> {
+        self.ledger.progress.stale(wanted)
+    }
+
+    /// The node that goes on under another name: to be put into [`Checkpoint::nodes`] of the next checkpoint. None if
+    /// there is none of the old name and that shape, or one of the new name already.
+    pub fn renamed(&self, was: &str, name: &str, shape: ShapeHash) -> Option<Node> {
+        let id = self.node(was, shape)?;
+        self.node(name, shape).is_none().then(|| Node { id, name: name.to_string(), shape })
+    }
+
+    /// From which lives of other folders this state comes, and up to which of their epochs: what a target holds of one
+    /// of these, not beyond that epoch, is ours.
+    pub fn lineage(&self) -> &BTreeMap<Incarnation, Epoch> {
+        &self.ledger.progress.lineage
+    }
+
+    /// Whether a mark in a target is of this life of the folder, or of one that it comes from.
+    pub fn is_ours(&self, incarnation: Incarnation, epoch: Epoch) -> bool {
+        let inherited = || self.lineage().get(&incarnation).is_some_and(|last| epoch <= *last);
+        if incarnation == self.incarnation() { epoch <= self.epoch() } else { inherited() }
     }
 
     /// Input that no checkpoint covers, a partition after the other, each in order.
@@ -209,6 +236,11 @@ impl StateBackend {
     /// Output of a sink that it has not delivered, in order.
     pub fn undelivered(&self, sink: NodeId) -> impl Iterator<Item = (ChunkId, &RecordPlace)> {
         self.ledger.chunks_of(sink)
+    }
+
+    /// Output that was not delivered, a sink after the other, each in order.
+    pub fn all_undelivered(&self) -> impl Iterator<Item = &RecordPlace> {
+        self.ledger.chunks().map(|(_, _, place)| place)
     }
 
     /// Rows that targets refused and nobody took over.
@@ -258,6 +290,11 @@ impl StateBackend {
     /// What was written to the log, and what to the store, since they were opened.
     pub fn meters(&self) -> (&Meter, &Meter) {
         (&self.log_meter, &self.store_meter)
+    }
+
+    /// The bytes written to both of them, for a budget of writes.
+    pub fn written_bytes(&self) -> u64 {
+        self.log_meter.bytes() + self.store_meter.bytes()
     }
 
     /// What log and store take on the disk.

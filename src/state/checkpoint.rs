@@ -6,7 +6,7 @@
 use super::error::StateError;
 use super::keyed::{STATE_KEY_HEAD, StateKey};
 use super::log::{Commit, RecordId, RecordKind};
-use super::number::{ChunkNumber, Epoch, NodeId, Sequence, ShapeHash};
+use super::number::{ChunkNumber, Epoch, Incarnation, NodeId, Sequence, ShapeHash};
 use super::progress::{ChunkId, Node, Offset, SinkProgress, SourceProgress};
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number, put_signed};
 use crate::time::Timestamp;
@@ -42,7 +42,11 @@ pub struct Entry {
 pub struct Checkpoint {
     /// Which one it is.
     pub epoch: Epoch,
-    /// Nodes that are new.
+    /// From which lives of other folders this state comes, and up to which of their epochs: said once, at a restore.
+    pub lineage: Vec<(Incarnation, Epoch)>,
+    /// Nodes whose state is gone with all their keys, frames and chunks; before anything else that this one says.
+    pub dropped: Vec<NodeId>,
+    /// Nodes that are new, or have another name now.
     pub nodes: Vec<Node>,
     /// Partitions that were read.
     pub sources: Vec<SourceProgress>,
@@ -63,6 +67,9 @@ impl Checkpoint {
 
     /// Brings all lists into their order; of entries of one key the last one stays.
     pub fn sort(&mut self) {
+        self.lineage.sort_unstable();
+        self.dropped.sort_unstable();
+        self.dropped.dedup();
         self.nodes.sort_by_key(|node| node.id);
         self.sources.sort_by(|a, b| (a.node, &a.partition).cmp(&(b.node, &b.partition)));
         self.watermarks.sort_by_key(|(node, _)| *node);
@@ -118,6 +125,13 @@ impl Checkpoint {
     fn encode_with(&self, entries: &[Entry], into: &mut Vec<u8>) {
         into.push(CHECKPOINT_VERSION);
         put_number(into, self.epoch.0);
+        put_number(into, self.lineage.len() as u64);
+        for (incarnation, epoch) in &self.lineage {
+            into.extend_from_slice(&incarnation.0.to_le_bytes());
+            put_number(into, epoch.0);
+        }
+        put_number(into, self.dropped.len() as u64);
+        self.dropped.iter().for_each(|node| put_number(into, node.0.into()));
         put_number(into, self.nodes.len() as u64);
         for node in &self.nodes {
             put_number(into, node.id.0.into());
@@ -144,6 +158,8 @@ impl Checkpoint {
         }
         let checkpoint = Checkpoint {
             epoch: Epoch(reader.number()?),
+            lineage: list(reader, read_ancestor, |(incarnation, _)| *incarnation)?,
+            dropped: list(reader, |reader| reader.small().map(NodeId), |node| *node)?,
             nodes: list(reader, read_node, |node| node.id)?,
             sources: list(reader, read_source, |source| (source.node, source.partition.clone()))?,
             watermarks: list(reader, read_watermark, |(node, _)| *node)?,
@@ -232,6 +248,10 @@ fn list<T, K: Ord>(
         items.push(item);
     }
     Ok(items)
+}
+
+fn read_ancestor(reader: &mut Reader) -> Result<(Incarnation, Epoch), Malformed> {
+    Ok((Incarnation(reader.fixed()?), Epoch(reader.number()?)))
 }
 
 fn read_node(reader: &mut Reader) -> Result<Node, Malformed> {

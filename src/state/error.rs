@@ -19,6 +19,11 @@ pub enum StateError {
         /// The folder.
         folder: String,
     },
+    /// State is where other state was to be put.
+    Occupied {
+        /// The folder.
+        folder: String,
+    },
     /// A file does not hold what it should.
     Corrupt {
         /// Its name in the folder.
@@ -71,7 +76,10 @@ impl StateError {
         match self {
             StateError::Disk { .. } => Remedy::Retry,
             StateError::Corrupt { .. } => Remedy::SetAside,
-            StateError::InUse { .. } | StateError::Newer { .. } | StateError::TooLarge { .. } => Remedy::Stop,
+            StateError::InUse { .. }
+            | StateError::Occupied { .. }
+            | StateError::Newer { .. }
+            | StateError::TooLarge { .. } => Remedy::Stop,
         }
     }
 
@@ -96,6 +104,7 @@ impl fmt::Display for StateError {
             StateError::InUse { folder } => {
                 write!(f, "{folder} is used by another process: give this one another data directory")
             }
+            StateError::Occupied { folder } => write!(f, "there is state in {folder} already"),
             StateError::Corrupt { file, what } => write!(f, "{file} is corrupt: {what}"),
             StateError::Newer { file, version } => {
                 write!(f, "{file} was written by a later version (format {version}): run that or a later one")

@@ -3,7 +3,7 @@
 use super::error::StateError;
 use super::number::{KeyGroup, NodeId};
 use super::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// A node's state, a group and a key, as one string of bytes: the node's number (4 bytes, highest first), the group,
@@ -69,6 +69,8 @@ pub fn prefix_bounds(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
 /// What is in the log but not yet in the store: new bytes, or that a key is gone.
 #[derive(Debug, Default)]
 pub struct Memtable {
+    /// Nodes of which nothing counts that is in the store.
+    dropped: BTreeSet<NodeId>,
     entries: BTreeMap<StateKey, Option<Box<[u8]>>>,
     bytes: usize,
 }
@@ -87,6 +89,20 @@ impl Memtable {
         }
     }
 
+    /// All that was known of a node is gone, here and in the store.
+    pub fn drop_node(&mut self, node: NodeId) {
+        self.dropped.insert(node);
+        let size = |value: &Option<Box<[u8]>>| value.as_ref().map_or(0, |value| value.len());
+        let gone = self.entries.extract_if(.., |key, _| key.node() == node);
+        let bytes = gone.map(|(key, value)| key.0.len() + ENTRY_OVERHEAD + size(&value)).sum::<usize>();
+        self.bytes -= bytes;
+    }
+
+    /// The nodes whose keys are to go from the store, before others are put in.
+    pub fn dropped(&self) -> impl Iterator<Item = &NodeId> {
+        self.dropped.iter()
+    }
+
     /// About how much memory it takes.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -94,7 +110,7 @@ impl Memtable {
 
     /// Whether there is nothing to be folded.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.dropped.is_empty()
     }
 
     /// What it knows of a key.
@@ -144,6 +160,7 @@ impl<'a> KeyedState<'a> {
         let key = StateKey::new(node, group, key);
         match self.memtable.get(&key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None if self.memtable.dropped.contains(&node) => Ok(None),
             None => self.store.get(&key),
         }
     }
@@ -176,7 +193,7 @@ impl<'a> KeyedState<'a> {
                     return Ok(());
                 }
             }
-            visit(key, value)
+            if self.memtable.dropped.contains(&key.node()) { Ok(()) } else { visit(key, value) }
         })?;
         newer.try_for_each(|(key, changed)| changed.map_or(Ok(()), |changed| visit(key, changed)))
     }

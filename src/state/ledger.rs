@@ -46,6 +46,12 @@ impl Ledger {
             RecordKind::Frame => self.add_frame(place, Frame::decode(payload)?),
             RecordKind::Chunk => self.add_chunk(place, Chunk::decode(payload)?),
             RecordKind::Refused => self.add_refused(place, Refused::decode(payload)?),
+            RecordKind::Checkpoint if is_folded => {
+                // Records of its nodes may stand in the log before it.
+                let dropped = Checkpoint::decode(payload)?.dropped;
+                dropped.iter().for_each(|node| self.free_node(*node));
+                self.freed.push(*place);
+            }
             _ if is_folded => self.freed.push(*place),
             RecordKind::Basis => self.begin(place, &Checkpoint::decode(payload)?),
             RecordKind::Checkpoint => self.add_checkpoint(place, Checkpoint::decode(payload)?),
@@ -66,6 +72,10 @@ impl Ledger {
     }
 
     fn add_checkpoint(&mut self, place: &RecordPlace, checkpoint: Checkpoint) {
+        for &node in &checkpoint.dropped {
+            self.free_node(node);
+            self.memtable.drop_node(node);
+        }
         self.progress.apply(&checkpoint);
         checkpoint.sources.iter().for_each(|source| self.read(source));
         checkpoint.sinks.iter().for_each(|sink| self.deliver(sink));
@@ -97,6 +107,25 @@ impl Ledger {
     fn add_refused(&mut self, place: &RecordPlace, refused: Refused) {
         let row = (refused.node, refused.chunk, refused.row_number);
         self.freed.extend(self.refused.insert(row, *place));
+    }
+
+    /// No record of a node is needed any more.
+    fn free_node(&mut self, node: NodeId) {
+        let frames = self.frames.extract_if(.., |(of, _), _| *of == node);
+        self.freed.extend(frames.flat_map(|(_, places)| places));
+        let chunks = self.chunks.extract_if(.., |(of, _), _| *of == node);
+        self.freed.extend(chunks.map(|(_, place)| place));
+        let refused = self.refused.extract_if(.., |(of, ..), _| *of == node);
+        self.freed.extend(refused.map(|(_, place)| place));
+    }
+
+    /// The greatest number of a node of which there is anything.
+    pub fn last_node(&self) -> NodeId {
+        let nodes = self.progress.nodes.keys().chain(self.memtable.dropped()).copied();
+        let frames = self.frames.keys().map(|(node, _)| *node);
+        let chunks = self.chunks.keys().map(|(node, _)| *node);
+        let refused = self.refused.keys().map(|(node, ..)| *node);
+        nodes.chain(frames).chain(chunks).chain(refused).max().unwrap_or_default()
     }
 
     /// Frames that a checkpoint covers go.

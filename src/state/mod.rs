@@ -17,8 +17,11 @@ mod number;
 mod outbox;
 mod progress;
 mod recovery;
+mod replacement;
 mod salvage;
+pub mod savepoint;
 mod store;
+mod survey;
 
 pub use crate::event::bytes::Malformed;
 pub use backend::{Changes, StateBackend, StateLimits};
@@ -36,8 +39,9 @@ pub use number::{
 };
 pub use outbox::{Chunk, Refused};
 pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress};
-pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, open, set_aside};
+pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, open, open_afresh, set_aside};
 pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};
+pub use survey::{NodeSurvey, Survey};
 
 #[cfg(test)]
 mod tests;

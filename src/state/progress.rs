@@ -1,7 +1,7 @@
 //! How far a pipeline has come: what its nodes are, what was read, what was delivered.
 
 use super::log::RecordId;
-use super::number::{ChunkNumber, Epoch, NodeId, ShapeHash};
+use super::number::{ChunkNumber, Epoch, Incarnation, NodeId, ShapeHash};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -65,6 +65,8 @@ pub struct SinkProgress {
 pub struct Progress {
     /// The last epoch.
     pub epoch: Epoch,
+    /// From which lives of other folders this state comes, and up to which of their epochs.
+    pub lineage: BTreeMap<Incarnation, Epoch>,
     /// The nodes, by number.
     pub nodes: BTreeMap<NodeId, Node>,
     /// The partitions of sources.
@@ -79,6 +81,8 @@ impl Progress {
     /// Takes over what a checkpoint says.
     pub fn apply(&mut self, checkpoint: &super::Checkpoint) {
         self.epoch = self.epoch.max(checkpoint.epoch);
+        self.lineage.extend(checkpoint.lineage.iter().copied());
+        checkpoint.dropped.iter().for_each(|node| self.drop_node(*node));
         self.nodes.extend(checkpoint.nodes.iter().map(|node| (node.id, node.clone())));
         for source in &checkpoint.sources {
             let key = (source.node, source.partition.clone());
@@ -91,6 +95,14 @@ impl Progress {
         checkpoint.sinks.iter().for_each(|sink| self.deliver(sink));
     }
 
+    /// Nothing is known of a node any more.
+    fn drop_node(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+        self.sources.retain(|(of, _), _| *of != node);
+        self.watermarks.remove(&node);
+        self.sinks.remove(&node);
+    }
+
     /// Takes over how far a sink has come.
     pub fn deliver(&mut self, sink: &SinkProgress) {
         self.sinks.insert(sink.node, sink.clone());
@@ -100,6 +112,8 @@ impl Progress {
     pub fn whole(&self) -> super::Checkpoint {
         super::Checkpoint {
             epoch: self.epoch,
+            lineage: self.lineage.iter().map(|(&life, &epoch)| (life, epoch)).collect(),
+            dropped: Vec::new(),
             nodes: self.nodes.values().cloned().collect(),
             sources: self.sources.values().cloned().collect(),
             watermarks: self.watermarks.iter().map(|(&node, &watermark)| (node, watermark)).collect(),
@@ -108,9 +122,26 @@ impl Progress {
         }
     }
 
+    /// The same where the frames that are kept get other places in the log: all of them are unread.
+    pub fn with_all_unread(&self) -> super::Checkpoint {
+        let mut whole = self.whole();
+        for source in &mut whole.sources {
+            if matches!(source.offset, Offset::Journal(_)) {
+                source.offset = Offset::Journal(RecordId::default());
+            }
+        }
+        whole
+    }
+
     /// The number of a node by its name and shape.
     pub fn find(&self, name: &str, shape: ShapeHash) -> Option<NodeId> {
         self.nodes.values().find(|node| node.name == name && node.shape == shape).map(|node| node.id)
+    }
+
+    /// The nodes that are none of those wanted: they are gone from the pipeline, or have another shape there.
+    pub fn stale(&self, wanted: &[(&str, ShapeHash)]) -> Vec<Node> {
+        let is_stale = |node: &&Node| !wanted.contains(&(node.name.as_str(), node.shape));
+        self.nodes.values().filter(is_stale).cloned().collect()
     }
 
     /// Whether a sink has delivered a chunk.

@@ -6,12 +6,13 @@
 
 use super::backend::{StateBackend, StateLimits, metered};
 use super::checkpoint::Checkpoint;
-use super::disk::Disk;
+use super::disk::{Disk, DiskLock};
 use super::error::StateError;
 use super::ledger::Ledger;
 use super::log::{Log, LogScan};
 use super::number::{Epoch, Incarnation, Sequence};
 use super::progress::Progress;
+use super::replacement::{clear_next, finish_replacement, replace};
 use super::salvage::{Salvaged, finish_salvage, salvage};
 use super::store::{STORE_FILE, Store, StoreMeta};
 use crate::time::{Random, Timestamp};
@@ -107,8 +108,34 @@ pub struct Recovery {
 /// # Errors
 /// [`StateError::InUse`] while another process holds the folder.
 pub fn open(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<(StateBackend, Recovery), StateError> {
+    let held = hold(&**disk)?;
+    open_held(disk, options, held)
+}
+
+/// The same, with nothing of the state that was there: after a power cut it is there as before, or not at all. What
+/// was set aside once stays.
+pub fn open_afresh(
+    disk: &Arc<dyn Disk>,
+    options: &OpenOptions,
+) -> Result<(StateBackend, Recovery), StateError> {
+    let held = hold(&**disk)?;
+    clear_next(&**disk)?;
+    replace(&**disk)?;
+    open_held(disk, options, held)
+}
+
+/// Holds the folder.
+pub(super) fn hold(disk: &dyn Disk) -> Result<DiskLock, StateError> {
     let lock = disk.lock(LOCK_FILE).map_err(|error| StateError::disk("locking the folder", error))?;
-    let lock = lock.ok_or_else(|| StateError::InUse { folder: disk.path() })?;
+    lock.ok_or_else(|| StateError::InUse { folder: disk.path() })
+}
+
+fn open_held(
+    disk: &Arc<dyn Disk>,
+    options: &OpenOptions,
+    lock: DiskLock,
+) -> Result<(StateBackend, Recovery), StateError> {
+    finish_replacement(&**disk)?;
     let (log_disk, log_meter) = metered(disk);
     let (store_disk, store_meter) = metered(disk);
     let mut opening = Opening { disk: disk.clone(), options, repairs: Vec::new(), is_new_life: false };
@@ -230,7 +257,7 @@ impl Opening<'_> {
 }
 
 /// What is wrong with a log in itself, or behind a store.
-fn log_fault(scan: &LogScan, meta: &StoreMeta) -> Option<(String, String)> {
+pub(super) fn log_fault(scan: &LogScan, meta: &StoreMeta) -> Option<(String, String)> {
     if let Some(fault) = &scan.fault {
         return Some((fault.segment.file_name(), fault.what.clone()));
     }
@@ -257,7 +284,7 @@ pub(super) fn ledger_of(meta: &StoreMeta) -> Result<Ledger, StateError> {
     Ok(Ledger::new(progress, meta.folded))
 }
 
-fn names_aside(disk: &dyn Disk) -> Result<Vec<String>, StateError> {
+pub(super) fn names_aside(disk: &dyn Disk) -> Result<Vec<String>, StateError> {
     let mut names = disk.list().map_err(|error| StateError::disk("reading the folder", error))?;
     names.retain(|name| name.starts_with(ASIDE));
     Ok(names)

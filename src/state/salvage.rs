@@ -6,6 +6,7 @@
 //! old segments are set aside, and the new one takes its place. So a power cut at any point only means that the rest
 //! is done at the next start.
 
+use super::Entry;
 use super::checkpoint::Checkpoint;
 use super::disk::{Disk, Open};
 use super::error::StateError;
@@ -13,20 +14,18 @@ use super::ledger::Ledger;
 use super::log::{Commit, LogScan, RecordKind, RecordPlace, SegmentHeader, SegmentWriter};
 use super::number::{SegmentNumber, Sequence};
 use super::outbox::Chunk;
-use super::progress::Offset;
 use super::recovery::{ledger_of, set_aside};
 use super::store::StoreMeta;
-use super::{Entry, RecordId};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 /// A new log that is whole and waits to take the place of the old one.
-const SALVAGE_FILE: &str = "salvage";
+pub const SALVAGE_FILE: &str = "salvage";
 
 /// A new log in the making.
-const NEW_FILE: &str = "salvage.new";
+pub const NEW_FILE: &str = "salvage.new";
 
 /// At about this size a commit of what is kept is followed by another.
 const COMMIT_BYTES: usize = 4 << 20;
@@ -147,22 +146,18 @@ fn write_anew(
     new.writer.sync().map_err(failed)
 }
 
-/// All progress, and the state that is not in the store. The frames that are kept get other places in the log:
-/// all of them are unread.
+/// All progress, and the state that is not in the store.
 fn push_state(ledger: &Ledger, commit: &mut Commit) -> Result<(), StateError> {
-    let mut basis = ledger.progress.whole();
-    for source in &mut basis.sources {
-        if matches!(source.offset, Offset::Journal(_)) {
-            source.offset = Offset::Journal(RecordId::default());
-        }
-    }
+    let basis = ledger.progress.with_all_unread();
     basis.push(RecordKind::Basis, commit)?;
     let changed = |(key, value): (&super::StateKey, Option<&[u8]>)| Entry {
         key: key.clone(),
         value: value.map(Into::into),
     };
     let entries: Vec<Entry> = ledger.memtable.iter().map(changed).collect();
-    let checkpoint = Checkpoint { epoch: basis.epoch, entries, ..Checkpoint::default() };
+    // A number that was let go may have been given again: all that is known comes behind it.
+    let dropped = ledger.memtable.dropped().copied().collect();
+    let checkpoint = Checkpoint { dropped, entries, ..basis };
     checkpoint.push(RecordKind::Checkpoint, commit)
 }
 

@@ -6,9 +6,9 @@
 use super::disk::{Disk, DiskFile, Open};
 use super::error::StateError;
 use super::keyed::{StateKey, VisitAll, prefix_bounds};
-use super::number::{Incarnation, Sequence};
+use super::number::{Incarnation, NodeId, Sequence};
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 use std::io;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub const STORE_FILE: &str = "store.redb";
 
 /// Where a store is made before it gets its name.
-const NEW_FILE: &str = "store.new";
+pub const NEW_FILE: &str = "store.new";
 
 /// The format of what is in the store.
 pub const STORE_VERSION: u8 = 1;
@@ -205,6 +205,40 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes all keys of some nodes, in transactions of bounded size. `folding` is the commit that says so.
+    pub fn drop_nodes(&self, nodes: &[NodeId], folding: Sequence) -> Result<(), StateError> {
+        for node in nodes {
+            while self.drop_some(*node, folding)? {}
+        }
+        Ok(())
+    }
+
+    /// Whether any were there.
+    fn drop_some(&self, node: NodeId, folding: Sequence) -> Result<bool, StateError> {
+        let (from, to) = prefix_bounds(&node.0.to_be_bytes());
+        let transaction = begin(self.database()?)?;
+        let mut table = transaction.open_table(ENTRIES).map_err(fault)?;
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        for found in table.range::<&[u8]>((borrowed(&from), borrowed(&to))).map_err(fault)? {
+            let (key, value) = found.map_err(fault)?;
+            bytes += key.value().len() + value.value().len();
+            keys.push(key.value().to_vec());
+            if bytes >= TRANSACTION_BYTES.max(self.cache_bytes / 2) {
+                break;
+            }
+        }
+        for key in &keys {
+            table.remove(key.as_slice()).map_err(fault)?;
+        }
+        drop(table);
+        if keys.is_empty() {
+            return transaction.abort().map_err(fault).map(|()| false);
+        }
+        write_meta(&transaction, &StoreMeta { folding, ..self.meta()? })?;
+        transaction.commit().map_err(fault)?;
+        Ok(true)
     }
 
     /// Reads and verifies all of the file. Slow.

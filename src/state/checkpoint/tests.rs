@@ -49,18 +49,23 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         shape: ShapeHash(shape),
     });
     let watermark = (any::<u32>(), any::<i64>()).prop_map(|(node, time)| (NodeId(node), Timestamp(time)));
+    let ancestor = (any::<u64>(), any::<u64>()).prop_map(|(life, epoch)| (Incarnation(life), Epoch(epoch)));
     let parts = (
         any::<u64>(),
+        vec(ancestor, 0..3),
+        vec(any::<u32>().prop_map(NodeId), 0..3),
         vec(node, 0..4),
         vec(source(), 0..4),
         vec(watermark, 0..4),
         vec(sink(), 0..4),
         vec(entry(), 0..20),
     );
-    parts.prop_map(|(epoch, nodes, sources, watermarks, sinks, entries)| {
+    parts.prop_map(|(epoch, lineage, dropped, nodes, sources, watermarks, sinks, entries)| {
         let epoch = Epoch(epoch);
-        let mut checkpoint = Checkpoint { epoch, nodes, sources, watermarks, sinks, entries };
+        let mut checkpoint =
+            Checkpoint { epoch, lineage, dropped, nodes, sources, watermarks, sinks, entries };
         checkpoint.sort();
+        checkpoint.lineage.dedup_by_key(|(life, _)| *life);
         checkpoint.nodes.dedup_by_key(|node| node.id);
         checkpoint.sources.dedup_by_key(|source| (source.node, source.partition.clone()));
         checkpoint.watermarks.dedup_by_key(|(node, _)| *node);

@@ -77,7 +77,8 @@ pub struct DiskLock {
 }
 
 impl DiskLock {
-    fn new(held: impl Held + 'static) -> DiskLock {
+    /// Let go of what is held when it is dropped.
+    pub fn new(held: impl fmt::Debug + Send + Sync + 'static) -> DiskLock {
         DiskLock { _held: Box::new(held) }
     }
 }

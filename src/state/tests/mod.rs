@@ -1,4 +1,6 @@
 mod corruption;
 mod crash;
 mod real;
+mod replacement;
+mod savepoint;
 mod workload;

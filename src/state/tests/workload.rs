@@ -105,6 +105,12 @@ impl Step {
         if epoch == Epoch(1) {
             checkpoint.nodes.push(Node { id: WINDOW, name: "window".into(), shape: ShapeHash(1) });
         }
+        if epoch > Epoch(1) && random.bits().is_multiple_of(8) {
+            let node = [JOURNALED, SINK, WINDOW][random.bits() as usize % 3];
+            checkpoint.dropped.push(node);
+            // Its number is given again at once.
+            checkpoint.nodes.push(Node { id: node, name: "again".into(), shape: ShapeHash(epoch.0) });
+        }
         checkpoint.sources.push(source(SOURCE, b"file", offset));
         if let Some(last) = last_frame.filter(|_| random.bits() & 1 == 0) {
             checkpoint.sources.push(source(JOURNALED, b"topic", Offset::Journal(last)));
@@ -140,6 +146,17 @@ impl Step {
         view.frames.extend(self.frames.iter().cloned());
         if let Some(checkpoint) = &self.checkpoint {
             view.epoch = checkpoint.epoch;
+            for &node in &checkpoint.dropped {
+                match node {
+                    WINDOW => view.keyed.clear(),
+                    JOURNALED => view.frames.clear(),
+                    _ => {
+                        view.chunks.clear();
+                        view.refused.clear();
+                        view.position = None;
+                    }
+                }
+            }
             for source in &checkpoint.sources {
                 if let Offset::Replay(offset) = &source.offset {
                     view.offset = Some(offset.clone());
