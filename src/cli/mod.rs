@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod functions;
 mod graph;
+mod keep;
 mod load;
 mod man;
 mod new;

@@ -3,6 +3,7 @@
 use super::args::{RunArgs, Shared};
 use super::data_dir::{self, DataDir};
 use super::exit::Exit;
+use super::keep;
 use super::load::{self, Loaded};
 use super::process::Process;
 use super::progress::{Progress, summary};
@@ -37,15 +38,16 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     let mut findings = load::load_as(&instance, &args.paths, process, &|_| Vec::new())?;
     load::refuse_shared(&mut findings, |_| true);
     load::report(&findings, terminal)?;
-    let loaded = &findings.loaded;
-    refuse_without_state(loaded, &options)?;
+    refuse_without_state(&findings.loaded, &options)?;
     let stop = stop_on_signals()?;
-    let unfinished = Unfinished::new(loaded);
+    let unfinished = Unfinished::new(&findings.loaded);
     end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
-    let runner = Runner { clock: &clock, unfinished: &unfinished, terminal };
+    let runner = Runner { clock: &clock, unfinished: &unfinished, terminal, options: &options };
     // One after the other: a pipeline may read what one before it writes.
-    let pipelines: Vec<_> = loaded.iter().map(|loaded| runner.open(loaded)).collect();
-    say_what_is_kept(loaded, terminal);
+    let share = findings.loaded.len() as u64;
+    let pipelines: Vec<_> = findings.loaded.iter_mut().map(|loaded| runner.open(loaded, share)).collect();
+    let loaded = &findings.loaded;
+    say_what_is_kept(loaded, &options, terminal);
     let show = loaded.len() == 1 && terminal.watched && !terminal.json;
     let (sender, outcomes) = channel();
     let ended_well = std::thread::scope(|scope| {
@@ -155,12 +157,19 @@ struct Runner<'a> {
     clock: &'a SystemClock,
     unfinished: &'a Unfinished,
     terminal: &'a Terminal,
+    options: &'a RunOptions,
 }
 
 impl Runner<'_> {
     /// None if that failed, which is said.
-    fn open(&self, loaded: &Loaded) -> Option<Pipeline> {
-        let opened = Pipeline::open(&loaded.plan, self.clock);
+    fn open(&self, loaded: &mut Loaded, share: u64) -> Option<Pipeline> {
+        let found = self
+            .options
+            .data_dir
+            .as_ref()
+            .map(|path| keep::find(loaded, path, self.options, share, self.clock));
+        let opened =
+            found.transpose().and_then(|found| Pipeline::open_keeping(&loaded.plan, self.clock, found));
         opened.map_err(|message| self.say_failed(loaded, &message)).ok()
     }
 
@@ -239,8 +248,11 @@ fn end_in_time(stop: Arc<AtomicBool>, unfinished: Unfinished, terminal: Terminal
     spawned.map(drop).map_err(|error| Exit::failed(format!("cannot start a thread: {error}")))
 }
 
-/// Windows are the only state so far, and it is kept in memory: said once, since a restart loses it.
-fn say_what_is_kept(loaded: &[Loaded], terminal: &Terminal) {
+/// Without a data directory state is kept in memory: said once, since a restart loses it.
+fn say_what_is_kept(loaded: &[Loaded], options: &RunOptions, terminal: &Terminal) {
+    if options.data_dir.is_some() {
+        return;
+    }
     let live = |loaded: &Loaded| loaded.plan.sources.iter().any(|source| source.plan.is_live());
     let windowed = |loaded: &Loaded| loaded.plan.nodes.iter().any(|node| node.role == Role::Window);
     if !terminal.quiet && loaded.iter().any(|loaded| live(loaded) && windowed(loaded)) {

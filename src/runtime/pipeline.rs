@@ -139,6 +139,14 @@ impl Pipeline {
         Pipeline::open_with(plan, clock, &Plain, None)
     }
 
+    /// The same with state that goes on where an earlier run stopped, if there is any.
+    ///
+    /// # Errors
+    /// What could not be opened and why; state that cannot be read.
+    pub fn open_keeping(plan: &Plan, clock: &dyn Clock, found: Option<Found>) -> Result<Pipeline, String> {
+        Pipeline::open_with(plan, clock, &Plain, found)
+    }
+
     /// The same with instruments around its parts, and with state that goes on where an earlier run stopped.
     ///
     /// # Errors

@@ -276,8 +276,7 @@ impl Coordinator {
     fn next_due(&mut self, since: Millis, now: Millis) -> Millis {
         let interval = self.pace.interval;
         let due = (since + interval).max(now + Millis(interval.0 / SHORTEST_REST));
-        let (log, store) = self.backend.meters();
-        let written = log.bytes() + store.bytes();
+        let written = self.backend.written_bytes();
         let cost = written - std::mem::replace(&mut self.written_bytes, written);
         let stretched = self.pace.bytes_per_day.map_or(0, |most| {
             let millis = u128::from(cost) * DAY as u128 / u128::from(most.max(1));
@@ -320,6 +319,11 @@ impl Coordinator {
         if !(sources.is_empty() && sinks.is_empty() && chunks.is_empty() && !keyed) {
             let checkpoint = Checkpoint {
                 epoch: self.epoch,
+                dropped: if self.is_announced {
+                    Vec::new()
+                } else {
+                    self.ids.dropped.iter().map(|node| node.id).collect()
+                },
                 nodes: if self.is_announced { Vec::new() } else { self.ids.new.clone() },
                 sources,
                 sinks,
