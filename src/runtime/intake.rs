@@ -466,10 +466,15 @@ impl PartitionIntake {
 
 /// What a checkpoint needs of a source.
 impl Intake {
+    /// It is asked what to save, as that source of the plan.
+    pub fn keep_as(&mut self, source: usize) {
+        self.kept_as = Some(source);
+    }
+
     /// Partitions go on where an earlier run stopped. `source` is the number of the source in the plan. Called before the
     /// first step.
     pub fn resume(&mut self, source: usize, origins: &Origins) -> Result<(), SourceError> {
-        self.kept_as = Some(source);
+        self.keep_as(source);
         for partition in &mut self.partitions {
             let Some(taken) = partition.rows.resume(&origins.resume)? else { continue };
             let Some((skip, highest)) = origins.marks.get(&taken) else { continue };

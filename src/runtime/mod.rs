@@ -18,6 +18,7 @@ mod start;
 mod stats;
 mod worker;
 
+pub use checkpoint::{CheckpointFigures, Coordinator, KeeperHandle, Rehearsal};
 pub use driver::Driver;
 pub use exchange::WorkerId;
 pub use instruments::Instruments;

@@ -1,8 +1,8 @@
 //! A pipeline from the opening of its sources and sinks to their close.
 
 use super::checkpoint::{
-    Barrier, Coordinating, Coordinator, Delivery, JournalFeed, Loading, Origins, Outlet, OutletOptions, Pace,
-    Part, StateIds, match_nodes,
+    Barrier, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Loading, Origins, Outlet,
+    OutletOptions, Pace, Part, StateIds, match_nodes,
 };
 use super::exchange::{Frontiers, Mail};
 use super::instruments::{Instruments, Plain};
@@ -217,6 +217,11 @@ impl Pipeline {
         end(&common, workers, coordinator, &shared)
     }
 
+    /// A way to whoever keeps its state, for other threads; None where none is kept.
+    pub fn keeper(&self) -> Option<KeeperHandle> {
+        self.coordinator.as_ref().map(Coordinator::handle)
+    }
+
     /// The same, to be driven by hand.
     pub fn into_steps(self) -> Steps {
         Steps { pipeline: self, stop: AtomicBool::new(false), ended: Vec::new() }
@@ -352,7 +357,16 @@ fn workers(
     let workers = mailboxes.into_iter().enumerate().map(|(me, mailbox)| {
         let random = Random::seeded(clock.entropy());
         let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
-        let place = Place { me, mail: &mail, order, env, hash_seed, ids: ids.clone(), instruments };
+        let place = Place {
+            me,
+            mail: &mail,
+            order,
+            env,
+            hash_seed,
+            durable: ids.is_some(),
+            ids: ids.clone(),
+            instruments,
+        };
         let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
         worker(plan, sinks, &place, shares, mailbox)
     });

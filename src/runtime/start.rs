@@ -29,18 +29,24 @@ pub(super) struct Place<'a> {
     pub(super) order: MergeOrder,
     pub(super) env: Env,
     pub(super) hash_seed: u64,
+    /// Whether operators are asked for their state.
+    pub(super) durable: bool,
     /// Where state stands and the last checkpoint; None where none is kept.
     pub(super) ids: Option<(Arc<StateIds>, Epoch)>,
     pub(super) instruments: &'a dyn Instruments,
 }
 
 /// A driver over all stages of a plan, for one worker that works alone. Unions take rows in the order in which they
-/// come, as the caller decides it.
-pub fn start_driver(plan: &Plan, sinks: &[SharedSink], env: Env) -> Driver {
+/// come, as the caller decides it. `durable` says whether it will be asked for its state.
+pub fn start_driver(plan: &Plan, sinks: &[SharedSink], env: Env, durable: bool) -> Driver {
     let (mail, _) = Mail::new(1);
     let hash_seed = env.random.clone().bits();
     let order = MergeOrder::Arrival;
-    driver(plan, sinks, &Place { me: 0, mail: &mail, order, env, hash_seed, ids: None, instruments: &Plain })
+    driver(
+        plan,
+        sinks,
+        &Place { me: 0, mail: &mail, order, env, hash_seed, durable, ids: None, instruments: &Plain },
+    )
 }
 
 fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
@@ -62,13 +68,8 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
 fn start_step(plan: &Plan, id: StepId, ends: (bool, bool), sinks: &[SharedSink], place: &Place<'_>) -> Step {
     let step = &plan.draft.steps[id.0 as usize];
     let hash_seed = place.hash_seed;
-    let context = StartContext {
-        outputs: &step.outputs,
-        draft: &plan.draft,
-        sinks,
-        hash_seed,
-        durable: place.ids.is_some(),
-    };
+    let context =
+        StartContext { outputs: &step.outputs, draft: &plan.draft, sinks, hash_seed, durable: place.durable };
     let worker = WorkerId(place.me as u16);
     let operator = place.instruments.operator(worker, id, step.plan.start(&context));
     let rejected = step.rejected.as_ref().and_then(|view| {

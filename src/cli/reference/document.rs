@@ -72,6 +72,16 @@ pub const STEPS: &[(&str, &str)] = &[
     ),
 ];
 
+/// What can happen in a test and is one word.
+pub const WORDS: &[(&str, &str)] = &[
+    ("checkpoint", "State, offsets and output become durable."),
+    (
+        "restart",
+        "The process dies here and goes on from the last checkpoint (or from nothing): output since then that no `expect` \
+         has looked at is gone, and sources give again what they gave since.",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,9 +104,13 @@ mod tests {
 
     #[test]
     fn every_key_of_a_test_is_documented() {
-        use crate::cli::test::{ACTIONS, CASE_KEYS};
+        use crate::cli::test::{ACTIONS, CASE_KEYS, WORDS as WORDS_OF_TESTS};
         let documented = TEST.iter().map(|option| option.name).chain(["steps"]);
         assert_eq!(sorted(documented), sorted(CASE_KEYS.iter().copied()));
+        assert_eq!(
+            sorted(super::WORDS.iter().map(|(name, _)| *name)),
+            sorted(WORDS_OF_TESTS.iter().copied())
+        );
         assert_eq!(sorted(STEPS.iter().map(|(name, _)| *name)), sorted(ACTIONS.iter().copied()));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::catalog::{self, AGGREGATES, Callable, FunctionGroup, Shelf};
 use super::configuration::PROCESS;
-use super::document::{HEAD, STEPS, TEST};
+use super::document::{HEAD, STEPS, TEST, WORDS};
 use super::example;
 use super::kinds::{rows, stands_under};
 use super::markdown::{cell, code, table};
@@ -129,7 +129,7 @@ fn pipeline() -> String {
     text.push_str("\n## Tests\n\n`tests` is a list of them. A test has `steps`, and:\n\n");
     text.push_str(&options(TEST));
     text.push_str("\nA step is one of:\n\n");
-    let steps = STEPS.iter().map(|(name, summary)| [format!("`{name}`"), cell(summary)]);
+    let steps = STEPS.iter().chain(WORDS).map(|(name, summary)| [format!("`{name}`"), cell(summary)]);
     text.push_str(&table(["step", ""], &steps.collect::<Vec<_>>()));
     text.push_str(UPDATE);
     text

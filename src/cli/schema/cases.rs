@@ -1,7 +1,7 @@
 //! The tests of a pipeline as a schema.
 
 use super::kinds::{of, one_or_list, properties, reference};
-use crate::cli::reference::document::{STEPS, TEST};
+use crate::cli::reference::document::{STEPS, TEST, WORDS};
 use crate::dataflow::OptionKind;
 use serde_json::{Map, Value, json};
 
@@ -41,13 +41,15 @@ fn step() -> Value {
     for key in ["ordered", "exact"] {
         known.insert(key.to_owned(), reference("boolean"));
     }
-    json!({
+    let words = WORDS.iter().map(|(word, summary)| json!({ "const": word, "description": summary }));
+    let action = json!({
         "type": "object",
         "properties": known,
         "additionalProperties": false,
         "oneOf": STEPS.iter().map(|(action, _)| json!({ "required": [action] })).collect::<Value>(),
         "dependentRequired": { "ordered": ["expect"], "exact": ["expect"] },
-    })
+    });
+    json!({ "anyOf": words.chain([action]).collect::<Value>() })
 }
 
 /// What an action takes.

@@ -39,6 +39,10 @@ pub enum Step {
     Advance(Millis),
     /// Sources end.
     Close(Vec<String>),
+    /// State becomes durable.
+    Checkpoint,
+    /// The process dies and goes on from the last checkpoint.
+    Restart,
     /// Outputs are looked at.
     Expect(Vec<Expected>),
 }

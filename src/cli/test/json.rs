@@ -33,6 +33,7 @@ fn failure(case: &Case, failure: &Failure, secrets: &Secrets) -> Value {
     let list = |events: &[Value]| events.iter().map(|event| masked(event, secrets)).collect::<Value>();
     let (kind, expected, actual) = match &failure.what {
         Wrong::Other { difference, .. } => ("other", list(&difference.expected), list(&difference.actual)),
+        Wrong::Broken(why) => ("broken", Value::Null, json!([why])),
         Wrong::Unseen(events) => ("unseen", Value::Null, list(events)),
     };
     json!({

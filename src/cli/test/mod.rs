@@ -26,7 +26,7 @@ use super::load::{self, Findings};
 use super::process::Process;
 use super::terminal::Terminal;
 #[cfg(test)]
-pub use read::{ACTIONS, CASE_KEYS};
+pub use read::{ACTIONS, CASE_KEYS, WORDS};
 use run::Failure;
 use suite::Suite;
 pub use suite::find;

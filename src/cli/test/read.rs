@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 pub const ACTIONS: [&str; 5] = ["send", "watermark", "advance", "close", "expect"];
 /// The keys of a test.
 pub const CASE_KEYS: [&str; 6] = ["name", "steps", "now", "ignore", "params", "auto_watermark"];
-/// What can happen in a test of a later version: state is what they are about.
-const LATER: &[&str] = &["checkpoint", "restart"];
+/// What can happen in a test and needs no more to be said.
+pub const WORDS: [&str; 2] = ["checkpoint", "restart"];
 /// The longest `advance`, so that a test ends: sources are asked every second of it.
 const MOST_ADVANCE: Millis = Millis(366 * 86_400_000);
 
@@ -107,11 +107,11 @@ impl Reader<'_> {
 
     fn step(&self, setting: Setting<'_>, progress: &mut Progress) -> Option<Step> {
         if let Meaning::Text(word) = setting.node.meaning() {
-            self.report_word(setting, word);
-            return None;
+            return self.word(setting, word);
         }
         let known: Vec<&'static str> = ACTIONS.into_iter().chain(["ordered", "exact"]).collect();
-        let keys = Keys { known: &known, later: LATER, hints: &[] };
+        let hints = &[("checkpoint", "write `- checkpoint`"), ("restart", "write `- restart`")];
+        let keys = Keys { known: &known, later: &[], hints };
         let section = Section::open(setting.node, setting.node, "the step", keys, self.faults);
         // A step with nothing but a misspelled action has an action.
         let wrong = |setting: Setting<'_>| !known.contains(&setting.name);
@@ -134,14 +134,20 @@ impl Reader<'_> {
         }
     }
 
-    fn report_word(&self, setting: Setting<'_>, word: &str) {
-        if LATER.contains(&word) {
-            self.faults.later(setting, word);
-        } else if ACTIONS.contains(&word) {
-            setting.error(format!("`{word}` has nothing to do")).hint(format!("write `- {word}: …`"));
-        } else {
-            self.faults.unknown(setting, format!("there is no step `{word}`"), word, ACTIONS);
+    /// A step that is one word.
+    fn word(&self, setting: Setting<'_>, word: &str) -> Option<Step> {
+        match word {
+            "checkpoint" => return Some(Step::Checkpoint),
+            "restart" => return Some(Step::Restart),
+            word if ACTIONS.contains(&word) => {
+                setting.error(format!("`{word}` has nothing to do")).hint(format!("write `- {word}: …`"));
+            }
+            word => {
+                let known = ACTIONS.into_iter().chain(WORDS);
+                self.faults.unknown(setting, format!("there is no step `{word}`"), word, known);
+            }
         }
+        None
     }
 
     fn send(&self, setting: Setting<'_>, progress: &mut Progress) -> Option<Vec<Sent>> {

@@ -65,6 +65,7 @@ impl Paper {
         let output = &failure.output;
         match &failure.what {
             Wrong::Other { difference, .. } => format!("`{output}` put out {}", counts(difference)),
+            Wrong::Broken(why) => format!("state cannot be kept: {why}"),
             Wrong::Unseen(events) => {
                 let it = if events.len() == 1 { "it" } else { "them" };
                 let ask = self.paint(DIM, &format!("(expect {it}, or write `ignore: [{output}]`)"));
@@ -76,6 +77,7 @@ impl Paper {
     fn details(&self, failure: &Failure, secrets: &Secrets) -> String {
         let mut text = String::new();
         match &failure.what {
+            Wrong::Broken(_) => {}
             Wrong::Unseen(events) => self.list(&mut text, "", events.iter(), secrets),
             Wrong::Other { difference, exact } => {
                 let all = difference.expected.len();

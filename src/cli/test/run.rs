@@ -28,6 +28,8 @@ pub enum Wrong {
         /// Whether other fields count.
         exact: bool,
     },
+    /// State could not be kept or read.
+    Broken(String),
     /// It is a sink and received what no `expect` looked at.
     Unseen(Vec<Value>),
 }
@@ -42,6 +44,8 @@ pub fn run(case: &Case, plan: &Plan) -> Vec<Failure> {
             Step::Watermark(all) => all.iter().for_each(|(source, time)| rig.watermark(source, *time)),
             Step::Advance(span) => rig.advance(*span),
             Step::Close(sources) => sources.iter().for_each(|source| rig.close(source)),
+            Step::Checkpoint => failures.extend(rig.checkpoint().err().map(|why| broken(case, why))),
+            Step::Restart => failures.extend(rig.restart().err().map(|why| broken(case, why))),
             Step::Expect(outputs) => failures.extend(outputs.iter().filter_map(|expected| {
                 let difference = compare(expected, rig.take(&expected.output))?;
                 let what = Wrong::Other { difference, exact: expected.exact };
@@ -57,4 +61,8 @@ pub fn run(case: &Case, plan: &Plan) -> Vec<Failure> {
         }
     }
     failures
+}
+
+fn broken(case: &Case, why: String) -> Failure {
+    Failure { place: case.place, output: "state".to_owned(), what: Wrong::Broken(why) }
 }

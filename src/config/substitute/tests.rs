@@ -1,5 +1,5 @@
 use crate::config::{
-    Faults, FixedEnvironment, Keys, Node, Place, Section, SourceFile, Surroundings, parse, read,
+    Faults, FixedEnvironment, Keys, Node, Override, Place, Section, SourceFile, Surroundings, parse, read,
     read_pipeline,
 };
 

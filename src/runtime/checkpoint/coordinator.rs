@@ -3,12 +3,14 @@
 use super::barrier::Barrier;
 use super::delivery::{Delivery, DeliveryError};
 use super::frames::{JournalFeed, ONLY};
+use super::handle::KeeperHandle;
 use super::ids::StateIds;
 use super::part::{Part, Reached};
 use crate::dataflow;
 use crate::state::{Changes, Checkpoint, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError};
 use crate::time::{Clock, Millis};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 /// How often checkpoints are taken.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +69,10 @@ pub struct Coordinator {
     gathered: Part,
     /// Nodes that the log does not know yet.
     is_announced: bool,
-    asked: bool,
+    /// Who asked for a checkpoint that is not under way yet, and who for the one that is.
+    asked: Vec<Sender<CheckpointFigures>>,
+    awaited: Vec<Sender<CheckpointFigures>>,
+    handle: KeeperHandle,
     figures: CheckpointFigures,
     written_bytes: u64,
 }
@@ -105,7 +110,9 @@ impl Coordinator {
             epoch,
             gathered: Part::default(),
             is_announced: false,
-            asked: false,
+            asked: Vec::new(),
+            awaited: Vec::new(),
+            handle: KeeperHandle::default(),
             figures,
             written_bytes: 0,
         }
@@ -121,9 +128,14 @@ impl Coordinator {
         self.figures
     }
 
-    /// Asks for a checkpoint as soon as none is under way.
-    pub fn ask(&mut self) {
-        self.asked = true;
+    /// A way to it for other threads.
+    pub fn handle(&self) -> KeeperHandle {
+        self.handle.clone()
+    }
+
+    /// Takes a checkpoint as soon as none is under way, and tells when it is durable.
+    pub fn ask(&mut self, told: Sender<CheckpointFigures>) {
+        self.asked.push(told);
     }
 
     /// Does what is due. Tells whether anything was done.
@@ -132,6 +144,9 @@ impl Coordinator {
     /// State cannot be kept and trying again would not help; or a sink failed for good, which workers were told.
     pub fn step(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
         let now = clock.elapsed();
+        for request in self.handle.take() {
+            request(self);
+        }
         let mut worked = self.keep_journals(now)?;
         worked |= self.keep_checkpoints(clock, now)?;
         worked |= self.deliver()?;
@@ -153,6 +168,7 @@ impl Coordinator {
         last: Part,
         patience: &dyn Fn() -> bool,
     ) -> Result<(), StateError> {
+        self.handle.close();
         let gathered = self.barrier.take();
         self.gathered.absorb(gathered);
         self.gathered.absorb(last);
@@ -222,8 +238,8 @@ impl Coordinator {
 
     fn keep_checkpoints(&mut self, clock: &dyn Clock, now: Millis) -> Result<bool, StateError> {
         match self.phase {
-            Phase::Resting { until } if now >= until || self.asked => {
-                self.asked = false;
+            Phase::Resting { until } if now >= until || !self.asked.is_empty() => {
+                self.awaited.append(&mut self.asked);
                 self.epoch = self.epoch.next();
                 self.barrier.request(self.epoch);
                 self.phase = Phase::Gathering { since: now, told: false };
@@ -266,6 +282,8 @@ impl Coordinator {
                 self.barrier.hold_back(false);
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
                 self.phase = Phase::Resting { until: self.next_due(since, now) };
+                // Who asked may be gone.
+                self.awaited.drain(..).for_each(|told| _ = told.send(self.figures));
                 Ok(())
             }
             Err(error) => self.fail_or_wait(error, now),

@@ -51,6 +51,9 @@ fn note(
 ) {
     let line = case.file.mark(failure.place.start).line;
     let place = format!("{}:{line}", case.file.name());
+    if let Wrong::Broken(why) = &failure.what {
+        return refuse(terminal, &place, why);
+    }
     let Wrong::Other { difference, .. } = &failure.what else {
         let advice = "add an `expect` of it, or `ignore` it";
         return refuse(

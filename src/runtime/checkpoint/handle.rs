@@ -1,0 +1,67 @@
+//! What other threads ask of whoever keeps a pipeline's state.
+
+use super::coordinator::{CheckpointFigures, Coordinator};
+use crate::time::Millis;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Something to be done between two steps of the coordinator.
+type Request = Box<dyn FnOnce(&mut Coordinator) + Send>;
+
+/// A way to the coordinator of a pipeline, as long as that runs.
+#[derive(Clone, Default)]
+pub struct KeeperHandle(Arc<Mutex<Inbox>>);
+
+#[derive(Default)]
+struct Inbox {
+    requests: Vec<Request>,
+    closed: bool,
+}
+
+impl KeeperHandle {
+    /// Has something done by the coordinator and waits for what comes of it. None if the pipeline has ended, or it takes
+    /// longer.
+    pub fn call<T: Send + 'static>(
+        &self,
+        at_most: Millis,
+        work: impl FnOnce(&mut Coordinator) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, receiver) = channel();
+        // Who asked may have given up meanwhile.
+        self.put(Box::new(move |coordinator| _ = sender.send(work(coordinator))))?;
+        receive(&receiver, at_most)
+    }
+
+    /// Has a checkpoint taken and waits until it is durable. None if the pipeline has ended, or it takes longer.
+    pub fn checkpoint(&self, at_most: Millis) -> Option<CheckpointFigures> {
+        let (sender, receiver): (Sender<CheckpointFigures>, _) = channel();
+        self.put(Box::new(move |coordinator| coordinator.ask(sender)))?;
+        receive(&receiver, at_most)
+    }
+
+    fn put(&self, request: Request) -> Option<()> {
+        let mut inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inbox.closed {
+            return None;
+        }
+        inbox.requests.push(request);
+        Some(())
+    }
+
+    /// What was asked since this was called last.
+    pub(super) fn take(&self) -> Vec<impl FnOnce(&mut Coordinator) + Send + use<>> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).requests)
+    }
+
+    /// Nobody answers any more: who waits is told.
+    pub(super) fn close(&self) {
+        let mut inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.closed = true;
+        inbox.requests.clear();
+    }
+}
+
+fn receive<T>(receiver: &Receiver<T>, at_most: Millis) -> Option<T> {
+    receiver.recv_timeout(Duration::from_millis(at_most.0.max(0) as u64)).ok()
+}
