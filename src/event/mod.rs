@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod bytes;
+mod cell;
 pub mod json;
 mod kept;
 mod key;
@@ -14,6 +15,7 @@ mod value;
 mod view;
 
 pub use batch::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot};
+pub use cell::{finite, put_cell};
 pub use kept::{Comparable, Kept, SpannedKind};
 pub use key::{decode_value, encode_key, encode_value, plain_fields, split_key};
 pub use nearest::nearest;

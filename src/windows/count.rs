@@ -3,13 +3,15 @@
 //! A key's windows end at multiples of `every` events and reach back over `size`; the one that is under way at the end of
 //! input fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
 
-use super::aggregates::{Arrival, Frame, PaneId, Settled};
-use super::operator::{Desk, Windowing};
+use super::aggregates::{Arrival, Frame, PaneId, Settled, events};
+use super::operator::{Base, Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
 use super::queue::Queue;
-use crate::dataflow::{KeyId, KeyReader, Keys, Output};
+use super::stored::{restore_key, save_keys};
+use crate::dataflow::{KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// One pane a key and slice.
@@ -46,16 +48,16 @@ impl Shape {
 
 impl Count {
     /// No events yet.
-    pub fn new(plan: &WindowPlan, seed: u64) -> Count {
+    pub fn new(plan: &WindowPlan, base: Base) -> Count {
         let (size, every) = match plan.kind {
             WindowKind::Count { size, every } => (size.max(1) as i64, every.max(1) as i64),
             _ => (1, 1),
         };
         let shape = Shape { size, every, slice: gcd(size, every) };
         let parts = (size / shape.slice) as usize;
-        let panes = Panes::new(&plan.aggregates, plan.setup(parts, seed));
+        let panes = Panes::new(&plan.aggregates, plan.setup(parts, base.seed));
         let combines = plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable);
-        Count { keys: Keys::new(seed), panes, shape, combines, parts: Vec::new() }
+        Count { keys: base.keys(), panes, shape, combines, parts: Vec::new() }
     }
 
     /// Whether the windows that the next event of the key belongs to can take it.
@@ -120,7 +122,7 @@ impl Count {
                 rest.push((window, born, key));
             }
         }
-        rest.sort_unstable_by_key(|(window, born, _)| (window.end, window.start, *born));
+        rest.sort_unstable_by_key(|(window, born, key)| (window.end, window.start, *born, key.0));
         rest
     }
 }
@@ -134,6 +136,7 @@ impl Windowing for Count {
         let key = self.keys.find(&desk.keys);
         self.check(key, event)?;
         let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
+        self.keys.touch(key);
         let Counted { events, queue } = self.keys.item(key);
         let (start, end) = self.shape.under_way(*events);
         let at = *events / self.shape.slice;
@@ -167,6 +170,28 @@ impl Windowing for Count {
             self.emit(key, end, window, desk, out);
         }
         self.clear();
+    }
+
+    fn last_firing(&self) -> Option<Timestamp> {
+        (!self.keys.is_empty()).then_some(Timestamp::MAX)
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let panes = &self.panes;
+        save_keys(&mut self.keys, into, &mut |key, counted, into| {
+            put_number(into, counted.events as u64);
+            counted.queue.save(panes, into);
+            panes.save_key(key, into);
+        });
+    }
+
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, _desk: &mut Desk) -> Result<(), Malformed> {
+        let key = restore_key(&mut self.keys, key)?;
+        let events = events(from)? as i64;
+        let queue = Queue::load(key, &mut self.panes, from)?;
+        self.panes.load_key(key, from)?;
+        *self.keys.item(key) = Counted { events, queue };
+        Ok(())
     }
 }
 

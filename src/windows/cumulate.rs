@@ -10,11 +10,12 @@
 use super::aggregates::{Arrival, PaneId};
 use super::cumulation::Cumulation;
 use super::keyed::KeyedPanes;
-use super::operator::{Desk, Windowing};
+use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Panes};
 use super::plan::{WindowKind, WindowPlan};
-use crate::dataflow::{KeyId, KeyReader, Output};
+use crate::dataflow::{KeyId, KeyReader, Output, Saving};
 use crate::event::Reason;
+use crate::event::bytes::{Malformed, Reader};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// One pane a key and step.
@@ -28,7 +29,7 @@ pub struct Cumulate {
 
 impl Cumulate {
     /// No windows yet.
-    pub fn new(plan: &WindowPlan, seed: u64) -> Cumulate {
+    pub fn new(plan: &WindowPlan, base: Base) -> Cumulate {
         let (max, step, grid) = match &plan.kind {
             WindowKind::Cumulate { max, step, grid } => (*max, *step, grid.clone()),
             _ => (Millis(1), Millis(1), Default::default()),
@@ -36,7 +37,7 @@ impl Cumulate {
         // One more than the steps of a period, of which the change of a clock may add some.
         let parts = (max.0 / step.0.max(1)) as usize + PARTS;
         let bounds = Cumulation::new(max, step, &grid);
-        Cumulate { keyed: KeyedPanes::new(plan, seed, parts), bounds, parts: Vec::new(), due: Vec::new() }
+        Cumulate { keyed: KeyedPanes::new(plan, base, parts), bounds, parts: Vec::new(), due: Vec::new() }
     }
 
     /// The step to fire whose pane takes the event; None if all its windows have fired.
@@ -120,6 +121,7 @@ impl Windowing for Cumulate {
         self.check(key, step, event)?;
         self.send_late(desk, event, out);
         let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event.batch, event.row));
+        self.keyed.keys.touch(key);
         let pane = match self.find(Some(key), step) {
             PaneId::EMPTY => self.keyed.open(Pane::new(step, event.order, key), step.end, desk),
             pane => pane,
@@ -141,6 +143,7 @@ impl Windowing for Cumulate {
         let period = self.bounds.period(end - Millis(1));
         let next = self.bounds.step(end);
         for &pane in &due {
+            self.keyed.keys.touch(self.keyed.panes[pane].key);
             self.keyed.emit(pane, Interval { start: period.start, end }, desk, out);
             if end < period.end {
                 self.go_on(pane, next, desk);
@@ -150,5 +153,17 @@ impl Windowing for Cumulate {
         }
         self.keyed.expire(desk.watermark);
         self.due = due;
+    }
+
+    fn last_firing(&self) -> Option<Timestamp> {
+        self.keyed.last_firing()
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.keyed.save(|pane| pane.span.end, into);
+    }
+
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
+        self.keyed.load(key, |pane| pane.span.end, from, desk)
     }
 }

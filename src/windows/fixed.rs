@@ -4,11 +4,12 @@
 use super::aggregates::{Arrival, PaneId};
 use super::assigner::Assigner;
 use super::keyed::{KeyedPanes, Latest};
-use super::operator::{Desk, Windowing};
+use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::{WindowKind, WindowPlan};
-use crate::dataflow::{KeyReader, Output};
+use crate::dataflow::{KeyReader, Output, Saving};
 use crate::event::Reason;
+use crate::event::bytes::{Malformed, Reader};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// One pane a key and window.
@@ -47,9 +48,9 @@ impl Shape {
 
 impl Fixed {
     /// No windows yet.
-    pub fn new(plan: &WindowPlan, seed: u64) -> Fixed {
+    pub fn new(plan: &WindowPlan, base: Base) -> Fixed {
         Fixed {
-            keyed: KeyedPanes::new(plan, seed, 1),
+            keyed: KeyedPanes::new(plan, base, 1),
             assigner: Assigner::new(&plan.kind),
             shape: Shape::of(&plan.kind),
             targets: Vec::new(),
@@ -96,6 +97,11 @@ impl Fixed {
     }
 }
 
+/// When a pane is to be looked at.
+fn due(pane: &Pane, lateness: Millis) -> Timestamp {
+    if pane.stage == Stage::Fired { pane.span.end + lateness } else { pane.span.end }
+}
+
 impl Windowing for Fixed {
     fn look_ahead(&self, keys: &mut KeyReader) {
         self.keyed.keys.look_ahead(keys);
@@ -115,6 +121,7 @@ impl Windowing for Fixed {
             return Ok(());
         }
         let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event.batch, event.row));
+        self.keyed.keys.touch(key);
         for i in (0..self.targets.len()).rev() {
             let (window, mut pane) = self.targets[i];
             let past = window.end <= desk.watermark;
@@ -144,7 +151,8 @@ impl Windowing for Fixed {
         // Those that are due at their end have it in common.
         due.sort_by_key(|&pane| (keyed.panes[pane].span.start, keyed.panes[pane].born));
         for &pane in &due {
-            let Pane { span, stage, .. } = keyed.panes[pane];
+            let Pane { span, stage, key, .. } = keyed.panes[pane];
+            keyed.keys.touch(key);
             if stage != Stage::Fired {
                 keyed.emit(pane, span, desk, out);
             }
@@ -159,5 +167,19 @@ impl Windowing for Fixed {
         }
         keyed.expire(desk.watermark);
         self.due = due;
+    }
+
+    fn last_firing(&self) -> Option<Timestamp> {
+        self.keyed.last_firing()
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let lateness = self.keyed.lateness;
+        self.keyed.save(|pane| due(pane, lateness), into);
+    }
+
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
+        let lateness = self.keyed.lateness;
+        self.keyed.load(key, |pane| due(pane, lateness), from, desk)
     }
 }

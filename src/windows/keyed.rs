@@ -2,11 +2,13 @@
 
 use super::aggregates::{Frame, PaneId, Settled};
 use super::idle::Idle;
-use super::operator::Desk;
-use super::panes::{Pane, Panes};
+use super::operator::{Base, Desk};
+use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
+use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
-use crate::dataflow::{KeyId, Keys, Output};
+use crate::dataflow::{KeyId, Keys, Output, Saving};
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// The latest pane of a key, with where it starts: most events need to know no more of the list.
@@ -41,10 +43,10 @@ pub struct KeyedPanes {
 
 impl KeyedPanes {
     /// No panes. One result combines at most `parts` of them.
-    pub fn new(plan: &WindowPlan, seed: u64, parts: usize) -> KeyedPanes {
+    pub fn new(plan: &WindowPlan, base: Base, parts: usize) -> KeyedPanes {
         KeyedPanes {
-            keys: Keys::new(seed),
-            panes: Panes::new(&plan.aggregates, plan.setup(parts, seed)),
+            keys: base.keys(),
+            panes: Panes::new(&plan.aggregates, plan.setup(parts, base.seed)),
             timers: Timers::default(),
             lateness: plan.lateness,
             accumulation: plan.accumulation,
@@ -166,6 +168,62 @@ impl KeyedPanes {
     pub fn expire(&mut self, watermark: Timestamp) {
         let has_windows = |latest: &Latest| latest.pane != PaneId::EMPTY;
         self.idle.expire(watermark, &mut self.keys, &mut self.panes, has_windows);
+    }
+
+    /// When the last of the panes that have not fired is looked at; None if all have.
+    pub fn last_firing(&self) -> Option<Timestamp> {
+        if self.lateness == Millis::ZERO {
+            return self.timers.next().map(|_| Timestamp::MAX);
+        }
+        let panes = self.timers.all(&self.panes).map(|pane| &self.panes[pane]);
+        panes.filter(|pane| pane.stage != Stage::Fired).map(|pane| pane.due).max()
+    }
+
+    /// Says which keys changed: their panes, latest first, each with how long before `needed` it is looked at; then what
+    /// aggregates keep.
+    pub fn save(&mut self, needed: impl Fn(&Pane) -> Timestamp, into: &mut Saving<'_>) {
+        let panes = &self.panes;
+        save_keys(&mut self.keys, into, &mut |key, latest, into| {
+            let next = |pane: PaneId| Some(pane).filter(|pane| *pane != PaneId::EMPTY);
+            let all = || std::iter::successors(next(latest.pane), |pane| next(panes[*pane].earlier));
+            put_number(into, all().count() as u64);
+            for pane in all() {
+                panes.save(pane, into);
+                put_signed(into, needed(&panes[pane]).0.wrapping_sub(panes[pane].due.0));
+            }
+            panes.save_key(key, into);
+        });
+    }
+
+    /// Takes back a key.
+    pub fn load(
+        &mut self,
+        key: &[u8],
+        needed: impl Fn(&Pane) -> Timestamp,
+        from: &mut Reader<'_>,
+        desk: &mut Desk,
+    ) -> Result<(), Malformed> {
+        let key = restore_key(&mut self.keys, key)?;
+        let mut later = PaneId::EMPTY;
+        for _ in 0..from.count()? {
+            let pane = self.panes.load(key, from)?;
+            if later == PaneId::EMPTY {
+                *self.keys.item(key) = Latest { pane, start: self.panes[pane].span.start };
+            } else if self.panes[pane].span > self.panes[later].span {
+                return Err(Malformed("windows out of order"));
+            } else {
+                self.panes[later].earlier = pane;
+            }
+            let needed = needed(&self.panes[pane]);
+            let due = Timestamp(needed.0.wrapping_sub(from.signed()?));
+            self.set_due(pane, due.min(needed), desk);
+            later = pane;
+        }
+        let last = self.panes.load_key(key, from)?;
+        if later == PaneId::EMPTY {
+            self.idle.add(key, last.ok_or(Malformed("a key of nothing"))?);
+        }
+        Ok(())
     }
 
     /// Emits a pane. A next firing holds what the accumulation says.

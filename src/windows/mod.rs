@@ -24,8 +24,10 @@ mod panes;
 mod plan;
 mod queue;
 mod session;
+mod shape;
 mod slices;
 mod step;
+mod stored;
 mod timers;
 
 pub use kinds::{WINDOWS, WindowSpec};

@@ -1,6 +1,6 @@
 //! The window operator: one for all kinds.
 
-use super::aggregates::Arrival;
+use super::aggregates::{Arrival, events, is_canonical};
 use super::count::Count;
 use super::cumulate::Cumulate;
 use super::emitter::Emitter;
@@ -8,9 +8,10 @@ use super::fixed::Fixed;
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
-use crate::dataflow::{KeyReader, Operator, Output, Signal};
+use crate::dataflow::{KeyReader, Keys, Operator, Output, Saved, Saving, Signal};
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::event::{Batch, Reason, Row};
-use crate::time::Timestamp;
+use crate::time::{Env, Timestamp};
 
 /// How windows of one kind take events and fire. All kinds that cannot fire early share these three questions;
 /// everything else about them is in their own files.
@@ -26,6 +27,43 @@ pub trait Windowing: Send {
 
     /// Makes happen what happens at the time that [`Windowing::next`] says.
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output);
+
+    /// At the end of input: when the last of the windows is looked at that have not fired; None if all have. What is due
+    /// later are windows that wait for late events.
+    fn last_firing(&self) -> Option<Timestamp>;
+
+    /// Says which keys changed.
+    fn save(&mut self, into: &mut Saving<'_>);
+
+    /// Takes back a key.
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed>;
+
+    /// Appends what belongs to no key.
+    fn save_own(&self, _into: &mut Vec<u8>) {}
+
+    /// Takes back what belonged to no key, of one worker after the other.
+    fn load_own(&mut self, _from: &mut Reader<'_>) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    /// All was taken back.
+    fn loaded(&mut self, _desk: &mut Desk) {}
+}
+
+/// What tables of keys start from.
+#[derive(Clone, Copy)]
+pub struct Base {
+    /// Where hashes start from.
+    pub seed: u64,
+    /// Whether anybody will ask what changed.
+    pub durable: bool,
+}
+
+impl Base {
+    /// A table without keys.
+    pub fn keys<T: Default>(self) -> Keys<T> {
+        Keys::durable(self.seed, self.durable)
+    }
 }
 
 /// What all kinds of windows work with.
@@ -49,43 +87,112 @@ pub struct WindowOperator {
     desk: Desk,
     windows: Box<dyn Windowing>,
     arrivals: u64,
+    /// Fields of a key.
+    fields: usize,
+    own: Own,
     /// Whether nothing is said of the watermark until the end of input: `global` panes leave then, with the times of
     /// their last events.
     holds: bool,
 }
 
+/// What the operator saved, or has to save, beside its keys.
+struct Own {
+    /// The bytes as they were saved last by this worker.
+    saved: Vec<u8>,
+    /// Whether events came, windows fired or the input ended since.
+    stale: bool,
+    /// How many workers' were loaded, and how many of them are this one's to go on with.
+    loaded: [usize; 2],
+    /// The greatest watermark before the end of input, which moves it beyond all times, or the end of the last window that
+    /// fired if that is later: a run that follows goes on from here.
+    before_end: Timestamp,
+}
+
+impl Own {
+    fn new() -> Own {
+        Own { saved: Vec::new(), stale: false, loaded: [0; 2], before_end: Timestamp::MIN }
+    }
+}
+
 impl WindowOperator {
-    /// An operator without events. All of its hashes start from `seed`.
+    /// An operator without events, which nobody will ask what changed. All of its hashes start from `seed`.
     pub fn new(plan: WindowPlan, seed: u64) -> WindowOperator {
+        WindowOperator::durable(plan, seed, false)
+    }
+
+    /// The same, but for [`Operator::save`] if `durable`.
+    pub fn durable(plan: WindowPlan, seed: u64, durable: bool) -> WindowOperator {
+        let base = Base { seed, durable };
         let windows: Box<dyn Windowing> = match &plan.kind {
-            WindowKind::Sliding { .. } if plan.shares_slices() => Box::new(Slices::new(&plan, seed)),
-            WindowKind::Cumulate { .. } if plan.shares_slices() => Box::new(Cumulate::new(&plan, seed)),
+            WindowKind::Sliding { .. } if plan.shares_slices() => Box::new(Slices::new(&plan, base)),
+            WindowKind::Cumulate { .. } if plan.shares_slices() => Box::new(Cumulate::new(&plan, base)),
             WindowKind::Tumbling { .. }
             | WindowKind::Sliding { .. }
             | WindowKind::Cumulate { .. }
-            | WindowKind::Calendar { .. } => Box::new(Fixed::new(&plan, seed)),
-            WindowKind::Session { .. } | WindowKind::Global => Box::new(Sessions::new(&plan, seed)),
-            WindowKind::Count { .. } => Box::new(Count::new(&plan, seed)),
+            | WindowKind::Calendar { .. } => Box::new(Fixed::new(&plan, base)),
+            WindowKind::Session { .. } | WindowKind::Global => Box::new(Sessions::new(&plan, base)),
+            WindowKind::Count { .. } => Box::new(Count::new(&plan, base)),
         };
         let holds = matches!(plan.kind, WindowKind::Global);
+        let fields = plan.key.len();
         let desk = Desk {
             keys: KeyReader::new(plan.key, seed),
             emitter: Emitter::new(plan.output, plan.late),
             watermark: Timestamp::MIN,
             due: Timestamp::MAX,
         };
-        WindowOperator { desk, windows, arrivals: 0, holds }
+        WindowOperator { desk, windows, arrivals: 0, fields, own: Own::new(), holds }
     }
 
     /// Event time goes on to here. Never goes back.
     fn advance(&mut self, watermark: Timestamp, out: &mut dyn Output) {
         if watermark >= self.desk.due {
-            self.fire_until(watermark, out);
+            if watermark == Timestamp::MAX {
+                self.end(out);
+            } else {
+                self.fire_until(watermark, out);
+            }
         }
         self.desk.watermark = self.desk.watermark.max(watermark);
         if !self.holds {
             self.desk.emitter.reach(watermark);
         }
+    }
+
+    /// The input has ended: all windows fire. Those that have fired and take late events stay, for a run that follows.
+    #[cold]
+    fn end(&mut self, out: &mut dyn Output) {
+        self.own.before_end = self.lasting_watermark();
+        self.own.stale = true;
+        while let Some(last) = self.windows.last_firing() {
+            self.fire_until(last, out);
+        }
+    }
+
+    /// Event time that a run that follows goes on from.
+    fn lasting_watermark(&self) -> Timestamp {
+        let reached = Some(self.desk.watermark).filter(|watermark| *watermark < Timestamp::MAX);
+        reached.map_or(self.own.before_end, |reached| reached.max(self.own.before_end))
+    }
+
+    fn load_own(&mut self, mine: bool, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut from = Reader::new(bytes);
+        let (arrivals, watermark) = (events(&mut from)?, Timestamp(from.signed()?));
+        if watermark == Timestamp::MAX {
+            return Err(Malformed("a watermark beyond all times"));
+        }
+        self.windows.load_own(&mut from)?;
+        from.finish()?;
+        self.arrivals = self.arrivals.max(arrivals);
+        let Own { saved, stale, loaded: [all, ours], .. } = &mut self.own;
+        self.desk.watermark = if *all == 0 { watermark } else { self.desk.watermark.min(watermark) };
+        (*all, *ours) = (*all + 1, *ours + mine as usize);
+        if mine {
+            // Where there were more workers, no entry is like what this one has to save.
+            *saved = if *ours == 1 { bytes.into() } else { Vec::new() };
+        }
+        *stale = true;
+        Ok(())
     }
 
     #[cold]
@@ -94,7 +201,11 @@ impl WindowOperator {
         while let Some(due) = next
             && due <= watermark
         {
+            self.own.stale = true;
             self.desk.watermark = self.desk.watermark.max(due);
+            if due < Timestamp::MAX {
+                self.own.before_end = self.own.before_end.max(due);
+            }
             self.windows.fire(&mut self.desk, out);
             self.desk.emitter.reach(due);
             next = self.windows.next();
@@ -105,6 +216,7 @@ impl WindowOperator {
 
 impl Operator for WindowOperator {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.own.stale |= !rows.is_empty();
         self.desk.keys.read(batch, rows);
         self.windows.look_ahead(&mut self.desk.keys);
         for &row in rows.iter() {
@@ -129,6 +241,41 @@ impl Operator for WindowOperator {
         }
         if self.desk.emitter.has_late_port() {
             out.signal(LATE, signal);
+        }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.windows.save(into);
+        // While nothing happens but that time goes on, nothing is written: the watermark comes again with the next event.
+        if std::mem::take(&mut self.own.stale) {
+            let mut own = Vec::new();
+            put_number(&mut own, self.arrivals);
+            put_signed(&mut own, self.lasting_watermark().0);
+            self.windows.save_own(&mut own);
+            if own != self.own.saved {
+                into.put_own(b"", |bytes| bytes.extend_from_slice(&own));
+                self.own.saved = own;
+            }
+        }
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        match saved {
+            Saved::Own { mine, name: b"", value } => self.load_own(mine, value),
+            Saved::Own { .. } => Err(Malformed("a name that windows do not know")),
+            Saved::Keyed { key, .. } if !is_canonical(key, self.fields) => Err(Malformed("no key")),
+            Saved::Keyed { key, value } => {
+                let mut from = Reader::new(value);
+                self.windows.load(key, &mut from, &mut self.desk)?;
+                from.finish()
+            }
+        }
+    }
+
+    fn loaded(&mut self) {
+        self.windows.loaded(&mut self.desk);
+        if !self.holds {
+            self.desk.emitter.reach(self.desk.watermark);
         }
     }
 }

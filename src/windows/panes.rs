@@ -1,8 +1,9 @@
 //! Panes: what one key has in one window, or in a part of one.
 
-use super::aggregates::{Accumulator, Arrival, Frame, PaneId, Settled, Setup};
+use super::aggregates::{Accumulator, Arrival, Frame, Near, PaneId, Settled, Setup};
 use super::plan::Aggregate;
 use crate::dataflow::KeyId;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Row, Slot};
 use crate::time::{Interval, Timestamp};
 use std::ops::{Index, IndexMut};
@@ -204,6 +205,27 @@ impl Panes {
         if self.carries {
             self.columns.iter_mut().for_each(|column| column.states.forget(key));
         }
+    }
+
+    /// Appends what the aggregates hold in a pane.
+    pub fn save_states(&self, pane: PaneId, near: Near, into: &mut Vec<u8>) {
+        self.columns.iter().for_each(|column| column.states.save(pane, near, into));
+    }
+
+    /// Takes back what the aggregates held in a pane, which is empty.
+    pub fn load_states(&mut self, pane: PaneId, near: Near, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.columns.iter_mut().try_for_each(|column| column.states.load(pane, near, from))
+    }
+
+    /// Appends what the aggregates keep by key.
+    pub fn save_key(&self, key: KeyId, into: &mut Vec<u8>) {
+        self.columns.iter().for_each(|column| column.states.save_key(key, into));
+    }
+
+    /// Takes back what the aggregates kept by key, of which nothing is there. Returns the event time of the last value.
+    pub fn load_key(&mut self, key: KeyId, from: &mut Reader<'_>) -> Result<Option<Timestamp>, Malformed> {
+        self.columns.iter_mut().try_for_each(|column| column.states.load_key(key, from))?;
+        Ok(self.settle(key, Settled::Before(Timestamp::MIN)))
     }
 }
 

@@ -9,6 +9,7 @@ use super::aggregates::{Arrival, PaneId};
 use super::panes::{Pane, Panes};
 use crate::dataflow::KeyId;
 use crate::event::Reason;
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::Interval;
 use std::collections::VecDeque;
 
@@ -122,8 +123,9 @@ impl Queue {
         !exists
     }
 
-    /// Gives up the slices before `start`, and tells of each.
-    pub fn evict(&mut self, start: i64, panes: &mut Panes, mut gone: impl FnMut(i64)) {
+    /// Gives up the slices before `start`, and tells of each. Returns whether there were any.
+    pub fn evict(&mut self, start: i64, panes: &mut Panes, mut gone: impl FnMut(i64)) -> bool {
+        let before = self.slices.len();
         while let Some(&Slice { at, pane }) = self.slices.front()
             && at < start
         {
@@ -136,6 +138,7 @@ impl Queue {
             self.slices.pop_front();
             gone(at);
         }
+        self.slices.len() < before
     }
 
     /// What is behind the front is only in its slices again.
@@ -146,11 +149,14 @@ impl Queue {
         }
     }
 
-    /// Combines the slices before `end`, so that [`Queue::parts`] are few.
-    pub fn combine(&mut self, end: i64, key: KeyId, panes: &mut Panes) {
+    /// Combines the slices before `end`, so that [`Queue::parts`] are few. Returns whether anything was to be done.
+    pub fn combine(&mut self, end: i64, key: KeyId, panes: &mut Panes) -> bool {
         let mut ripe = self.front + self.folded;
         while ripe < self.slices.len() && self.slices[ripe].at < end {
             ripe += 1;
+        }
+        if ripe == self.front + self.folded {
+            return false;
         }
         if self.front == 0 {
             self.unfold(panes);
@@ -158,7 +164,7 @@ impl Queue {
                 panes.merge(self.slices[index - 1].pane, self.slices[index].pane);
             }
             self.front = ripe;
-            return;
+            return true;
         }
         for index in self.front + self.folded..ripe {
             let pane = self.slices[index].pane;
@@ -168,6 +174,7 @@ impl Queue {
             panes.merge(self.behind, pane);
             self.folded += 1;
         }
+        true
     }
 
     /// The panes that hold the slices before `end`, which those that were combined lie before.
@@ -181,5 +188,48 @@ impl Queue {
         }
         let single = self.slices.range(self.front + self.folded..);
         into.extend(single.take_while(|slice| slice.at < end).map(|slice| slice.pane));
+    }
+
+    /// Appends the slices as they are combined.
+    pub fn save(&self, panes: &Panes, into: &mut Vec<u8>) {
+        put_number(into, self.slices.len() as u64);
+        put_number(into, self.front as u64);
+        put_number(into, self.folded as u64);
+        let mut before = 0;
+        for Slice { at, pane } in &self.slices {
+            put_signed(into, at.wrapping_sub(before));
+            before = *at;
+            panes.save(*pane, into);
+        }
+        if self.folded > 0 {
+            panes.save(self.behind, into);
+        }
+    }
+
+    /// Reads what [`Queue::save`] wrote.
+    pub fn load(key: KeyId, panes: &mut Panes, from: &mut Reader<'_>) -> Result<Queue, Malformed> {
+        let (count, front, folded) = (from.count()?, from.small()? as usize, from.small()? as usize);
+        if front.saturating_add(folded) > count {
+            return Err(Malformed("more slices combined than there are"));
+        }
+        let mut queue = Queue { front, folded, ..Queue::default() };
+        for _ in 0..count {
+            let last = queue.slices.back().map(|slice| slice.at);
+            let at = last.unwrap_or(0).wrapping_add(from.signed()?);
+            if last.is_some_and(|last| last >= at) {
+                return Err(Malformed("slices out of order"));
+            }
+            let pane = panes.load(key, from)?;
+            queue.slices.push_back(Slice { at, pane });
+        }
+        if folded > 0 {
+            queue.behind = panes.load(key, from)?;
+        }
+        Ok(queue)
+    }
+
+    /// Where the slices begin.
+    pub fn starts(&self) -> impl Iterator<Item = i64> + '_ {
+        self.slices.iter().map(|slice| slice.at)
     }
 }

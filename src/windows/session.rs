@@ -13,10 +13,11 @@
 
 use super::aggregates::{Arrival, PaneId};
 use super::keyed::KeyedPanes;
-use super::operator::{Desk, Windowing};
+use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::{Gap, WindowKind, WindowPlan};
-use crate::dataflow::{KeyId, KeyReader, Output};
+use crate::dataflow::{KeyId, KeyReader, Output, Saving};
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Reason, RejectKind};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -26,8 +27,7 @@ const PARTS: usize = 1 << 20;
 /// Panes that reach from a session's first event to its last one + gap, whatever `max`.
 pub struct Sessions {
     keyed: KeyedPanes,
-    reach: Reach,
-    max: Option<Millis>,
+    bounds: Bounds,
     /// The longest gap so far.
     longest: Millis,
     /// Of the event at hand: the panes that it makes one, the first of which will stay.
@@ -37,6 +37,14 @@ pub struct Sessions {
     due: Vec<PaneId>,
 }
 
+/// How long sessions may be, and how long they take events.
+#[derive(Clone, Copy)]
+struct Bounds {
+    reach: Reach,
+    max: Option<Millis>,
+    lateness: Millis,
+}
+
 /// How far an event holds a session together.
 #[derive(Clone, Copy)]
 enum Reach {
@@ -44,21 +52,46 @@ enum Reach {
     Endless,
 }
 
+impl Bounds {
+    /// Where a session that starts there ends at the latest.
+    fn limit(self, start: Timestamp) -> Timestamp {
+        self.max.map_or(Timestamp::MAX, |max| start + max)
+    }
+
+    fn window(self, span: Interval) -> Interval {
+        Interval { start: span.start, end: span.end.min(self.limit(span.start)) }
+    }
+
+    /// When a pane of that span is to be looked at, as long as it does not grow.
+    fn due(self, span: Interval, stage: Stage) -> Timestamp {
+        match (stage, self.reach) {
+            (Stage::Open, _) => span.start,
+            (_, Reach::Endless) => Timestamp::MAX,
+            (Stage::Waiting, _) => self.window(span).end,
+            (Stage::Fired, _) => self.window(span).end + self.lateness,
+        }
+    }
+
+    /// When a pane is to be looked at.
+    fn needed(self, pane: &Pane) -> Timestamp {
+        self.due(pane.span, pane.stage)
+    }
+}
+
 impl Sessions {
     /// No sessions yet.
-    pub fn new(plan: &WindowPlan, seed: u64) -> Sessions {
+    pub fn new(plan: &WindowPlan, base: Base) -> Sessions {
         let (reach, max) = match plan.kind {
             WindowKind::Session { gap, max } => (Reach::Gap(gap), max),
             _ => (Reach::Endless, None),
         };
-        let mut keyed = KeyedPanes::new(plan, seed, PARTS);
+        let mut keyed = KeyedPanes::new(plan, base, PARTS);
         if matches!(reach, Reach::Endless) {
             keyed.lateness = Millis::ZERO;
         }
         Sessions {
+            bounds: Bounds { reach, max, lateness: keyed.lateness },
             keyed,
-            reach,
-            max,
             longest: Millis::ZERO,
             parts: Vec::new(),
             later: Vec::new(),
@@ -68,7 +101,7 @@ impl Sessions {
 
     /// What the event is by itself.
     fn span(&self, event: &Arrival) -> Result<Interval, Reason> {
-        let gap = match self.reach {
+        let gap = match self.bounds.reach {
             Reach::Endless => Millis(1),
             Reach::Gap(Gap::Fixed(gap)) => gap,
             Reach::Gap(Gap::Slot(slot)) => match event.batch.get(event.row, slot).as_int() {
@@ -80,25 +113,6 @@ impl Sessions {
             },
         };
         Ok(Interval { start: event.time, end: event.time + gap })
-    }
-
-    /// Where a session that starts there ends at the latest.
-    fn limit(&self, start: Timestamp) -> Timestamp {
-        self.max.map_or(Timestamp::MAX, |max| start + max)
-    }
-
-    fn window(&self, span: Interval) -> Interval {
-        Interval { start: span.start, end: span.end.min(self.limit(span.start)) }
-    }
-
-    /// When a pane of that span is to be looked at, as long as it does not grow.
-    fn due(&self, span: Interval, stage: Stage) -> Timestamp {
-        match (stage, self.reach) {
-            (Stage::Open, _) => span.start,
-            (_, Reach::Endless) => Timestamp::MAX,
-            (Stage::Waiting, _) => self.window(span).end,
-            (Stage::Fired, _) => self.window(span).end + self.keyed.lateness,
-        }
     }
 
     /// Collects a key's panes that start after that time; returns the one before them.
@@ -118,10 +132,10 @@ impl Sessions {
             return false;
         }
         let pane = &self.keyed.panes[before];
-        let touches = span.start <= pane.span.end || matches!(self.reach, Reach::Endless);
+        let touches = span.start <= pane.span.end || matches!(self.bounds.reach, Reach::Endless);
         match pane.stage {
             Stage::Open => pane.span.start == span.start,
-            _ => touches && span.start < self.limit(pane.span.start),
+            _ => touches && span.start < self.bounds.limit(pane.span.start),
         }
     }
 
@@ -129,9 +143,9 @@ impl Sessions {
     fn take_in(&mut self, mut span: Interval) {
         while let Some(&next) = self.later.last() {
             let pane = &self.keyed.panes[next];
-            let touches = pane.span.start <= span.end || matches!(self.reach, Reach::Endless);
+            let touches = pane.span.start <= span.end || matches!(self.bounds.reach, Reach::Endless);
             let last = if pane.stage == Stage::Open { pane.span.start + Millis(1) } else { pane.span.end };
-            if !touches || last > self.limit(span.start) {
+            if !touches || last > self.bounds.limit(span.start) {
                 break;
             }
             span.end = span.end.max(pane.span.end);
@@ -152,7 +166,7 @@ impl Sessions {
                 return Stage::Open;
             }
             whole = pane.span.join(span);
-        } else if self.max.is_some() && span.start > watermark {
+        } else if self.bounds.max.is_some() && span.start > watermark {
             return Stage::Open;
         }
         self.take_in(whole);
@@ -188,7 +202,7 @@ impl Sessions {
             Some(pane) => pane,
             None => {
                 let new = Pane { stage, ..Pane::new(span, event.order, key) };
-                self.keyed.open(new, self.due(span, stage), desk)
+                self.keyed.open(new, self.bounds.due(span, stage), desk)
             }
         };
         self.keyed.extend(pane, span);
@@ -200,7 +214,7 @@ impl Sessions {
     fn set_stage(&mut self, pane: PaneId, stage: Stage, desk: &mut Desk) {
         let Pane { span, due, .. } = self.keyed.panes[pane];
         self.keyed.panes[pane].stage = stage;
-        let needed = self.due(span, stage);
+        let needed = self.bounds.due(span, stage);
         if needed < due {
             self.keyed.timers.remove(&mut self.keyed.panes, pane);
             self.keyed.set_due(pane, needed, desk);
@@ -210,6 +224,7 @@ impl Sessions {
     /// The watermark has reached the start of an open pane: it takes in what follows. It is not due at any time here.
     fn settle(&mut self, pane: PaneId, desk: &mut Desk) {
         let Pane { key, span, .. } = self.keyed.panes[pane];
+        self.keyed.keys.touch(key);
         let latest = self.keyed.latest(Some(key)).pane;
         self.split(latest, span.start);
         self.parts.clear();
@@ -220,12 +235,13 @@ impl Sessions {
         }
         self.merge_parts();
         self.keyed.panes[pane].stage = Stage::Waiting;
-        self.keyed.set_due(pane, self.due(self.keyed.panes[pane].span, Stage::Waiting), desk);
+        self.keyed.set_due(pane, self.bounds.due(self.keyed.panes[pane].span, Stage::Waiting), desk);
     }
 
     /// Gives up a pane. An event that comes now and is not late ends after its window.
     fn close(&mut self, pane: PaneId) {
-        let end = self.window(self.keyed.panes[pane].span).end;
+        self.keyed.keys.touch(self.keyed.panes[pane].key);
+        let end = self.bounds.window(self.keyed.panes[pane].span).end;
         self.keyed.close(pane, end - self.longest);
     }
 
@@ -233,7 +249,7 @@ impl Sessions {
     fn look_at(&mut self, due: &mut Vec<PaneId>, time: Timestamp, desk: &mut Desk) {
         due.retain(|&pane| {
             let Pane { span, stage, .. } = self.keyed.panes[pane];
-            let needed = self.due(span, stage);
+            let needed = self.bounds.due(span, stage);
             match stage {
                 Stage::Open => self.settle(pane, desk),
                 _ if needed > time => self.keyed.set_due(pane, needed, desk),
@@ -257,18 +273,21 @@ impl Windowing for Sessions {
         self.longest = self.longest.max(Millis(span.end.0.saturating_sub(span.start.0)));
         let stage = self.find_parts(latest, span, desk.watermark);
         let alone = self.parts.is_empty() && stage != Stage::Open;
-        if alone && self.due(span, Stage::Fired) <= desk.watermark {
+        if alone && self.bounds.due(span, Stage::Fired) <= desk.watermark {
             desk.emitter.late(out, event, span.start);
             return Ok(());
         }
         self.check(event)?;
         let key = key.unwrap_or_else(|| self.keyed.keys.insert(&desk.keys, event.batch, event.row));
+        self.keyed.keys.touch(key);
         let pane = self.add(key, span, stage, event, desk);
-        if stage == Stage::Open || self.due(self.keyed.panes[pane].span, Stage::Waiting) > desk.watermark {
+        if stage == Stage::Open
+            || self.bounds.due(self.keyed.panes[pane].span, Stage::Waiting) > desk.watermark
+        {
             self.set_stage(pane, stage, desk);
             return Ok(());
         }
-        let window = self.window(self.keyed.panes[pane].span);
+        let window = self.bounds.window(self.keyed.panes[pane].span);
         self.keyed.emit(pane, window, desk, out);
         self.set_stage(pane, Stage::Fired, desk);
         Ok(())
@@ -286,15 +305,16 @@ impl Windowing for Sessions {
         self.look_at(&mut due, time, desk);
         due.sort_by_key(|&pane| {
             let Pane { span, born, .. } = self.keyed.panes[pane];
-            (self.window(span).end, span.start, born)
+            (self.bounds.window(span).end, span.start, born)
         });
         let mut end = Timestamp::MIN;
         for &pane in &due {
-            let window = self.window(self.keyed.panes[pane].span);
+            let window = self.bounds.window(self.keyed.panes[pane].span);
             if window.end > end {
                 desk.emitter.reach(end);
                 end = window.end;
             }
+            self.keyed.keys.touch(self.keyed.panes[pane].key);
             self.keyed.emit(pane, window, desk, out);
             if self.keyed.lateness > Millis::ZERO {
                 self.keyed.panes[pane].stage = Stage::Fired;
@@ -305,5 +325,29 @@ impl Windowing for Sessions {
         }
         self.keyed.expire(desk.watermark);
         self.due = due;
+    }
+
+    fn last_firing(&self) -> Option<Timestamp> {
+        self.keyed.last_firing()
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let bounds = self.bounds;
+        self.keyed.save(|pane| bounds.needed(pane), into);
+    }
+
+    fn save_own(&self, into: &mut Vec<u8>) {
+        put_number(into, self.longest.0 as u64);
+    }
+
+    fn load_own(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let longest = i64::try_from(from.number()?).map_err(|_| Malformed("a gap beyond all time"))?;
+        self.longest = self.longest.max(Millis(longest));
+        Ok(())
+    }
+
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
+        let bounds = self.bounds;
+        self.keyed.load(key, |pane| bounds.needed(pane), from, desk)
     }
 }

@@ -5,12 +5,14 @@
 use super::aggregates::{Arrival, Frame, PaneId, Settled};
 use super::assigner::Overlap;
 use super::idle::Idle;
-use super::operator::{Desk, Windowing};
+use super::operator::{Base, Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan};
 use super::queue::Queue;
-use crate::dataflow::{KeyId, KeyReader, Keys, Output};
+use super::stored::{restore_key, save_keys};
+use crate::dataflow::{KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
+use crate::event::bytes::{Malformed, Reader};
 use crate::time::{Interval, Millis, Timestamp};
 use std::collections::BTreeMap;
 
@@ -37,14 +39,14 @@ pub struct Slices {
 
 impl Slices {
     /// No slices yet.
-    pub fn new(plan: &WindowPlan, seed: u64) -> Slices {
+    pub fn new(plan: &WindowPlan, base: Base) -> Slices {
         let overlap = match &plan.kind {
             WindowKind::Sliding { size, every, grid } => Overlap::new(*size, *every, grid),
             _ => Overlap::new(Millis(1), Millis(1), &Default::default()),
         };
-        let panes = Panes::new(&plan.aggregates, plan.setup(overlap.parts(), seed));
+        let panes = Panes::new(&plan.aggregates, plan.setup(overlap.parts(), base.seed));
         Slices {
-            keys: Keys::new(seed),
+            keys: base.keys(),
             panes,
             overlap,
             live: BTreeMap::new(),
@@ -106,14 +108,15 @@ impl Slices {
         self.ripe.clear();
         for &key in &self.all {
             let queue = self.keys.item(key);
-            if self.combines {
-                queue.combine(window.end.0, key, &mut self.panes);
-            }
+            let changed = self.combines && queue.combine(window.end.0, key, &mut self.panes);
             queue.parts(window.end.0, &mut self.parts);
+            if changed {
+                self.keys.touch(key);
+            }
             let born = self.parts.iter().map(|&part| self.panes[part].born).min();
             self.ripe.extend(born.map(|born| (born, key)));
         }
-        self.ripe.sort_unstable_by_key(|(born, _)| *born);
+        self.ripe.sort_unstable_by_key(|(born, key)| (*born, key.0));
     }
 
     fn emit(&mut self, key: KeyId, window: Interval, desk: &Desk, out: &mut dyn Output) {
@@ -134,8 +137,12 @@ impl Slices {
         let start = self.overlap.next_start(window);
         for &key in &self.all {
             let queue = self.keys.item(key);
-            queue.evict(start.0, &mut self.panes, |at| leave(&mut self.live, Timestamp(at)));
+            let changed = queue.evict(start.0, &mut self.panes, |at| leave(&mut self.live, Timestamp(at)));
             let is_empty = queue.is_empty();
+            if changed {
+                // What aggregates keep by key goes with slices, and never without one.
+                self.keys.touch(key);
+            }
             match self.panes.settle(key, Settled::Before(start)) {
                 Some(last) if is_empty => self.idle.add(key, last),
                 None if is_empty => self.keys.remove(key),
@@ -176,6 +183,7 @@ impl Windowing for Slices {
         }
         let slice = self.overlap.slice(event.time);
         let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
+        self.keys.touch(key);
         let queue = self.keys.item(key);
         let place = queue.place(slice.start.0);
         if queue.add(place, slice.start.0, slice, key, &mut self.panes, event) {
@@ -200,5 +208,38 @@ impl Windowing for Slices {
         self.evict(window);
         self.done = self.done.max(window.end);
         self.find_next();
+    }
+
+    fn last_firing(&self) -> Option<Timestamp> {
+        self.next.map(|_| Timestamp::MAX)
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let panes = &self.panes;
+        save_keys(&mut self.keys, into, &mut |key, queue, into| {
+            queue.save(panes, into);
+            panes.save_key(key, into);
+        });
+    }
+
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, _desk: &mut Desk) -> Result<(), Malformed> {
+        let key = restore_key(&mut self.keys, key)?;
+        let queue = Queue::load(key, &mut self.panes, from)?;
+        let last = self.panes.load_key(key, from)?;
+        for start in queue.starts() {
+            *self.live.entry(Timestamp(start)).or_insert(0) += 1;
+        }
+        if queue.is_empty() {
+            self.idle.add(key, last.ok_or(Malformed("a key of nothing"))?);
+        }
+        *self.keys.item(key) = queue;
+        Ok(())
+    }
+
+    fn loaded(&mut self, desk: &mut Desk) {
+        // Windows that ended by the watermark have fired.
+        self.done = desk.watermark;
+        self.find_next();
+        desk.due = desk.due.min(self.next.map_or(Timestamp::MAX, |window| window.end));
     }
 }

@@ -9,8 +9,12 @@ use crate::event::Slot;
 pub struct WindowStep {
     /// The window; its `late` is none.
     pub plan: WindowPlan,
-    /// The names of its key fields.
+    /// Its key fields, as written.
     pub key: Vec<String>,
+    /// These names alone, without expressions.
+    pub fields: Vec<String>,
+    /// The calls of aggregates, as written.
+    pub calls: Vec<String>,
     /// What it puts out, as written: name and expression.
     pub results: Vec<(String, String)>,
     /// Where the start of the closed window goes in a late event, if somebody reads the port.
@@ -32,11 +36,15 @@ impl StepPlan for WindowStep {
         self.plan.accumulation == Accumulation::Accumulating
     }
 
+    fn state(&self) -> Option<String> {
+        Some(self.plan.shape(&self.fields, &self.calls))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let mut plan = self.plan.clone();
         plan.late = self
             .late_start
             .map(|slot| LateOutput { copies: context.copies(LATE, 0), window_start: Some(slot) });
-        Box::new(WindowOperator::new(plan, context.hash_seed))
+        Box::new(WindowOperator::durable(plan, context.hash_seed, context.durable))
     }
 }

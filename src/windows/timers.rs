@@ -62,6 +62,13 @@ impl Timers {
         }
     }
 
+    /// All panes that are due at some time.
+    pub fn all<'a>(&'a self, panes: &'a Panes) -> impl Iterator<Item = PaneId> + 'a {
+        let next = |pane: PaneId| Some(pane).filter(|pane| *pane != PaneId::EMPTY);
+        let behind = move |pane: &PaneId| next(panes[*pane].beside[BEHIND]);
+        self.lists.values().flat_map(move |list| std::iter::successors(next(list.head), behind))
+    }
+
     /// Takes all panes out that are due at the earliest time, in order.
     pub fn take_next(&mut self, panes: &Panes, into: &mut Vec<PaneId>) {
         let Some((_, list)) = self.lists.pop_first() else { return };

@@ -75,6 +75,8 @@ fn plan_window(
     let (lateness, accumulation) = panes?;
     let stage = output_stage(planner, &at, &key, &calls);
     let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 2).collect();
+    let written = calls.iter().map(|call| call.written.to_string()).collect();
+    let fields = key.iter().map(|field| field.name.clone()).collect();
     let (key_slots, rest) = slots.split_at(key.len());
     let (call_slots, bounds) = rest.split_at(calls.len());
     let plan = WindowPlan {
@@ -96,7 +98,8 @@ fn plan_window(
     let late_start = late.as_ref().map(|(_, slot)| *slot);
     let names = key.iter().map(|field| field.written(&planner.draft.at(at.stage).slots)).collect();
     let results = outputs.iter().map(Output::written).collect();
-    let step = planner.attach(&at, Box::new(WindowStep { plan, key: names, results, late_start }));
+    let step = planner
+        .attach(&at, Box::new(WindowStep { plan, key: names, fields, calls: written, results, late_start }));
     planner.draft.emit_to(step, MAIN, stage);
     if let Some((point, _)) = &late {
         planner.draft.emit_to(step, LATE, point.stage);

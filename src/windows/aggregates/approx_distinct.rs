@@ -9,7 +9,9 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
+use super::near::Near;
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Reason, Slot, Value, encode_value};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -133,6 +135,54 @@ impl Sketch {
             Sketch::Dense(_) => REGISTERS,
         }
     }
+
+    /// Appends the sketch: sparse entries by their distances, or all registers.
+    fn save(&self, into: &mut Vec<u8>) {
+        match self {
+            Sketch::Sparse(entries) => {
+                put_number(into, entries.len() as u64);
+                let mut before = 0;
+                for entry in entries {
+                    put_number(into, u64::from(entry - before));
+                    before = *entry;
+                }
+            }
+            Sketch::Dense(registers) => {
+                put_number(into, REGISTERS as u64);
+                into.extend_from_slice(registers.as_slice());
+            }
+        }
+    }
+
+    /// Reads what [`Sketch::save`] wrote.
+    fn load(from: &mut Reader<'_>) -> Result<Sketch, Malformed> {
+        const MOST: u64 = MOST_SPARSE as u64;
+        const DENSE: u64 = REGISTERS as u64;
+        match from.number()? {
+            count @ ..=MOST => {
+                let (mut entries, mut last) = (Vec::new(), 0);
+                for _ in 0..count {
+                    let entry =
+                        from.small()?.checked_add(last).ok_or(Malformed("an entry beyond 32 bits"))?;
+                    let (number, rank) = (entry >> RANK_BITS, entry & ((1 << RANK_BITS) - 1));
+                    let ascends = entries.is_empty() || number > last >> RANK_BITS;
+                    if !ascends || number >> SPARSE_BITS > 0 || !(1..=65 - SPARSE_BITS).contains(&rank) {
+                        return Err(Malformed("an entry that cannot be"));
+                    }
+                    entries.push(entry);
+                    last = entry;
+                }
+                Ok(Sketch::Sparse(entries))
+            }
+            DENSE => {
+                let mut registers = Box::new([0; REGISTERS]);
+                registers.copy_from_slice(from.take(REGISTERS)?);
+                let possible = registers.iter().all(|rank| u32::from(*rank) <= 65 - DENSE_BITS);
+                if possible { Ok(Sketch::Dense(registers)) } else { Err(Malformed("a rank that cannot be")) }
+            }
+            _ => Err(Malformed("too many entries")),
+        }
+    }
 }
 
 /// A sparse entry into its register.
@@ -245,6 +295,16 @@ impl Fold for ApproxDistinct {
 
     fn release(&mut self, state: &Sketch) {
         self.budget.give_back(state.size());
+    }
+
+    fn save(&self, state: &Sketch, _near: Near, into: &mut Vec<u8>) {
+        state.save(into);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Sketch, Malformed> {
+        let sketch = Sketch::load(from)?;
+        self.budget.take(sketch.size());
+        Ok(sketch)
     }
 }
 

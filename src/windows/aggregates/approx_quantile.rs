@@ -10,8 +10,10 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, events, put_float};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, number};
-use crate::event::{Batch, Reason, Slot, Value};
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
+use crate::event::{Batch, Reason, Slot, Value, finite};
 
 /// A quantile, nearly.
 pub static APPROX_QUANTILE: AggregateSpec = AggregateSpec {
@@ -45,6 +47,9 @@ const GROWTH: f64 = (1.0 + ERROR) / (1.0 - ERROR);
 
 /// The least positive float lies in a bucket behind −`BASE`.
 const BASE: i32 = 40_000;
+
+/// No value lies in a bucket further from zero.
+const FURTHEST: i32 = 2 * BASE;
 
 /// Values that a bucket stands for.
 #[derive(Clone, Copy)]
@@ -153,6 +158,45 @@ impl Sketch {
     fn size(&self) -> usize {
         size_of_val(self.buckets.as_slice())
     }
+
+    /// Appends the sketch: buckets by their distances, then the least and the greatest value.
+    fn save(&self, into: &mut Vec<u8>) {
+        put_number(into, self.buckets.len() as u64);
+        let mut before = 0;
+        for bucket in &self.buckets {
+            put_signed(into, i64::from(bucket.place) - before);
+            put_number(into, bucket.count);
+            before = bucket.place.into();
+        }
+        if !self.buckets.is_empty() {
+            [self.least, self.greatest].into_iter().for_each(|float| put_float(into, float));
+        }
+    }
+
+    /// Reads what [`Sketch::save`] wrote.
+    fn load(from: &mut Reader<'_>) -> Result<Sketch, Malformed> {
+        let count = from.count()?;
+        if count > BUCKETS {
+            return Err(Malformed("too many buckets"));
+        }
+        let mut sketch = Sketch::default();
+        for _ in 0..count {
+            let last = sketch.buckets.last().map(|bucket| i64::from(bucket.place));
+            let place = last.unwrap_or(0).saturating_add(from.signed()?);
+            let ascends = last.is_none_or(|last| place > last);
+            let place =
+                i32::try_from(place).ok().filter(|place| ascends && (-FURTHEST..=FURTHEST).contains(place));
+            let bucket =
+                Bucket { place: place.ok_or(Malformed("a bucket out of place"))?, count: events(from)? };
+            sketch.count += bucket.count;
+            sketch.buckets.push(bucket);
+        }
+        if count > 0 {
+            (sketch.least, sketch.greatest) = (finite(from)?, finite(from)?);
+        }
+        let ordered = count == 0 || sketch.least <= sketch.greatest;
+        if ordered { Ok(sketch) } else { Err(Malformed("a least value beyond the greatest")) }
+    }
 }
 
 struct ApproxQuantile {
@@ -194,6 +238,16 @@ impl Fold for ApproxQuantile {
 
     fn release(&mut self, state: &Sketch) {
         self.budget.give_back(state.size());
+    }
+
+    fn save(&self, state: &Sketch, _near: Near, into: &mut Vec<u8>) {
+        state.save(into);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Sketch, Malformed> {
+        let sketch = Sketch::load(from)?;
+        self.budget.take(sketch.size());
+        Ok(sketch)
     }
 }
 

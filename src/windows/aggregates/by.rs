@@ -2,7 +2,9 @@
 
 use super::column::{Arrival, Columns, Fold};
 use super::extremes::{comparable, same_class};
+use super::near::{Near, is_there};
 use super::{AggregateSpec, Argument, Call, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Comparable, Kept, Reason, Slot, Value};
 use std::cmp::Ordering;
 
@@ -140,5 +142,24 @@ impl Fold for By {
         if let Some(value) = held(state) {
             self.held[value.class()] -= 1;
         }
+    }
+
+    fn save(&self, state: &Option<Best>, near: Near, into: &mut Vec<u8>) {
+        into.push(state.is_some() as u8);
+        if let Some(Best { order, y, x }) = state {
+            near.put_order(into, *order);
+            y.put(into);
+            x.put(into);
+        }
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Option<Best>, Malformed> {
+        let mut state = None;
+        if is_there(from)? {
+            let best = Best { order: near.order(from)?, y: Kept::take(from)?, x: Kept::take(from)? };
+            best.y.comparable().ok_or(Malformed("a value without order"))?;
+            self.put(&mut state, best);
+        }
+        Ok(state)
     }
 }

@@ -3,8 +3,10 @@
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
 use super::distinct::{Distinct, Member};
+use super::near::Near;
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
-use crate::event::json::write_value;
+use crate::event::bytes::{Malformed, Reader, put_number};
+use crate::event::json::{validate, write_value};
 use crate::event::{Batch, Reason, Slot, Value, decode_value};
 use hashbrown::HashTable;
 
@@ -131,6 +133,32 @@ impl Fold for Collect {
     fn release(&mut self, state: &List) {
         self.budget.give_back(state.size());
     }
+
+    fn save(&self, state: &List, near: Near, into: &mut Vec<u8>) {
+        put_number(into, state.items.len() as u64);
+        let (mut near, mut start) = (near, 0);
+        for (order, end) in &state.items {
+            near.put_order(into, *order);
+            near.order = *order;
+            put_number(into, u64::from(end - start));
+            start = *end;
+        }
+        into.extend_from_slice(&state.text);
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<List, Malformed> {
+        let (mut near, mut end, mut items) = (near, 0u32, Vec::new());
+        for _ in 0..from.count()? {
+            near.order = near.order(from)?;
+            end = end.checked_add(from.small()?).ok_or(Malformed("a list beyond 32 bits"))?;
+            items.push((near.order, end));
+        }
+        let text = from.take(end as usize)?;
+        let list = List { text: text.into(), items };
+        let valid = (0..list.items.len()).all(|index| validate(list.item(index)).is_ok());
+        self.budget.take(list.size());
+        if valid { Ok(list) } else { Err(Malformed("a list of no values")) }
+    }
 }
 
 /// The JSON list of these values in the batch's arena; null if there are none.
@@ -185,5 +213,13 @@ impl Fold for CollectDistinct {
 
     fn release(&mut self, state: &Self::State) {
         self.set.release(state);
+    }
+
+    fn save(&self, state: &Self::State, near: Near, into: &mut Vec<u8>) {
+        self.set.save(state, near, into);
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed> {
+        self.set.load(near, from)
     }
 }

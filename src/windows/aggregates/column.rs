@@ -1,6 +1,8 @@
 //! What an aggregate is to the window operator: states by pane, a column an aggregate.
 
+use super::near::Near;
 use crate::dataflow::KeyId;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Row, Value};
 use crate::time::{Interval, Timestamp};
 
@@ -93,6 +95,20 @@ pub trait Accumulator: Send {
 
     /// Gives up all that is kept by key.
     fn forget(&mut self, _key: KeyId) {}
+
+    /// Appends what a pane holds, bit by bit.
+    fn save(&self, pane: PaneId, near: Near, into: &mut Vec<u8>);
+
+    /// Takes back what a pane held, which is empty.
+    fn load(&mut self, pane: PaneId, near: Near, from: &mut Reader<'_>) -> Result<(), Malformed>;
+
+    /// Appends what is kept by key.
+    fn save_key(&self, _key: KeyId, _into: &mut Vec<u8>) {}
+
+    /// Takes back what was kept by key, of which nothing is there.
+    fn load_key(&mut self, _key: KeyId, _from: &mut Reader<'_>) -> Result<(), Malformed> {
+        Ok(())
+    }
 }
 
 /// An aggregate by what it does with one state. [`Columns`] makes an [`Accumulator`] of it.
@@ -129,6 +145,12 @@ pub trait Fold: Send {
 
     /// Told before a state is emptied, for those that keep account of all states.
     fn release(&mut self, _state: &Self::State) {}
+
+    /// See [`Accumulator::save`].
+    fn save(&self, state: &Self::State, near: Near, into: &mut Vec<u8>);
+
+    /// See [`Accumulator::load`]. Those that keep account of all states count the new one.
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed>;
 }
 
 /// A [`Fold`] with its states by pane.
@@ -193,5 +215,14 @@ impl<F: Fold> Accumulator for Columns<F> {
 
     fn result(&mut self, pane: PaneId, _frame: Frame, batch: &mut Batch) -> Value {
         self.fold.result(&mut self.states[pane.index()], batch)
+    }
+
+    fn save(&self, pane: PaneId, near: Near, into: &mut Vec<u8>) {
+        self.fold.save(&self.states[pane.index()], near, into);
+    }
+
+    fn load(&mut self, pane: PaneId, near: Near, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.states[pane.index()] = self.fold.load(near, from)?;
+        Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! `count(*)`, `count(x)`.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, events};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, distinct};
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Slot, Value};
 
 /// Number of events, or of those where the argument is not null.
@@ -38,5 +40,13 @@ impl Fold for Count {
 
     fn result(&mut self, state: &mut u64, _batch: &mut Batch) -> Value {
         Value::int(*state as i64)
+    }
+
+    fn save(&self, state: &u64, _near: Near, into: &mut Vec<u8>) {
+        put_number(into, *state);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<u64, Malformed> {
+        events(from)
     }
 }

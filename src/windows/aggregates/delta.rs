@@ -1,9 +1,11 @@
 //! `delta(x[, modulus])`, `rate(x[, modulus])`: what a counter counted.
 
 use super::column::Arrival;
+use super::near::put_float;
 use super::timeline::{Follow, Timelines};
 use super::{AggregateSpec, Argument, Call, Example, ResultType, Setup, Takes, overflow, refusal};
-use crate::event::{Reason, RejectKind, Slot, Value};
+use crate::event::bytes::{Malformed, Reader, put_signed};
+use crate::event::{Reason, RejectKind, Slot, Value, finite};
 use crate::time::{Interval, Timestamp};
 
 const ARGUMENTS: &[Argument] = &[
@@ -161,6 +163,27 @@ impl Follow for Differences {
             Some(sum) if !self.per_second => sum.value(),
             Some(_) if last == first => Value::NULL,
             Some(sum) => Value::float(sum.float() / (last.0.abs_diff(first.0) as f64 / 1000.0)),
+        }
+    }
+
+    fn save(reading: Reading, into: &mut Vec<u8>) {
+        match reading {
+            Reading::Int(int) => {
+                into.push(0);
+                put_signed(into, int);
+            }
+            Reading::Float(float) => {
+                into.push(1);
+                put_float(into, float);
+            }
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Reading, Malformed> {
+        match from.byte()? {
+            0 => from.signed().map(Reading::Int),
+            1 => finite(from).map(Reading::Float),
+            _ => Err(Malformed("a count of no type that is known")),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, canonical};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 use crate::event::{Batch, Reason, ShortBytes, Slot, Value, encode_value};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -91,6 +93,29 @@ impl Distinct {
             }
         }
     }
+
+    /// Appends a set, by the order of first arrival.
+    pub fn save(&self, set: &HashTable<Member>, near: Near, into: &mut Vec<u8>) {
+        let mut members: Vec<&Member> = set.iter().collect();
+        members.sort_unstable_by_key(|member| member.order);
+        put_number(into, members.len() as u64);
+        let mut near = near;
+        for member in members {
+            near.put_order(into, member.order);
+            near.order = member.order;
+            put_bytes(into, member.bytes.as_slice());
+        }
+    }
+
+    /// Reads a set.
+    pub fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<HashTable<Member>, Malformed> {
+        let (mut near, mut set) = (near, HashTable::new());
+        for _ in 0..from.count()? {
+            near.order = near.order(from)?;
+            self.insert(&mut set, canonical(from)?, near.order);
+        }
+        Ok(set)
+    }
 }
 
 struct CountDistinct {
@@ -119,5 +144,13 @@ impl Fold for CountDistinct {
 
     fn release(&mut self, state: &Self::State) {
         self.set.release(state);
+    }
+
+    fn save(&self, state: &Self::State, near: Near, into: &mut Vec<u8>) {
+        self.set.save(state, near, into);
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed> {
+        self.set.load(near, from)
     }
 }

@@ -1,8 +1,11 @@
 //! `first(x)`, `last(x)`, `any(x)`.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, is_there};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Kept, Slot, Value};
+use crate::time::Timestamp;
 
 const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Any)];
 
@@ -95,5 +98,22 @@ impl Fold for Edge {
 
     fn result(&mut self, state: &mut Self::State, batch: &mut Batch) -> Value {
         state.as_ref().map_or(Value::NULL, |(_, value)| value.write(batch))
+    }
+
+    fn save(&self, state: &Self::State, near: Near, into: &mut Vec<u8>) {
+        into.push(state.is_some() as u8);
+        if let Some(((time, order), value)) = state {
+            near.put_time(into, Timestamp(*time));
+            near.put_order(into, *order);
+            value.put(into);
+        }
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed> {
+        if !is_there(from)? {
+            return Ok(None);
+        }
+        let place = (near.time(from)?.0, near.order(from)?);
+        Ok(Some((place, Kept::take(from)?)))
     }
 }

@@ -1,7 +1,9 @@
 //! `min(x)`, `max(x)`.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, is_there};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Comparable, Kept, Reason, RejectKind, Slot, Value};
 use std::cmp::Ordering;
 
@@ -132,5 +134,20 @@ impl Fold for Extreme {
         if let Some(value) = state.as_ref().and_then(Kept::comparable) {
             self.held[value.class()] -= 1;
         }
+    }
+
+    fn save(&self, state: &Option<Kept>, _near: Near, into: &mut Vec<u8>) {
+        into.push(state.is_some() as u8);
+        state.iter().for_each(|value| value.put(into));
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Option<Kept>, Malformed> {
+        let mut state = None;
+        if is_there(from)? {
+            let value = Kept::take(from)?;
+            value.comparable().ok_or(Malformed("a value without order"))?;
+            self.put(&mut state, value);
+        }
+        Ok(state)
     }
 }

@@ -4,9 +4,11 @@
 //! held before it; without that, time counts from its first value.
 
 use super::column::Arrival;
+use super::near::{is_there, put_float};
 use super::timeline::{Follow, Timelines};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, number, overflow, truth};
-use crate::event::{Reason, Slot, Value};
+use crate::event::bytes::{Malformed, Reader};
+use crate::event::{Reason, Slot, Value, finite};
 use crate::time::{Interval, Timestamp};
 
 /// How long a condition held.
@@ -79,6 +81,14 @@ impl Follow for TimeIn {
         let any = spans(window, samples, |holds, ms| total += if holds { ms } else { 0.0 });
         if any { Value::float(total / 1000.0) } else { Value::NULL }
     }
+
+    fn save(reading: bool, into: &mut Vec<u8>) {
+        into.push(reading as u8);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<bool, Malformed> {
+        is_there(from)
+    }
 }
 
 struct TimeWeighted {
@@ -107,5 +117,13 @@ impl Follow for TimeWeighted {
             }
         });
         if total > 0.0 { Value::float(mean) } else { Value::NULL }
+    }
+
+    fn save(reading: f64, into: &mut Vec<u8>) {
+        put_float(into, reading);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<f64, Malformed> {
+        finite(from)
     }
 }

@@ -1,8 +1,11 @@
 //! `corr(x, y)`, `slope(x)`: how close to a line values lie, and how steep it is.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, counter, float, put_counter, put_float};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, number, overflow};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Slot, Value};
+use crate::time::Timestamp;
 
 /// The correlation.
 pub static CORR: AggregateSpec = AggregateSpec {
@@ -76,6 +79,22 @@ impl Pairs {
         let sum = self.mean[0] + self.mean[1] + self.xx + self.xy + self.yy;
         if sum.is_finite() { Ok(()) } else { Err(overflow(name, "float")) }
     }
+
+    fn save(self, into: &mut Vec<u8>) {
+        if put_counter(into, self.count) {
+            let Pairs { mean: [x, y], xx, xy, yy, .. } = self;
+            [x, y, xx, xy, yy].into_iter().for_each(|float| put_float(into, float));
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Pairs, Malformed> {
+        let count = counter(from)?;
+        if count == 0.0 {
+            return Ok(Pairs::default());
+        }
+        let mean = [float(from)?, float(from)?];
+        Ok(Pairs { count, mean, xx: float(from)?, xy: float(from)?, yy: float(from)? })
+    }
 }
 
 struct Corr {
@@ -137,6 +156,16 @@ impl Fold for Corr {
 
     fn release(&mut self, state: &Pairs) {
         self.large -= state.is_large() as usize;
+    }
+
+    fn save(&self, state: &Pairs, _near: Near, into: &mut Vec<u8>) {
+        state.save(into);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Pairs, Malformed> {
+        let pairs = Pairs::load(from)?;
+        self.large += pairs.is_large() as usize;
+        Ok(pairs)
     }
 }
 
@@ -214,5 +243,19 @@ impl Fold for Slope {
 
     fn release(&mut self, state: &Course) {
         self.large -= state.pairs.is_large() as usize;
+    }
+
+    fn save(&self, state: &Course, near: Near, into: &mut Vec<u8>) {
+        state.pairs.save(into);
+        if state.pairs.count > 0.0 {
+            near.put_time(into, Timestamp(state.origin));
+        }
+    }
+
+    fn load(&mut self, near: Near, from: &mut Reader<'_>) -> Result<Course, Malformed> {
+        let pairs = Pairs::load(from)?;
+        let origin = if pairs.count > 0.0 { near.time(from)?.0 } else { 0 };
+        self.large += pairs.is_large() as usize;
+        Ok(Course { origin, pairs })
     }
 }

@@ -1,7 +1,9 @@
 //! `bool_and(x)`, `bool_or(x)`.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::Near;
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, truth};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Slot, Value};
 
 const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Booleans)];
@@ -67,5 +69,18 @@ impl Fold for Logic {
 
     fn result(&mut self, state: &mut Option<bool>, _batch: &mut Batch) -> Value {
         state.map_or(Value::NULL, Value::bool)
+    }
+
+    fn save(&self, state: &Option<bool>, _near: Near, into: &mut Vec<u8>) {
+        into.push(state.map_or(0, |truth| 1 + truth as u8));
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Option<bool>, Malformed> {
+        match from.byte()? {
+            0 => Ok(None),
+            1 => Ok(Some(false)),
+            2 => Ok(Some(true)),
+            _ => Err(Malformed("neither true nor false")),
+        }
     }
 }

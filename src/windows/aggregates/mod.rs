@@ -18,6 +18,7 @@ mod lasting;
 mod lines;
 mod logic;
 mod moments;
+mod near;
 mod quantile;
 mod sum;
 mod timeline;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use budget::HELD_BYTES;
 pub use column::{Accumulator, Arrival, Columns, Fold, Frame, PaneId, Settled};
+pub use near::{Near, events, is_canonical};
 
 use crate::event::{Reason, RejectKind, Slot, Value, nearest};
 use crate::time::Millis;

@@ -1,10 +1,12 @@
 //! `avg(x)`, `stddev(x)`, `variance(x)` and those of a population.
 
 use super::column::{Accumulator, Arrival, Columns, Fold};
+use super::near::{Near, counter, events, float, put_counter, put_float};
 use super::sum::{Limits, Total};
 use super::{
     AggregateSpec, Argument, Call, Example, ResultType, Setup, Takes, finite, number, overflow, refusal,
 };
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Reason, Slot, Value};
 
 const ARGUMENTS: &[Argument] = &[Argument::required("x", Takes::Numbers)];
@@ -144,6 +146,17 @@ impl Fold for Mean {
     fn release(&mut self, state: &Self::State) {
         self.large -= self.is_large(state.0) as usize;
     }
+
+    fn save(&self, state: &Self::State, _near: Near, into: &mut Vec<u8>) {
+        state.0.save(into);
+        put_number(into, state.1);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed> {
+        let state = (Total::load(from)?, events(from)?);
+        self.large += self.is_large(state.0) as usize;
+        Ok(state)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -259,5 +272,20 @@ impl Fold for Spread {
 
     fn release(&mut self, state: &Moments) {
         self.large -= state.is_large() as usize;
+    }
+
+    fn save(&self, state: &Moments, _near: Near, into: &mut Vec<u8>) {
+        if put_counter(into, state.count) {
+            [state.mean, state.squares].into_iter().for_each(|float| put_float(into, float));
+        }
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Moments, Malformed> {
+        let mut state = Moments { count: counter(from)?, ..Moments::default() };
+        if state.count > 0.0 {
+            (state.mean, state.squares) = (float(from)?, float(from)?);
+        }
+        self.large += state.is_large() as usize;
+        Ok(state)
     }
 }

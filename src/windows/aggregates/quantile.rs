@@ -2,8 +2,10 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, put_float};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, number};
-use crate::event::{Batch, Reason, Slot, Value};
+use crate::event::bytes::{Malformed, Reader, put_number};
+use crate::event::{Batch, Reason, Slot, Value, finite};
 
 /// A quantile.
 pub static QUANTILE: AggregateSpec = AggregateSpec {
@@ -83,6 +85,20 @@ impl Fold for Quantile {
 
     fn release(&mut self, state: &Vec<f64>) {
         self.budget.give_back(size_of_val(state.as_slice()));
+    }
+
+    fn save(&self, state: &Vec<f64>, _near: Near, into: &mut Vec<u8>) {
+        put_number(into, state.len() as u64);
+        state.iter().for_each(|value| put_float(into, *value));
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Vec<f64>, Malformed> {
+        let mut values = Vec::new();
+        for _ in 0..from.count()? {
+            values.push(finite(from)?);
+        }
+        self.budget.take(size_of_val(values.as_slice()));
+        Ok(values)
     }
 }
 

@@ -1,7 +1,9 @@
 //! `sum(x)`.
 
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, float, put_float};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes, finite, overflow, refusal};
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::event::{Batch, Reason, Slot, Value};
 
 /// The sum.
@@ -94,6 +96,43 @@ impl Total {
             Total::Float(sum) => finite(sum),
             total => total.as_int().and_then(|sum| i64::try_from(sum).ok()).map_or(Value::NULL, Value::int),
         }
+    }
+
+    /// Appends the sum, bit by bit.
+    pub fn save(self, into: &mut Vec<u8>) {
+        match self {
+            Total::Empty => into.push(0),
+            Total::Int { low, .. } if self.fits() => {
+                into.push(1);
+                put_signed(into, low as i64);
+            }
+            Total::Float(sum) => {
+                into.push(2);
+                put_float(into, sum);
+            }
+            Total::Int { low, high } => {
+                into.push(3);
+                put_number(into, low);
+                put_signed(into, high.into());
+            }
+        }
+    }
+
+    /// Reads what [`Total::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Total, Malformed> {
+        Ok(match from.byte()? {
+            0 => Total::Empty,
+            1 => Total::int(from.signed()?.into()),
+            2 => Total::Float(float(from)?),
+            3 => {
+                let (low, high) = (from.number()?, from.signed()?);
+                let high = i32::try_from(high).map_err(|_| Malformed("a sum beyond 96 bits"))?;
+                Some(Total::Int { low, high })
+                    .filter(|total| !total.fits())
+                    .ok_or(Malformed("a short sum in long form"))?
+            }
+            _ => return Err(Malformed("a sum of no type that is known")),
+        })
     }
 }
 
@@ -192,5 +231,15 @@ impl Fold for Sum {
 
     fn release(&mut self, state: &Total) {
         self.large -= self.limits.are_passed(*state) as usize;
+    }
+
+    fn save(&self, state: &Total, _near: Near, into: &mut Vec<u8>) {
+        state.save(into);
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Total, Malformed> {
+        let total = Total::load(from)?;
+        self.large += self.limits.are_passed(total) as usize;
+        Ok(total)
     }
 }

@@ -28,7 +28,9 @@
 
 use super::budget::Budget;
 use super::column::{Accumulator, Arrival, Frame, PaneId, Settled};
+use super::near::{Near, is_there};
 use crate::dataflow::KeyId;
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Reason, Value};
 use crate::time::{Interval, Millis, Timestamp};
 use std::collections::VecDeque;
@@ -43,6 +45,12 @@ pub trait Follow: Send {
 
     /// What samples come to. The first may be carried: it lies before the window.
     fn result(&self, window: Interval, samples: impl Iterator<Item = (Timestamp, Self::Reading)>) -> Value;
+
+    /// Appends what is kept of an event.
+    fn save(reading: Self::Reading, into: &mut Vec<u8>);
+
+    /// Reads what was kept of an event.
+    fn load(from: &mut Reader<'_>) -> Result<Self::Reading, Malformed>;
 }
 
 /// A value that was read.
@@ -217,6 +225,52 @@ impl<F: Follow> Accumulator for Timelines<F> {
             self.budget.give_back(line.len() * Self::SAMPLE);
             *line = VecDeque::new();
         }
+    }
+
+    fn save(&self, pane: PaneId, near: Near, into: &mut Vec<u8>) {
+        let stretch = self.stretches[pane.index()];
+        into.push(stretch.is_some() as u8);
+        if let Some(Stretch { times, orders }) = stretch {
+            times.into_iter().for_each(|time| near.put_time(into, time));
+            orders.into_iter().for_each(|order| near.put_order(into, order));
+        }
+    }
+
+    fn load(&mut self, pane: PaneId, near: Near, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        if is_there(from)? {
+            let times = [near.time(from)?, near.time(from)?];
+            let orders = [near.order(from)?, near.order(from)?];
+            if times[0] > times[1] || orders[0] > orders[1] {
+                return Err(Malformed("a stretch that ends before it begins"));
+            }
+            self.stretches[pane.index()] = Some(Stretch { times, orders });
+        }
+        Ok(())
+    }
+
+    fn save_key(&self, key: KeyId, into: &mut Vec<u8>) {
+        let line = self.lines.get(key.0 as usize);
+        put_number(into, line.map_or(0, VecDeque::len) as u64);
+        let mut near = Near::ZERO;
+        for sample in line.into_iter().flatten() {
+            near.put_time(into, sample.time);
+            near.put_order(into, sample.order);
+            F::save(sample.reading, into);
+            near = Near { time: sample.time, order: sample.order };
+        }
+    }
+
+    fn load_key(&mut self, key: KeyId, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let mut near = Near::ZERO;
+        for index in 0..from.count()? {
+            let next = Near { time: near.time(from)?, order: near.order(from)? };
+            if index > 0 && (next.time, next.order) <= (near.time, near.order) {
+                return Err(Malformed("samples out of order"));
+            }
+            near = next;
+            self.insert(key, Sample { time: near.time, order: near.order, reading: F::load(from)? });
+        }
+        Ok(())
     }
 }
 

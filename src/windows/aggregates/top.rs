@@ -2,7 +2,9 @@
 
 use super::budget::Budget;
 use super::column::{Arrival, Columns, Fold};
+use super::near::{Near, canonical, events};
 use super::{AggregateSpec, Argument, Example, ResultType, Takes};
+use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 use crate::event::json::write_value;
 use crate::event::{Batch, Comparable, Reason, ShortBytes, Slot, Span, Value, decode_value, encode_value};
 use hashbrown::HashTable;
@@ -147,5 +149,24 @@ impl Fold for Top {
 
     fn release(&mut self, state: &Self::State) {
         self.budget.give_back(state.iter().map(Tally::size).sum());
+    }
+
+    fn save(&self, state: &Self::State, _near: Near, into: &mut Vec<u8>) {
+        let mut tallies: Vec<&Tally> = state.iter().collect();
+        tallies.sort_unstable_by_key(|tally| tally.bytes.as_slice());
+        put_number(into, tallies.len() as u64);
+        for tally in tallies {
+            put_number(into, tally.count);
+            put_bytes(into, tally.bytes.as_slice());
+        }
+    }
+
+    fn load(&mut self, _near: Near, from: &mut Reader<'_>) -> Result<Self::State, Malformed> {
+        let mut state = HashTable::new();
+        for _ in 0..from.count()? {
+            let count = events(from)?;
+            self.insert(&mut state, canonical(from)?, count);
+        }
+        Ok(state)
     }
 }
