@@ -10,9 +10,30 @@ use crate::time::Timestamp;
 pub struct KeptRow {
     /// The event's time.
     pub time: Timestamp,
-    cells: Box<[Kept]>,
+    pub(super) cells: Box<[Kept]>,
     /// The whole event, where it is needed.
-    raw: Vec<u8>,
+    pub(super) raw: Vec<u8>,
+}
+
+impl KeptRow {
+    /// Adds the row to a batch, with its own event time.
+    pub(super) fn write(
+        &self,
+        slots: impl Iterator<Item = Slot>,
+        whole: bool,
+        watermark: Timestamp,
+        into: &mut Batch,
+    ) -> Row {
+        let row = into.push_row(self.time, watermark);
+        for (slot, value) in slots.zip(&self.cells) {
+            let value = value.write(into);
+            into.set(row, slot, value);
+        }
+        if whole {
+            into.raw[row.index()] = into.store(&self.raw);
+        }
+        row
+    }
 }
 
 /// Keeps rows as a [`Copies`] says, and writes them into the batch behind the port.
@@ -55,14 +76,6 @@ impl Keeper {
 
     /// Adds the row to the batch behind the port, with its own event time.
     pub fn write(&self, kept: &KeptRow, watermark: Timestamp, into: &mut Batch) -> Row {
-        let row = into.push_row(kept.time, watermark);
-        for ((_, slot), value) in self.cells.iter().zip(&kept.cells) {
-            let value = value.write(into);
-            into.set(row, *slot, value);
-        }
-        if self.whole.is_some() {
-            into.raw[row.index()] = into.store(&kept.raw);
-        }
-        row
+        kept.write(self.cells.iter().map(|(_, slot)| *slot), self.whole.is_some(), watermark, into)
     }
 }

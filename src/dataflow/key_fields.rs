@@ -31,6 +31,12 @@ impl KeyField {
     }
 }
 
+/// The names of a key, for [`super::StepPlan::state`]: the same for any number of workers.
+pub fn key_names(key: &[KeyField]) -> String {
+    let names: Vec<&str> = key.iter().map(|field| field.name.as_str()).collect();
+    format!("by {names:?}")
+}
+
 impl NodePlanner<'_> {
     /// Reads `key`: a field, a list of fields, or a map of names and expressions. `taken` are names of other fields
     /// that the node puts out beside the key.

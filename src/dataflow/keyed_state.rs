@@ -1,9 +1,12 @@
 //! What a node keeps for each key, and when it looks at it again.
 
 use super::keys::{KeyEntry, KeyId, KeyReader, Keys};
+use super::saved::{Saved, Saving};
 use super::timers::Timers;
-use crate::event::{Batch, Row, Slot};
+use crate::event::bytes::{Malformed, Reader, put_time};
+use crate::event::{Batch, Row, Slot, is_key};
 use crate::time::Timestamp;
+use std::cell::RefCell;
 
 /// State by key with timers. A key is in it as long as something is kept for it.
 ///
@@ -36,12 +39,50 @@ impl<T: Default> KeyedState<T> {
         self.keys.take_changes(gone, &mut |key, entry| changed(entry, timers.of(key)));
     }
 
+    /// Says what changed: an entry for each key, which holds when it is to be looked at and what `write` writes.
+    pub fn save(&mut self, saving: &mut Saving<'_>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+        let saving = RefCell::new(saving);
+        self.take_changes(&mut |key| saving.borrow_mut().remove(key, &[]), &mut |entry, due| {
+            saving.borrow_mut().put(entry.bytes(), &[], |into| {
+                put_due(into, due);
+                write(&entry.item, into);
+            });
+        });
+    }
+
+    /// Takes back an entry that [`KeyedState::save`] wrote; `read` reads what its `write` wrote.
+    ///
+    /// # Errors
+    /// The bytes are none of these.
+    pub fn load(
+        &mut self,
+        saved: Saved<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> Result<KeyId, Malformed> {
+        let Saved::Keyed { key, value } = saved else {
+            return Err(Malformed("nothing that this node keeps"));
+        };
+        if !is_key(key, self.reader.fields()) || self.keys.find_bytes(key).is_some() {
+            return Err(Malformed("no key of this node"));
+        }
+        let mut reader = Reader::new(value);
+        let due = take_due(&mut reader)?;
+        let item = read(&mut reader)?;
+        reader.finish()?;
+        Ok(self.restore(key, item, due))
+    }
+
     /// Adds a key that was saved; it must not be there.
     pub fn restore(&mut self, bytes: &[u8], item: T, due: Option<Timestamp>) -> KeyId {
         let key = self.keys.restore(bytes);
         *self.keys.item(key) = item;
         due.into_iter().for_each(|due| self.timers.set(key, due));
         key
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Reads the keys of these rows and stands at the first.
@@ -116,4 +157,14 @@ impl<T: Default> KeyedState<T> {
         self.keys.touch(taken.1);
         Some(taken)
     }
+}
+
+/// Appends when a key is to be looked at.
+fn put_due(into: &mut Vec<u8>, due: Option<Timestamp>) {
+    into.push(u8::from(due.is_some()));
+    due.into_iter().for_each(|due| put_time(into, due));
+}
+
+fn take_due(reader: &mut Reader<'_>) -> Result<Option<Timestamp>, Malformed> {
+    if reader.flag()? { reader.time().map(Some) } else { Ok(None) }
 }

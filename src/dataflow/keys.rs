@@ -38,6 +38,11 @@ impl KeyReader {
         KeyReader { slots, seed, bytes: Vec::new(), keys: Vec::new(), current: 0, removals: 0 }
     }
 
+    /// How many fields a key has.
+    pub fn fields(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Reads the keys of these rows and stands at the first.
     pub fn read(&mut self, batch: &Batch, rows: &[Row]) {
         self.bytes.clear();

@@ -5,15 +5,19 @@ use super::operator::{MAIN, Operator, Output, Port, Signal};
 use super::planning::NodePlanner;
 use super::scope::{Point, Scope};
 use super::step::{StartContext, StepPlan};
-use super::{Copies, KeyField, Origin};
+use super::{Copies, KeyField, Origin, RowForm, Saved, Saving, key_names};
 use crate::config::Section;
-use crate::event::{Batch, Row};
-use crate::time::Timestamp;
+use crate::event::bytes::{Malformed, Reader, put_number};
+use crate::event::{Batch, Row, Slot, encode_key, is_key, split_key};
+use crate::time::{Env, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The port of events that came too late to be put in order.
 const LATE: Port = Port(1);
+
+/// More rows than ever arrive.
+const MOST_ARRIVED: u64 = 1 << 62;
 
 impl NodePlanner<'_> {
     /// Where a node that keeps something for each key stands: reads its `key` (absent: one key for all), lets rows move
@@ -48,14 +52,15 @@ impl NodePlanner<'_> {
         self.is_ordered |= lateness == Lateness::Leaves;
         let read = lateness == Lateness::Leaves && self.is_listened("late");
         let late = read.then(|| self.draft.stage(Origin::Copied(vec![at.clone()])));
-        let step = self.attach(at, Box::new(OrderPlan { lateness }));
+        let to = Point { stage, behind: None, scope: Scope::origin() };
+        self.find_key(&to, key);
+        let slots = key.iter().map(|field| field.slot).collect();
+        let step = self.attach(at, Box::new(OrderPlan { names: key_names(key), key: slots, lateness }));
         self.draft.emit_to(step, MAIN, stage);
         if let Some(stage) = late {
             self.draft.emit_to(step, LATE, stage);
             self.late = Some(Point { stage, behind: None, scope: Scope::origin() });
         }
-        let to = Point { stage, behind: None, scope: Scope::origin() };
-        self.find_key(&to, key);
         to
     }
 }
@@ -72,12 +77,19 @@ pub enum Lateness {
 /// Holds rows until the watermark has reached their time.
 #[derive(Debug)]
 struct OrderPlan {
+    names: String,
+    /// Where the key stands in the stage that rows go to.
+    key: Vec<Slot>,
     lateness: Lateness,
 }
 
 impl StepPlan for OrderPlan {
     fn describe(&self) -> String {
         "hold until the watermark, then go on in order of event time".to_owned()
+    }
+
+    fn state(&self) -> Option<String> {
+        Some(format!("1 rows in order {}", self.names))
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
@@ -89,6 +101,11 @@ impl StepPlan for OrderPlan {
             hold: Copier::new(&copies),
             release: Copier::new(&Copies { cells: same, whole: None }),
             whole,
+            key: self.key.clone(),
+            form: context.row_form(MAIN),
+            durable: context.durable,
+            saved: 0,
+            gone: Vec::new(),
             lateness: self.lateness,
             late,
             waiting: BinaryHeap::new(),
@@ -125,6 +142,14 @@ struct Order {
     hold: Copier,
     release: Copier,
     whole: bool,
+    /// Where the key stands in rows that wait.
+    key: Vec<Slot>,
+    form: RowForm,
+    durable: bool,
+    /// Rows that wait and did not arrive behind this one are part of what was saved.
+    saved: u64,
+    /// Key and arrival of rows that were saved and are gone.
+    gone: Vec<(Box<[u8]>, u64)>,
     lateness: Lateness,
     late: Option<Copier>,
     waiting: BinaryHeap<Reverse<Waiting>>,
@@ -158,6 +183,9 @@ impl Order {
                 let raw = segment.batch.raw[next.row as usize];
                 into.raw[copy.index()] = into.store(&segment.batch.arena[raw.range()]);
             }
+            if self.durable && next.arrival <= self.saved {
+                self.gone.push((key_of(&segment.batch, Row(next.row), &self.key), next.arrival));
+            }
             segment.waiting -= 1;
             if segment.waiting == 0 && self.filling != Some(next.segment) {
                 segment.batch.clear();
@@ -168,6 +196,23 @@ impl Order {
     }
 
     fn hold(&mut self, batch: &Batch, row: Row) {
+        let number = self.room();
+        let segment = &mut self.segments[number as usize];
+        let copy = self.hold.copy(batch, row, Timestamp::MIN, &mut segment.batch);
+        self.arrivals += 1;
+        self.wait(number, copy, self.arrivals);
+    }
+
+    /// A row of a segment waits from now on.
+    fn wait(&mut self, number: u32, row: Row, arrival: u64) {
+        let segment = &mut self.segments[number as usize];
+        segment.waiting += 1;
+        let time = segment.batch.times[row.index()];
+        self.waiting.push(Reverse(Waiting { time, arrival, segment: number, row: row.0 }));
+    }
+
+    /// A segment with room for a row.
+    fn room(&mut self) -> u32 {
         let number = match self.filling {
             Some(number) if !self.segments[number as usize].batch.is_full() => number,
             _ => self.new_segment(),
@@ -176,11 +221,7 @@ impl Order {
         if segment.waiting == 0 {
             segment.batch.clear();
         }
-        let copy = self.hold.copy(batch, row, Timestamp::MIN, &mut segment.batch);
-        segment.waiting += 1;
-        self.arrivals += 1;
-        let time = batch.times[row.index()];
-        self.waiting.push(Reverse(Waiting { time, arrival: self.arrivals, segment: number, row: copy.0 }));
+        number
     }
 
     /// Begins another segment.
@@ -232,4 +273,63 @@ impl Operator for Order {
             out.signal(LATE, signal);
         }
     }
+
+    /// Each row that waits is an entry of its own, so that only what came since is written; what came and went since
+    /// costs nothing.
+    fn save(&mut self, into: &mut Saving<'_>) {
+        for (key, arrival) in self.gone.drain(..) {
+            into.remove(&key, &part_of(arrival));
+        }
+        let waiting = self.waiting.iter().map(|Reverse(row)| *row);
+        let mut fresh: Vec<Waiting> = waiting.filter(|row| row.arrival > self.saved).collect();
+        fresh.sort_unstable_by_key(|row| row.arrival);
+        if !fresh.is_empty() {
+            self.form.save(into);
+        }
+        for row in fresh {
+            let batch = &self.segments[row.segment as usize].batch;
+            let key = key_of(batch, Row(row.row), &self.key);
+            into.put(&key, &part_of(row.arrival), |bytes| self.form.put_row(batch, Row(row.row), bytes));
+        }
+        self.saved = self.arrivals;
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        if self.form.load(saved)? {
+            return Ok(());
+        }
+        let Saved::Keyed { key, value } = saved else {
+            return Err(Malformed("nothing that this node keeps"));
+        };
+        let split = split_key(key, self.key.len()).filter(|(key, _)| is_key(key, self.key.len()));
+        let (_, part) = split.ok_or(Malformed("no key of this node"))?;
+        let (mut part, mut reader) = (Reader::new(part), Reader::new(value));
+        let arrival = part.number()?;
+        part.finish()?;
+        if arrival > MOST_ARRIVED {
+            return Err(Malformed("no number of a row"));
+        }
+        let row = self.form.take(&mut reader)?;
+        reader.finish()?;
+        let number = self.room();
+        let copy = self.form.write(&row, Timestamp::MIN, &mut self.segments[number as usize].batch);
+        self.wait(number, copy, arrival);
+        self.arrivals = self.arrivals.max(arrival);
+        self.saved = self.arrivals;
+        Ok(())
+    }
+}
+
+/// What tells a row that waits from others of its key.
+fn part_of(arrival: u64) -> Vec<u8> {
+    let mut part = Vec::new();
+    put_number(&mut part, arrival);
+    part
+}
+
+/// The key of a row that waits.
+fn key_of(batch: &Batch, row: Row, slots: &[Slot]) -> Box<[u8]> {
+    let mut key = Vec::new();
+    encode_key(batch, row, slots, &mut key);
+    key.into()
 }

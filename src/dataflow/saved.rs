@@ -70,6 +70,17 @@ impl<'a> Saving<'a> {
         self.entries.push(Entry { key: own(self.node, self.worker, name), value });
     }
 
+    /// The number of the worker.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Bytes of another worker's own are gone: of one that is no more, and whose bytes were given to this one. What it
+    /// took of them it saves as its own, in the same breath.
+    pub fn remove_own_of(&mut self, worker: usize, name: &[u8]) {
+        self.entries.push(Entry { key: own(self.node, worker, name), value: None });
+    }
+
     /// Bytes of this worker's own are gone.
     pub fn remove_own(&mut self, name: &[u8]) {
         self.entries.push(Entry { key: own(self.node, self.worker, name), value: None });
@@ -154,7 +165,7 @@ mod tests {
         }
         let mut saving = Saving::new(NodeId(4), 0, &env, &mut entries);
         (0..100u8).for_each(|key| saving.put(&[key], b"p", |into| into.push(key)));
-        saving.put(b"", b"", |into| into.push(7));
+        saving.put(b"", b"", |into| into.push(200));
         for workers in 1..5 {
             let (mut mine, mut keyed) = (0, 0);
             for entry in &entries {
@@ -163,7 +174,7 @@ mod tests {
                     let value = entry.value.as_deref().expect("nothing was removed");
                     match Saved::read(group, key, value, (me, workers)).expect("readable") {
                         Some(Saved::Own { mine: true, name: b"", .. }) => mine += 1,
-                        Some(Saved::Keyed { key, value: [byte] }) if *byte != 7 => {
+                        Some(Saved::Keyed { key, value: [byte] }) if *byte != 200 => {
                             assert_eq!(key, [*byte, b'p']);
                             keyed += 1;
                         }

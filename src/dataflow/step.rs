@@ -1,6 +1,6 @@
 //! What a plan says of one operator, before anything runs.
 
-use super::{Copies, Decoding, DecodingId, Draft, Operator, Port, SharedSink, SinkId};
+use super::{Copies, Decoding, DecodingId, Draft, Operator, Port, RowForm, SharedSink, SinkId};
 use std::fmt;
 
 /// A node of the pipeline as the user wrote it: a source, transform, window or sink.
@@ -81,6 +81,14 @@ impl StartContext<'_> {
             .and_then(|stage| self.draft.stages[stage.0 as usize].copies.get(input))
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// The form in which rows are kept that wait to go to the first input of that stage.
+    pub fn row_form(&self, port: Port) -> RowForm {
+        match self.behind(port) {
+            Some(stage) => RowForm::of(self.draft, stage, &self.copies(port, 0)),
+            None => RowForm::new(Vec::new(), Vec::new(), false),
+        }
     }
 
     /// Columns of the stage behind an emitting port; none if the port is not connected.

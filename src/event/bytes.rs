@@ -4,6 +4,8 @@
 //! shortest form; signed ones are zigzag first. What is variable in length has its length before it. There is one
 //! way to write a value: any other is refused, so that what was read and written again is the same bytes.
 
+use crate::time::Timestamp;
+
 /// Bytes that are not what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
@@ -23,6 +25,11 @@ pub fn put_number(into: &mut Vec<u8>, mut number: u64) {
 /// Appends a signed number; those near zero are short.
 pub fn put_signed(into: &mut Vec<u8>, number: i64) {
     put_number(into, ((number << 1) ^ (number >> 63)) as u64);
+}
+
+/// Appends a time.
+pub fn put_time(into: &mut Vec<u8>, time: Timestamp) {
+    put_signed(into, time.0);
 }
 
 /// Appends a length and bytes.
@@ -60,6 +67,15 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    /// A byte that is 0 or 1.
+    pub fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed("neither yes nor no")),
+        }
+    }
+
     /// So many bytes.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Malformed("cut off"))?;
@@ -94,6 +110,11 @@ impl<'a> Reader<'a> {
     pub fn signed(&mut self) -> Result<i64, Malformed> {
         let number = self.number()?;
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    }
+
+    /// A time.
+    pub fn time(&mut self) -> Result<Timestamp, Malformed> {
+        self.signed().map(Timestamp)
     }
 
     /// Eight bytes, lowest first: for what is random or hashed.

@@ -5,7 +5,7 @@
 //! `-0.0` is `0.0`; null is a key like any other.
 
 use super::batch::{Batch, Row, Slot};
-use super::json::write_canonical;
+use super::json::{validate, write_canonical};
 use super::value::{Kind, Value};
 
 /// Appends the canonical form of the row's key fields.
@@ -98,6 +98,29 @@ pub fn split_key(bytes: &[u8], fields: usize) -> Option<(&[u8], &[u8])> {
     Some(bytes.split_at(bytes.len() - rest.len()))
 }
 
+/// Whether the bytes are what [`encode_key`] writes for so many fields, so that the fields can be used as any others.
+pub fn is_key(bytes: &[u8], fields: usize) -> bool {
+    let mut rest = bytes;
+    for _ in 0..fields {
+        let Some((field, behind)) = split_key(rest, 1) else { return false };
+        let content = |skip: usize| field.get(skip..).unwrap_or_default();
+        let good = match field[0] {
+            k if k == Kind::Bool as u8 => field[1] < 2,
+            k if k == Kind::Float as u8 => {
+                content(1).first_chunk().is_some_and(|bits| f64::from_le_bytes(*bits).is_finite())
+            }
+            k if k == Kind::Text as u8 => str::from_utf8(content(5)).is_ok(),
+            k if k == Kind::Json as u8 => validate(content(5)).is_ok(),
+            _ => true,
+        };
+        if !good {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
 /// Bit by bit whether a field of a key is text that needs no escaping in JSON, see [`Value::plain_text`].
 pub fn plain_fields(key: &[u8]) -> u32 {
     let (mut rest, mut plain) = (key, 0);
@@ -136,6 +159,7 @@ mod tests {
         assert_eq!(plain_fields(&key), 0b100);
         let length = key.len();
         key.extend_from_slice(b"part");
+        assert!(!is_key(&key, 6) && !is_key(&key[..length - 1], 6) && is_key(&key[..length], 6));
         assert_eq!(split_key(&key, 6), Some((&key[..length], b"part".as_slice())));
         assert_eq!(split_key(&key[..length - 1], 6), None);
         assert_eq!(split_key(b"x", 0), Some((b"".as_slice(), b"x".as_slice())));

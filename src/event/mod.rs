@@ -17,7 +17,7 @@ mod view;
 pub use batch::{BATCH_BYTES, BATCH_ROWS, Batch, Row, Slot};
 pub use cell::{finite, put_cell};
 pub use kept::{Comparable, Kept, SpannedKind};
-pub use key::{decode_value, encode_key, encode_value, plain_fields, split_key};
+pub use key::{decode_value, encode_key, encode_value, is_key, plain_fields, split_key};
 pub use nearest::nearest;
 pub use path::{Path, Step};
 pub use reject::{Reason, RejectKind, Rejects, Unreadable};

@@ -150,6 +150,11 @@ impl Outgoing {
         self.filling[owner].get_or_insert_with(empty)
     }
 
+    /// How many fields the key has.
+    pub fn fields(&self) -> usize {
+        self.key.len()
+    }
+
     /// What came in from all workers for this stage.
     pub fn incoming(&mut self) -> &mut Merge {
         &mut self.incoming

@@ -6,7 +6,7 @@
 
 use super::driver::Driver;
 use super::exchange::{News, Outgoing, Parcel};
-use super::merge::{Drained, Merge};
+use super::merge::{Drained, Merge, MergeKeeper};
 use crate::dataflow::{Copier, Copies, Saved, Saving, Signal, StageId};
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row};
@@ -19,6 +19,8 @@ pub struct Inlet {
     /// The group of each input.
     group_of: Vec<usize>,
     onward: Onward,
+    /// What the rows that wait need to outlive it, where state is kept across restarts.
+    keeper: Option<MergeKeeper>,
 }
 
 /// Where the copied rows go.
@@ -29,6 +31,17 @@ pub enum Onward {
     Merge(Merge, Vec<Option<Batch>>),
     /// To the worker that owns the key.
     Exchange(Outgoing),
+}
+
+impl Onward {
+    /// Where rows wait.
+    fn merge(&mut self) -> Option<&mut Merge> {
+        match self {
+            Onward::Stage => None,
+            Onward::Merge(merge, _) => Some(merge),
+            Onward::Exchange(outgoing) => Some(outgoing.incoming()),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -46,6 +59,38 @@ impl Inlet {
             groups: (0..groups).map(|_| Group::default()).collect(),
             group_of,
             onward,
+            keeper: None,
+        }
+    }
+
+    /// The same, and rows that wait in it are kept across restarts.
+    pub fn lasting(self, keeper: MergeKeeper) -> Inlet {
+        Inlet { keeper: Some(keeper), ..self }
+    }
+
+    /// Says what changed since this was called last, or since [`Inlet::load`]. Called when all workers have sent what they
+    /// had (see [`Signal::Flush`]), and what they sent has come.
+    pub fn save(&mut self, saving: &mut Saving<'_>) {
+        if let (Some(merge), Some(keeper)) = (self.onward.merge(), &mut self.keeper) {
+            merge.save(keeper, saving);
+        }
+    }
+
+    /// Takes back a part of what was saved, before anything else happens: those of workers before those of keys.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        match (self.onward.merge(), &mut self.keeper) {
+            (Some(merge), Some(keeper)) => merge.load(keeper, saved),
+            _ => Err(Malformed("nothing waits here")),
+        }
+    }
+
+    /// All that was saved has been loaded. What may leave does so with the next row or watermark that comes in.
+    pub fn loaded(&mut self) {
+        if let (Some(merge), Some(keeper)) = (self.onward.merge(), &mut self.keeper) {
+            merge.loaded(keeper);
         }
     }
 
@@ -138,17 +183,6 @@ impl Inlet {
         }
         (before - merge.pending_rows(), ended)
     }
-
-    /// Says which rows wait here.
-    pub fn save(&mut self, _saving: &mut Saving<'_>) {}
-
-    /// Takes rows back that waited.
-    pub fn load(&mut self, _saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        Ok(())
-    }
-
-    /// All that waited is back.
-    pub fn loaded(&mut self) {}
 
     /// Whether rows go to other workers and come from them.
     pub fn is_exchange(&self) -> bool {

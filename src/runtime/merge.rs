@@ -8,6 +8,10 @@
 //!
 //! The merged watermark is the minimum over the inputs that are neither at their end nor idle; it never goes back.
 
+mod lasting;
+
+pub use lasting::MergeKeeper;
+
 use crate::event::{Batch, Row, Slot, Span, Value};
 use crate::time::Timestamp;
 use crate::watermark::Tournament;
@@ -54,8 +58,12 @@ struct Input {
     pending_rows: usize,
     /// Batches that were used up, for the input to fill again.
     spent: Vec<Batch>,
+    /// The number of the first pending row among all that came.
+    left: u64,
     /// The watermark behind everything that is pending.
     watermark: Timestamp,
+    /// The watermark before the end of time, once that has come.
+    before_end: Option<Timestamp>,
     idle: bool,
     closed: bool,
 }
@@ -80,10 +88,20 @@ impl Input {
             pending: VecDeque::new(),
             pending_rows: 0,
             spent: Vec::new(),
+            left: 0,
             watermark: Timestamp::MIN,
+            before_end: None,
             idle: false,
             closed: false,
         }
+    }
+
+    /// Takes a watermark; it never goes back.
+    fn reach(&mut self, watermark: Timestamp) {
+        if watermark == Timestamp::MAX && self.before_end.is_none() {
+            self.before_end = Some(self.watermark);
+        }
+        self.watermark = self.watermark.max(watermark);
     }
 
     /// What the watermark of this input is before its next row, and whether it takes no part in the merge.
@@ -117,7 +135,7 @@ impl Merge {
     /// Takes rows of an input, and the watermark behind them. The batch comes back by [`Merge::reclaim`].
     pub fn push(&mut self, input: usize, batch: Batch, rows: Vec<Row>) {
         let to = &mut self.inputs[input];
-        to.watermark = to.watermark.max(batch.watermark);
+        to.reach(batch.watermark);
         to.idle = false;
         if rows.is_empty() {
             to.spent.push(batch);
@@ -134,7 +152,7 @@ impl Merge {
     /// Takes the watermark that holds behind everything an input has delivered.
     pub fn advance(&mut self, input: usize, watermark: Timestamp) {
         let to = &mut self.inputs[input];
-        to.watermark = to.watermark.max(watermark);
+        to.reach(watermark);
         self.heads.set(input, to.head());
     }
 
@@ -231,6 +249,7 @@ impl Merge {
         copy_row(&front.batch, row, &input.slots, self.keep_raw, self.watermark, out);
         let before = front.batch.watermarks[row.index()];
         front.next += 1;
+        input.left += 1;
         input.pending_rows -= 1;
         let used_up = front.next == front.rows.len();
         if used_up {

@@ -6,11 +6,11 @@ use super::exchange::{Mail, Mailbox, Outgoing, WorkerId};
 use super::inlet::{Inlet, Onward};
 use super::instruments::{Instruments, Plain};
 use super::intake::{Intake, IntakeParts};
-use super::merge::{Merge, MergeOrder};
+use super::merge::{Merge, MergeKeeper, MergeOrder};
 use super::rejected::RejectPort;
 use super::worker::Worker;
 use crate::dataflow::{
-    Copier, Copies, Next, NodeId, Origin, RowSource, SharedSink, StageDraft, StageId, StartContext,
+    Copier, Copies, Next, NodeId, Origin, RowForm, RowSource, SharedSink, StageDraft, StageId, StartContext,
     StepDraft, StepId, Target,
 };
 use crate::event::{Layer, Slot, View};
@@ -55,7 +55,10 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
     let stages = draft.stages.iter().enumerate().map(|(number, stage)| {
         let id = StageId(number as u16);
         let joins = joins(&groups, draft, id);
-        let inlet = is_joined(draft, id).then(|| inlet(id, stage, &groups[number], place));
+        let inlet = is_joined(draft, id).then(|| {
+            let inlet = inlet(id, stage, &groups[number], place);
+            if place.durable { inlet.lasting(keeper(draft, id, stage)) } else { inlet }
+        });
         Stage::new(stage.slots.len(), &stage.constants, stage.roots.clone(), joins, inlet)
     });
     let stages = stages.collect();
@@ -135,6 +138,22 @@ fn inlet(id: StageId, stage: &StageDraft, groups: &[StageId], place: &Place<'_>)
     Inlet::new(&stage.copies, group_of, onward)
 }
 
+/// What rows that wait to come into a stage need to outlive the process.
+fn keeper(draft: &crate::dataflow::Draft, id: StageId, stage: &StageDraft) -> MergeKeeper {
+    // All inputs fill the same slots, or leave some of them null.
+    let mut all =
+        Copies { cells: Vec::new(), whole: stage.copies.iter().find_map(|copies| copies.whole.clone()) };
+    for cell in stage.copies.iter().flat_map(|copies| &copies.cells) {
+        if all.cells.iter().all(|(_, slot)| *slot != cell.1) {
+            all.cells.push(*cell);
+        }
+    }
+    // An exchange has one input, and its key is copied with all else.
+    let to = |key: &Slot| all.cells.iter().find(|(from, _)| from == key).map(|(_, slot)| *slot);
+    let key = stage.exchange.as_ref().map(|key| key.iter().filter_map(to).collect());
+    MergeKeeper::new(RowForm::of(draft, id, &all), key, stage.slots.len(), &stage.constants)
+}
+
 /// The partitions of every source, opened, by worker.
 pub(super) type Partitions = Vec<Vec<Vec<Box<dyn RowSource>>>>;
 
@@ -180,7 +199,11 @@ pub(super) fn inlet_state(plan: &Plan, stage: StageId) -> Option<(NodeId, String
         Next::Join(..) => None,
     });
     let reader = readers.min().or_else(|| plan.unions.get(&stage).copied())?;
-    Some((reader, format!("rows 1 columns {} whole {}", this.slots.len(), !this.whole.is_empty())))
+    let shape = match &this.exchange {
+        Some(key) => format!("1 exchange by {} fields", key.len()),
+        None => format!("1 union of {}", groups(this).len()),
+    };
+    Some((reader, shape))
 }
 
 /// A decoder of what the plan wants of a source.

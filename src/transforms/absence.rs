@@ -3,11 +3,13 @@
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
-    Output, Point, Ports, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
+    Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
+    key_names,
 };
+use crate::event::bytes::{Malformed, Reader, put_signed, put_time};
 use crate::event::{Batch, Row, Slot, Value};
 use crate::expr::Type;
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// The registry entry.
 pub const ABSENCE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
@@ -58,6 +60,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + 2).collect();
     let plan = AbsencePlan {
         text: format!("absence after {after}{by}"),
+        names: key_names(&key),
         key: key.iter().map(|field| field.slot).collect(),
         after,
         into: Into {
@@ -84,19 +87,20 @@ fn output_stage(planner: &mut NodePlanner<'_>, at: &Point, key: &[KeyField]) -> 
 
 /// Where things go in what it puts out.
 #[derive(Clone, Debug)]
-struct Into {
-    key: Vec<Option<Slot>>,
-    state: Slot,
-    last_seen: Slot,
+pub(super) struct Into {
+    pub(super) key: Vec<Option<Slot>>,
+    pub(super) state: Slot,
+    pub(super) last_seen: Slot,
 }
 
 /// Watches keys by processing time.
 #[derive(Clone, Debug)]
-struct AbsencePlan {
-    text: String,
-    key: Vec<Slot>,
-    after: Millis,
-    into: Into,
+pub(super) struct AbsencePlan {
+    pub(super) text: String,
+    pub(super) names: String,
+    pub(super) key: Vec<Slot>,
+    pub(super) after: Millis,
+    pub(super) into: Into,
 }
 
 impl StepPlan for AbsencePlan {
@@ -111,19 +115,26 @@ impl StepPlan for AbsencePlan {
         ]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 last seen {}", self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Absence {
             after: self.after,
             into: self.into.clone(),
-            keys: KeyedState::new(self.key.clone(), context.hash_seed),
+            keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             reached: Timestamp::MIN,
+            has_ended: false,
+            before: None,
+            saved: Millis::ZERO,
         })
     }
 }
 
 /// When a key was seen last.
 struct Seen {
-    /// On the clock that never goes back.
+    /// On the clock of [`Absence::clock`].
     elapsed: Millis,
     /// The time of day.
     time: Timestamp,
@@ -137,15 +148,30 @@ impl Default for Seen {
 }
 
 /// Silence is found on ticks alone, so that a worker that was held up (by a sink, say) first takes the events that
-/// arrived meanwhile. Timers stand in for times on the clock that never goes back; an event leaves the timer of its key
+/// arrived meanwhile. Timers stand in for times on a clock that never goes back; an event leaves the timer of its key
 /// where it is, and what is due is looked at again.
+///
+/// That clock stands still while the process is off. So what is kept of a key holds across restarts, and only where the
+/// clock stands has to be saved now and then.
 struct Absence {
     after: Millis,
     into: Into,
     keys: KeyedState<Seen>,
-    /// The watermark behind it: the greatest time of day so far; the end of time once the input has ended.
+    /// The watermark behind it: the greatest time of day so far.
     reached: Timestamp,
+    /// The input has ended, and the watermark behind it with it.
+    has_ended: bool,
+    /// How far the clock is ahead of that of the process, if it went on from a run before.
+    before: Option<Millis>,
+    /// Where the clock stood when that was saved.
+    saved: Millis,
 }
+
+/// The name under which the clock is saved.
+const CLOCK: &[u8] = b"clock";
+
+/// So much time the clock may lose at an end that nobody saw coming, unless a tenth of the span is more.
+const LOST: Millis = Millis(60_000);
 
 impl Absence {
     fn seen(&mut self, batch: &Batch, row: Row, now: (Timestamp, Millis), out: &mut dyn Output) {
@@ -158,6 +184,11 @@ impl Absence {
         if self.keys.due(key).is_none() {
             self.keys.set_due(key, self.due(elapsed));
         }
+    }
+
+    /// The clock that never goes back.
+    fn clock(&self, elapsed: Millis) -> Millis {
+        Millis(elapsed.0.saturating_add(self.before.unwrap_or_default().0))
     }
 
     /// When a key that was seen then has been silent for too long.
@@ -201,7 +232,7 @@ impl Absence {
 
 impl Operator for Absence {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
-        let now = (out.env().now, out.env().elapsed);
+        let now = (out.env().now, self.clock(out.env().elapsed));
         self.keys.read(batch, rows);
         for row in rows.drain(..) {
             self.seen(batch, row, now, out);
@@ -211,18 +242,60 @@ impl Operator for Absence {
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
         match signal {
-            Signal::Tick if self.reached < Timestamp::MAX => {
-                let (now, elapsed) = (out.env().now, out.env().elapsed);
+            Signal::Tick if !self.has_ended => {
+                let (now, elapsed) = (out.env().now, self.clock(out.env().elapsed));
                 self.tick(now, elapsed, out);
                 out.signal(MAIN, signal);
             }
             // Behind it the clock is the watermark, and goes on while the input is idle.
             Signal::Watermark(Timestamp::MAX) => {
-                self.reached = Timestamp::MAX;
+                self.has_ended = true;
                 out.signal(MAIN, signal);
             }
             Signal::Tick | Signal::Flush | Signal::End => out.signal(MAIN, signal),
             Signal::Watermark(_) | Signal::Idle(_) => {}
         }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let now = self.clock(into.env().elapsed);
+        let mut is_due = self.keys.next_due().is_some()
+            && now.0.saturating_sub(self.saved.0) >= LOST.0.max(self.after.0 / 10);
+        self.keys.save(into, |seen, bytes| {
+            is_due = true;
+            put_signed(bytes, seen.elapsed.0);
+            put_time(bytes, seen.time);
+            bytes.push(u8::from(seen.is_silent));
+        });
+        if is_due {
+            self.saved = now;
+            into.put_own(CLOCK, |bytes| {
+                put_signed(bytes, now.0);
+                put_time(bytes, self.reached);
+            });
+        }
+    }
+
+    fn load(&mut self, saved: Saved<'_>, env: &Env) -> Result<(), Malformed> {
+        // Workers have the same clock; whoever saved last knows best where it stands.
+        if let Saved::Own { name: CLOCK, value, .. } = saved {
+            let mut reader = Reader::new(value);
+            let clock = reader.signed()?;
+            self.reached = self.reached.max(reader.time()?);
+            reader.finish()?;
+            self.saved = self.saved.max(Millis(clock));
+            let before = Millis(clock.saturating_sub(env.elapsed.0));
+            self.before = Some(self.before.map_or(before, |known| known.max(before)));
+            return Ok(());
+        }
+        self.keys
+            .load(saved, |reader| {
+                Ok(Seen {
+                    elapsed: Millis(reader.signed()?),
+                    time: reader.time()?,
+                    is_silent: reader.flag()?,
+                })
+            })
+            .map(drop)
     }
 }

@@ -4,11 +4,12 @@ use super::deadband::Deadband;
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
-    Ports, Signal, StartContext, StepPlan, TransformSpec,
+    Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
 };
+use crate::event::bytes::{Malformed, put_time};
 use crate::event::{Batch, Kept, Row, Slot};
 use crate::expr::Type;
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// The registry entry.
 pub const CHANGED: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
@@ -83,8 +84,9 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         deadbands(setting, &mut fields)?;
     }
     let text = format!("keep what changed{}", planner.by(&at, &key));
+    let names = key_names(&key);
     let key = key.iter().map(|field| field.slot).collect();
-    let step = planner.attach(&at, Box::new(ChangedPlan { text, key, fields, at_least_every }));
+    let step = planner.attach(&at, Box::new(ChangedPlan { text, names, key, fields, at_least_every }));
     Some(vec![(String::new(), planner.behind(&at, step, MAIN, at.scope.clone()))])
 }
 
@@ -156,6 +158,7 @@ fn deadbands(setting: Setting<'_>, fields: &mut [Watched]) -> Option<()> {
 #[derive(Clone, Debug)]
 pub struct ChangedPlan {
     pub(super) text: String,
+    pub(super) names: String,
     pub(super) key: Vec<Slot>,
     pub(super) fields: Vec<Watched>,
     pub(super) at_least_every: Option<Millis>,
@@ -180,11 +183,16 @@ impl StepPlan for ChangedPlan {
         lines
     }
 
+    fn state(&self) -> Option<String> {
+        let fields: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+        Some(format!("1 the last of {fields:?} {}", self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Changed {
             fields: self.fields.iter().map(|field| (field.slot, field.deadband)).collect(),
             at_least_every: self.at_least_every,
-            passed: KeyedState::new(self.key.clone(), context.hash_seed),
+            passed: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
         })
     }
 }
@@ -219,7 +227,7 @@ impl Changed {
         let time = batch.times[row.index()];
         let found = self.passed.find();
         if let Some(key) = found {
-            let last = self.passed.item(key);
+            let last = &self.passed.entry(key).item;
             let is_due = self.at_least_every.is_some_and(|span| time >= last.time + span);
             let mut values = self.fields.iter().zip(&last.values);
             let is_left = values.any(|((slot, band), last)| band.is_left(last, batch, batch.get(row, *slot)));
@@ -264,5 +272,22 @@ impl Operator for Changed {
         if let Signal::Watermark(watermark) = signal {
             self.reach(watermark);
         }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.passed.save(into, |last, bytes| {
+            put_time(bytes, last.time);
+            last.values.iter().for_each(|value| value.put(bytes));
+        });
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        self.passed
+            .load(saved, |reader| {
+                let time = reader.time()?;
+                let values = self.fields.iter().map(|_| Kept::take(reader)).collect::<Result<_, _>>()?;
+                Ok(Passed { values, time })
+            })
+            .map(drop)
     }
 }

@@ -3,11 +3,13 @@
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, Keeper, KeptRow, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
-    OptionSpec, Output, Point, Ports, Signal, StartContext, StepPlan, TransformSpec,
+    OptionSpec, Output, Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
+    key_names,
 };
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row, Slot};
 use crate::expr::{Expr, Literal, Node, Type};
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// The registry entry.
 pub const DEBOUNCE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
@@ -59,8 +61,9 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let condition = section.required("where", |setting| condition(planner, &mut at, &key, setting));
     let (lasting, (condition, written)) = (lasting?, condition?);
     let text = format!("debounce {written} for {lasting}{}", planner.by(&at, &key));
+    let shape = format!("{written} for {lasting} {}", key_names(&key));
     let key = key.iter().map(|field| field.slot).collect();
-    let point = planner.emitting(&at, Box::new(DebouncePlan { text, key, condition, lasting }));
+    let point = planner.emitting(&at, Box::new(DebouncePlan { text, shape, key, condition, lasting }));
     Some(vec![(String::new(), point)])
 }
 
@@ -85,6 +88,8 @@ fn condition(
 #[derive(Clone, Debug)]
 pub struct DebouncePlan {
     pub(super) text: String,
+    /// What spells are about, see [`StepPlan::state`].
+    pub(super) shape: String,
     pub(super) key: Vec<Slot>,
     pub(super) condition: Slot,
     pub(super) lasting: Millis,
@@ -102,11 +107,16 @@ impl StepPlan for DebouncePlan {
         ]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 spells of {}", self.shape))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Debounce {
+            form: context.row_form(MAIN),
             condition: self.condition,
             lasting: self.lasting,
-            spells: KeyedState::new(self.key.clone(), context.hash_seed),
+            spells: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             keeper: Keeper::new(&context.copies(MAIN, 0)),
         })
     }
@@ -124,6 +134,7 @@ struct Debounce {
     condition: Slot,
     lasting: Millis,
     spells: KeyedState<Spell>,
+    form: RowForm,
     keeper: Keeper,
 }
 
@@ -155,8 +166,9 @@ impl Debounce {
         };
         let held = self.held(watermark);
         let mut dropped = 1;
-        if let Some(first) =
-            self.spells.item(key).first.take_if(|first| !holds || time >= first.time + self.lasting)
+        let ends = |first: &KeptRow| !holds || time >= first.time + self.lasting;
+        if self.spells.entry(key).item.first.as_ref().is_some_and(ends)
+            && let Some(first) = self.spells.item(key).first.take()
         {
             if time >= first.time + self.lasting {
                 self.keeper.write(&first, held, out.emit(MAIN));
@@ -193,5 +205,27 @@ impl Operator for Debounce {
         let Signal::Watermark(watermark) = signal else { return out.signal(MAIN, signal) };
         self.reach(watermark, out);
         out.signal(MAIN, Signal::Watermark(self.held(watermark)));
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        if !self.spells.is_empty() {
+            self.form.save(into);
+        }
+        self.spells.save(into, |spell, bytes| {
+            bytes.push(u8::from(spell.first.is_some()));
+            spell.first.iter().for_each(|first| self.form.put(first, bytes));
+        });
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        if self.form.load(saved)? {
+            return Ok(());
+        }
+        self.spells
+            .load(saved, |reader| {
+                let waits = reader.flag()?;
+                Ok(Spell { first: if waits { Some(self.form.take(reader)?) } else { None } })
+            })
+            .map(drop)
     }
 }

@@ -3,7 +3,7 @@
 use super::spacing::SpacingPlan;
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, MAIN, NodePlanner, OptionKind, OptionSpec, Point, Ports, TransformSpec,
+    ComponentSpec, MAIN, NodePlanner, OptionKind, OptionSpec, Point, Ports, TransformSpec, key_names,
 };
 
 /// The registry entry.
@@ -50,6 +50,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let by = planner.by(&at, &key);
     let plan = SpacingPlan {
         text: format!("dedupe within {within}{by}"),
+        names: key_names(&key),
         key: key.iter().map(|field| field.slot).collect(),
         length: within,
         reason: "duplicate",

@@ -2,12 +2,14 @@
 
 use crate::config::{Role, Setting};
 use crate::dataflow::{
-    ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Scope, Signal,
-    StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
+    ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Saved, Saving, Scope,
+    Signal, StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
 };
+use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::event::{Batch, Rejects, Row};
-use crate::time::Timestamp;
+use crate::time::{Env, Timestamp};
 use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The registry entry.
 pub const EVENT_TIME: TransformSpec = TransformSpec {
@@ -67,6 +69,11 @@ impl StepPlan for RetimePlan {
         format!("event_time {}, watermark {}", timing.describe_time(), timing.describe_watermark().join(", "))
     }
 
+    fn state(&self) -> Option<String> {
+        let names: Vec<&str> = self.timing.partition_by.iter().map(|(name, _)| name.as_str()).collect();
+        Some(format!("1 watermark by {names:?}"))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Retime {
             assigner: self.timing.assigner(),
@@ -74,6 +81,9 @@ impl StepPlan for RetimePlan {
             copier: Copier::new(&context.copies(MAIN, 0)),
             rejects: Rejects::new(),
             old: Vec::new(),
+            saved: None,
+            from: Vec::new(),
+            others: None,
         })
     }
 }
@@ -85,6 +95,12 @@ struct Retime {
     rejects: Rejects,
     /// The times and watermarks of the batch as it came.
     old: Vec<(Timestamp, Timestamp)>,
+    /// The hash of what was saved.
+    saved: Option<u64>,
+    /// The workers whose bytes were loaded: this one, and such as are no more.
+    from: Vec<usize>,
+    /// While loading: how far the others had come at least.
+    others: Option<Timestamp>,
 }
 
 impl Operator for Retime {
@@ -118,6 +134,49 @@ impl Operator for Retime {
             }
             Signal::Watermark(_) => out.signal(MAIN, Signal::Watermark(self.tracker.watermark())),
             Signal::Idle(_) | Signal::Tick | Signal::Flush | Signal::End => out.signal(MAIN, signal),
+        }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        let mut bytes = Vec::new();
+        put_number(&mut bytes, into.worker() as u64);
+        put_time(&mut bytes, self.tracker.highest_of(Partition(0)).unwrap_or(Timestamp::MIN));
+        self.tracker.save(&mut bytes);
+        let me = into.worker();
+        for from in self.from.drain(..).filter(|from| *from != me) {
+            into.remove_own_of(from, &[]);
+        }
+        let hash = Some(xxh3_64(&bytes));
+        if self.tracker.last() > Timestamp::MIN && self.saved != hash {
+            self.saved = hash;
+            into.put_own(&[], |value| value.extend_from_slice(&bytes));
+        }
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        let Saved::Own { mine, name: b"", value } = saved else {
+            return Err(Malformed("nothing that this node keeps"));
+        };
+        let mut reader = Reader::new(value);
+        let from = reader.number()? as usize;
+        let highest = reader.time()?;
+        if mine {
+            self.tracker.resume(Partition(0), highest);
+            self.tracker.load(&mut reader)?;
+            reader.finish()?;
+            self.saved = self.from.is_empty().then(|| xxh3_64(value));
+            self.from.push(from);
+        } else {
+            let reached = reader.time()?;
+            self.others = Some(self.others.map_or(reached, |others| others.min(reached)));
+        }
+        Ok(())
+    }
+
+    /// A worker that is new has seen nothing, but its rows meet those of others: none of it goes back behind them.
+    fn loaded(&mut self) {
+        if let Some(others) = self.others.filter(|_| self.from.is_empty()) {
+            self.tracker.advance_to(others);
         }
     }
 }

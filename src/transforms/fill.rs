@@ -5,11 +5,13 @@ mod series;
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
-    Output, Point, Ports, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
+    Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
+    key_names,
 };
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::expr::{self, Type};
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 use series::{Grid, Method, Series};
 use std::collections::BTreeSet;
 
@@ -106,6 +108,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         output_stage(planner, &at, &key, named.iter().zip(&types).map(|(f, ty)| (f.name.clone(), *ty)));
     let plan = FillPlan {
         text: format!("fill every {every}{by}"),
+        names: key_names(&key),
         written: named.iter().map(|field| format!("{} {}", field.name, field.method.word())).collect(),
         key: key.iter().map(|field| field.slot).collect(),
         grid: Grid { every, max_gap, methods: named.iter().map(|field| field.method).collect() },
@@ -174,8 +177,9 @@ fn output_stage(
 
 /// Lays a grid through the events of each key.
 #[derive(Clone, Debug)]
-struct FillPlan {
-    text: String,
+pub(super) struct FillPlan {
+    pub(super) text: String,
+    pub(super) names: String,
     /// The fields and how they are filled, for people.
     written: Vec<String>,
     key: Vec<Slot>,
@@ -201,13 +205,17 @@ impl StepPlan for FillPlan {
         ]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 every {} {:?} {}", self.grid.every, self.written, self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let places = self.key.len() as u16;
         let fields = self.from.len() as u16;
         Box::new(Fill {
             grid: self.grid.clone(),
             from: self.from.clone(),
-            keys: KeyedState::new(self.key.clone(), context.hash_seed),
+            keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             waiting: BTreeSet::new(),
             into: Layout {
                 key: (0..places).map(|slot| Some(Slot(slot))).collect(),
@@ -263,7 +271,7 @@ impl Fill {
 
     /// The watermark is at `due`, so that all events of the key before are known.
     fn reach(&mut self, key: KeyId, due: Timestamp, out: &mut dyn Output) {
-        let before = self.keys.item(key).first_waiting();
+        let before = self.keys.entry(key).item.first_waiting();
         let next = self.keys.item(key).reach(&self.grid, due);
         self.release(key, before, out);
         match next {
@@ -274,7 +282,7 @@ impl Fill {
 
     /// Puts out the rows of a key that wait for nothing any more. `before` is the time of its first row before the change.
     fn release(&mut self, key: KeyId, before: Option<Timestamp>, out: &mut dyn Output) {
-        while let Some(time) = self.keys.item(key).first_finished() {
+        while let Some(time) = self.keys.entry(key).item.first_finished() {
             let into = out.emit(MAIN);
             let row = into.push_row(time, self.passed);
             self.keys.entry(key).write(into, row, &self.into.key);
@@ -284,7 +292,7 @@ impl Fill {
             });
             into.set(row, self.into.time, Value::timestamp(time.0));
         }
-        let first = self.keys.item(key).first_waiting();
+        let first = self.keys.entry(key).item.first_waiting();
         if first != before {
             before.map(|time| self.waiting.remove(&(time, key.0)));
             first.map(|time| self.waiting.insert((time, key.0)));
@@ -343,5 +351,16 @@ impl Operator for Fill {
             }
             Signal::Idle(_) | Signal::Tick | Signal::Flush | Signal::End => out.signal(MAIN, signal),
         }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.keys.save(into, Series::put);
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        let key = self.keys.load(saved, |reader| Series::take_back(&self.grid, reader))?;
+        let first = self.keys.entry(key).item.first_waiting();
+        first.map(|time| self.waiting.insert((time, key.0)));
+        Ok(())
     }
 }

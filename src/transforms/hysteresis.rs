@@ -4,11 +4,12 @@ use super::threshold::{Direction, Threshold};
 use crate::config::{Role, Section, Setting, read};
 use crate::dataflow::{
     Binding, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
-    Output, Point, Ports, StartContext, StepPlan, TransformSpec, open_options,
+    Output, Point, Ports, Saved, Saving, StartContext, StepPlan, TransformSpec, key_names, open_options,
 };
+use crate::event::bytes::{Malformed, put_number, put_time};
 use crate::event::{Batch, Reason, Row, Slot, Span, Value};
 use crate::expr::Type;
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// The registry entry.
 pub const HYSTERESIS: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
@@ -85,8 +86,10 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let slot = planner.draft.slot(at.stage, ALARM, Type::TEXT);
     let mut word = |text: &str| planner.draft.constant(at.stage, text.as_bytes());
     let words = [word("cleared"), word("raised")];
+    let names = key_names(&key);
     let key = key.iter().map(|field| field.slot).collect();
-    let step = planner.attach(&at, Box::new(HysteresisPlan { by, key, value, raise, clear, slot, words }));
+    let step =
+        planner.attach(&at, Box::new(HysteresisPlan { by, names, key, value, raise, clear, slot, words }));
     let scope = at.scope.clone().with(ALARM, Binding::Slot(slot, Type::TEXT));
     Some(vec![(String::new(), planner.behind(&at, step, MAIN, scope))])
 }
@@ -178,6 +181,7 @@ impl std::fmt::Display for Side {
 #[derive(Clone, Debug)]
 pub struct HysteresisPlan {
     pub(super) by: String,
+    pub(super) names: String,
     pub(super) key: Vec<Slot>,
     pub(super) value: (Slot, String),
     pub(super) raise: Side,
@@ -202,10 +206,14 @@ impl StepPlan for HysteresisPlan {
         ]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 alarms of {} {}", self.value.1, self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Hysteresis {
             plan: self.clone(),
-            alarms: KeyedState::new(self.key.clone(), context.hash_seed),
+            alarms: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
         })
     }
 }
@@ -234,13 +242,14 @@ impl Hysteresis {
     /// Whether the event raises or clears the alarm.
     fn changes(&mut self, batch: &Batch, row: Row) -> Result<Option<bool>, Reason> {
         let found = self.alarms.find();
-        let is_raised = found.is_some_and(|key| self.alarms.item(key).is_raised);
+        let is_raised = found.is_some_and(|key| self.alarms.entry(key).item.is_raised);
         let side = if is_raised { &self.plan.clear } else { &self.plan.raise };
         let (slot, text) = &self.plan.value;
         let Some(value) = super::threshold::number(batch.get(row, *slot), text)? else { return Ok(None) };
         let Some(holds) = side.threshold.is_crossed(value, batch, row)? else { return Ok(None) };
         if !holds {
             match found {
+                Some(key) if is_raised && self.alarms.entry(key).item.run == 0 => {}
                 Some(key) if is_raised => self.alarms.item(key).run = 0,
                 Some(key) => self.alarms.forget(key),
                 None => {}
@@ -286,5 +295,21 @@ impl Operator for Hysteresis {
         if dropped > 0 {
             out.discard("unchanged", dropped);
         }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.alarms.save(into, |alarm, bytes| {
+            bytes.push(u8::from(alarm.is_raised));
+            put_number(bytes, u64::from(alarm.run));
+            put_time(bytes, alarm.since);
+        });
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        self.alarms
+            .load(saved, |reader| {
+                Ok(Alarm { is_raised: reader.flag()?, run: reader.small()?, since: reader.time()? })
+            })
+            .map(drop)
     }
 }

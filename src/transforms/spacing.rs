@@ -1,15 +1,18 @@
 //! Events of a key no closer to each other than a span of event time: what `dedupe` and `throttle` let pass.
 
 use super::spans::{Span, Spans};
-use crate::dataflow::{KeyedState, Operator, Output, Signal, StartContext, StepPlan};
+use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row, Slot};
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// Lets an event pass unless one of its key passed less than `length` before or after it in event time.
 #[derive(Clone, Debug)]
 pub struct SpacingPlan {
     /// What it does, in words.
     pub text: String,
+    /// The names of the key, as in [`StepPlan::state`].
+    pub names: String,
     /// Where the key stands.
     pub key: Vec<Slot>,
     /// How far apart events are that pass.
@@ -30,8 +33,12 @@ impl StepPlan for SpacingPlan {
         )]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 {} {}", self.reason, self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        let passed = KeyedState::new(self.key.clone(), context.hash_seed);
+        let passed = KeyedState::durable(self.key.clone(), context.hash_seed, context.durable);
         Box::new(Spacing { passed, length: self.length, reason: self.reason })
     }
 }
@@ -59,7 +66,7 @@ impl Spacing {
     fn passes(&mut self, batch: &Batch, row: Row) -> bool {
         let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
         let found = self.passed.find();
-        if found.is_some_and(|key| self.passed.item(key).find(time, self.length).is_some()) {
+        if found.is_some_and(|key| self.passed.entry(key).item.find(time, self.length).is_some()) {
             return false;
         }
         let key = found.unwrap_or_else(|| self.passed.insert(batch, row));
@@ -91,5 +98,13 @@ impl Operator for Spacing {
         if let Signal::Watermark(watermark) = signal {
             self.reach(watermark);
         }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.passed.save(into, |spans, bytes| spans.put(bytes, |(), _| ()));
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        self.passed.load(saved, |reader| Spans::take(reader, |_| Ok(()))).map(drop)
     }
 }

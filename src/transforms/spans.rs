@@ -1,5 +1,6 @@
 //! Spans of time of one length that begin with events: into which an event falls.
 
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed, put_time};
 use crate::time::{Millis, Timestamp};
 use std::collections::VecDeque;
 
@@ -30,21 +31,62 @@ impl<T> Default for Spans<T> {
     }
 }
 
+/// Where a span stands among those of its key.
+#[derive(Clone, Copy)]
+pub struct Place(usize);
+
 impl<T> Spans<T> {
     /// The span that an event at that time belongs to: one that begins less than `length` before or behind it, of two
     /// such the one that it lies in.
     #[inline]
-    pub fn find(&mut self, time: Timestamp, length: Millis) -> Option<&mut Span<T>> {
+    pub fn find(&self, time: Timestamp, length: Millis) -> Option<(Place, &Span<T>)> {
         let near = |span: &Span<T>| span.start < time + length && time < span.start + length;
+        let at = |place: usize| Some((Place(place), self.earlier.get(place).or(self.last.as_ref())?));
         let is_in_last = self.last.as_ref().is_some_and(|last| last.start <= time);
         if is_in_last || self.earlier.is_empty() {
-            return self.last.as_mut().filter(|span| near(span));
+            return at(self.earlier.len()).filter(|(_, span)| near(span));
         }
         let behind = self.earlier.partition_point(|span| span.start <= time);
         match behind.checked_sub(1) {
-            Some(before) if near(&self.earlier[before]) => Some(&mut self.earlier[before]),
-            _ => self.earlier.get_mut(behind).or(self.last.as_mut()).filter(|span| near(span)),
+            Some(before) if near(&self.earlier[before]) => at(before),
+            _ => at(behind).filter(|(_, span)| near(span)),
         }
+    }
+
+    /// What is kept of a span that was found, to be changed.
+    pub fn kept(&mut self, place: Place) -> Option<&mut T> {
+        self.earlier.get_mut(place.0).or(self.last.as_mut()).map(|span| &mut span.kept)
+    }
+
+    /// Appends all of them; `write` appends what is kept of one.
+    pub fn put(&self, into: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+        put_number(into, (self.earlier.len() + usize::from(self.last.is_some())) as u64);
+        for span in self.earlier.iter().chain(&self.last) {
+            put_time(into, span.start);
+            put_signed(into, span.due.0.wrapping_sub(span.start.0));
+            write(&span.kept, into);
+        }
+    }
+
+    /// Reads what [`Spans::put`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn take(
+        reader: &mut Reader<'_>,
+        mut read: impl FnMut(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> Result<Spans<T>, Malformed> {
+        let (mut spans, mut before) = (Spans::default(), None);
+        for _ in 0..reader.count()? {
+            let start = reader.time()?;
+            let due = Timestamp(start.0.wrapping_add(reader.signed()?));
+            if before.replace(start).is_some_and(|before| before >= start) {
+                return Err(Malformed("spans that are not in order"));
+            }
+            let kept = read(reader)?;
+            spans.open(Span { start, due, kept });
+        }
+        Ok(spans)
     }
 
     /// Begins a span at a time that belongs to none.
@@ -117,7 +159,9 @@ mod tests {
                 let around = |start: i64| start <= time && near(start);
                 let starts = || model.iter().map(|(start, _)| *start);
                 let expected = starts().find(|s| around(*s)).or_else(|| starts().find(|s| near(*s)));
-                assert_eq!(spans.find(Timestamp(time), length).map(|span| span.kept), expected);
+                assert_eq!(spans.find(Timestamp(time), length).map(|(_, span)| span.kept), expected);
+                let place = spans.find(Timestamp(time), length).map(|(place, _)| place);
+                assert_eq!(place.and_then(|place| spans.kept(place).copied()), expected);
                 if expected.is_none() {
                     let due = time + (roll >> 32) as i64 % 9;
                     spans.open(Span { start: Timestamp(time), due: Timestamp(due), kept: time });

@@ -5,10 +5,11 @@ use super::spans::{Span, Spans};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output,
-    Point, Ports, Signal, StartContext, StepPlan, TransformSpec,
+    Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
 };
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row, Slot};
-use crate::time::{Millis, Timestamp};
+use crate::time::{Env, Millis, Timestamp};
 
 /// The registry entry.
 pub const THROTTLE: TransformSpec = TransformSpec { spec: &SPEC, plan, gathers: true };
@@ -71,16 +72,18 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let (at, key) = planner.keyed(at, &section, &[], false)?;
     let length = every?;
     let by = planner.by(&at, &key);
+    let names = key_names(&key);
     let key = key.iter().map(|field| field.slot).collect();
     let point = match keep {
         Keep::First => {
             let text = format!("throttle to the first in {length}{by}");
-            let step = planner.attach(&at, Box::new(SpacingPlan { text, key, length, reason: REASON }));
+            let step =
+                planner.attach(&at, Box::new(SpacingPlan { text, names, key, length, reason: REASON }));
             planner.behind(&at, step, MAIN, at.scope.clone())
         }
         Keep::Last => {
             let text = format!("throttle to the last in {length}{by}");
-            planner.emitting(&at, Box::new(LastPlan { text, key, length }))
+            planner.emitting(&at, Box::new(LastPlan { text, names, key, length }))
         }
     };
     Some(vec![(String::new(), point)])
@@ -90,6 +93,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 #[derive(Clone, Debug)]
 pub struct LastPlan {
     pub(super) text: String,
+    pub(super) names: String,
     pub(super) key: Vec<Slot>,
     pub(super) length: Millis,
 }
@@ -106,9 +110,14 @@ impl StepPlan for LastPlan {
         ]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 the last in {} {}", self.length, self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Last {
-            spans: KeyedState::new(self.key.clone(), context.hash_seed),
+            spans: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
+            form: context.row_form(MAIN),
             keeper: Keeper::new(&context.copies(MAIN, 0)),
             length: self.length,
         })
@@ -119,6 +128,7 @@ impl StepPlan for LastPlan {
 /// follows. Spans end in the order of their starts, but for late ones, whose start counts as the watermark of then.
 struct Last {
     spans: KeyedState<Spans<KeptRow>>,
+    form: RowForm,
     keeper: Keeper,
     length: Millis,
 }
@@ -142,9 +152,12 @@ impl Last {
     fn take(&mut self, batch: &Batch, row: Row) -> bool {
         let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
         let found = self.spans.find();
-        if let Some(span) = found.and_then(|key| self.spans.item(key).find(time, self.length)) {
-            if time >= span.kept.time {
-                self.keeper.replace(&mut span.kept, batch, row);
+        let near = |key| self.spans.entry(key).item.find(time, self.length).map(|near| (key, near));
+        if let Some((key, (place, span))) = found.and_then(near) {
+            if time >= span.kept.time
+                && let Some(kept) = self.spans.item(key).kept(place)
+            {
+                self.keeper.replace(kept, batch, row);
             }
             return true;
         }
@@ -178,5 +191,19 @@ impl Operator for Last {
         self.reach(watermark, out);
         let held = self.spans.next_due().map_or(watermark, |due| watermark.min(due - self.length));
         out.signal(MAIN, Signal::Watermark(held));
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        if !self.spans.is_empty() {
+            self.form.save(into);
+        }
+        self.spans.save(into, |spans, bytes| spans.put(bytes, |row, bytes| self.form.put(row, bytes)));
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        if self.form.load(saved)? {
+            return Ok(());
+        }
+        self.spans.load(saved, |reader| Spans::take(reader, |reader| self.form.take(reader))).map(drop)
     }
 }

@@ -3,11 +3,13 @@
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
     Binding, ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
-    Origin, Output, Point, Ports, Scope, Signal, StartContext, StepPlan, TransformSpec,
+    Origin, Output, Point, Ports, RowForm, Saved, Saving, Scope, Signal, StartContext, StepPlan,
+    TransformSpec, key_names,
 };
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Comparable, Kept, Reason, Row, Slot, Value};
 use crate::expr::{Type, is_same};
-use crate::time::Timestamp;
+use crate::time::{Env, Timestamp};
 use std::cmp::Ordering;
 
 /// The registry entry.
@@ -71,6 +73,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let retracted = planner.draft.slot(stage, RETRACTED, Type::BOOL);
     let plan = TopPlan {
         text,
+        names: key_names(&key),
         by: written,
         key: key.iter().map(|field| field.slot).collect(),
         value,
@@ -90,6 +93,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 #[derive(Clone, Debug)]
 struct TopPlan {
     text: String,
+    names: String,
     /// What events are ranked by, as written.
     by: String,
     key: Vec<Slot>,
@@ -112,9 +116,14 @@ impl StepPlan for TopPlan {
         vec![format!("state for each key, never forgotten: its {} foremost events", self.places)]
     }
 
+    fn state(&self) -> Option<String> {
+        Some(format!("1 rankings by {} {}", self.by, self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Top {
-            keys: KeyedState::new(self.key.clone(), context.hash_seed),
+            form: context.row_form(MAIN),
+            keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             keeper: Keeper::new(&context.copies(MAIN, 0)),
             plan: self.clone(),
         })
@@ -131,6 +140,7 @@ struct Top {
     plan: TopPlan,
     /// Each key's ranking, the foremost first.
     keys: KeyedState<Vec<Ranked>>,
+    form: RowForm,
     keeper: Keeper,
 }
 
@@ -228,5 +238,27 @@ impl Operator for Top {
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
         out.signal(MAIN, signal);
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        if !self.keys.is_empty() {
+            self.form.save(into);
+        }
+        self.keys.save(into, |ranking, bytes| {
+            put_number(bytes, ranking.len() as u64);
+            for ranked in ranking {
+                ranked.value.put(bytes);
+                self.form.put(&ranked.row, bytes);
+            }
+        });
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        if self.form.load(saved)? {
+            return Ok(());
+        }
+        let ranked =
+            |reader: &mut Reader<'_>| Ok(Ranked { value: Kept::take(reader)?, row: self.form.take(reader)? });
+        self.keys.load(saved, |reader| (0..reader.count()?).map(|_| ranked(reader)).collect()).map(drop)
     }
 }

@@ -7,6 +7,8 @@
 //! A partition of the source (a file, standard input) may be divided further by a key
 //! (`partition_by`). It then holds W only until the first of its keys is seen.
 
+mod lasting;
+
 use super::Tournament;
 use crate::event::{Reason, RejectKind};
 use crate::time::{Millis, Reading, Timestamp};
@@ -77,6 +79,10 @@ pub struct WatermarkTracker {
     /// Events later than this are rejected.
     limit: Timestamp,
     watermark: Timestamp,
+    /// The watermark before the end of input, once that has come.
+    before_end: Option<Timestamp>,
+    /// Whether the watermark is that of an earlier run.
+    loaded: bool,
     highest: Timestamp,
     /// When the highest was seen, in elapsed time.
     highest_at: Millis,
@@ -126,6 +132,8 @@ impl WatermarkTracker {
             now: Reading { wall: Timestamp::MIN, elapsed: Millis::ZERO, synchronised: false },
             limit: Timestamp::MAX,
             watermark: Timestamp::MIN,
+            before_end: None,
+            loaded: false,
             highest: Timestamp::MIN,
             highest_at: Millis::ZERO,
             feeds: vec![Feed::default(); partitions as usize],
@@ -385,34 +393,10 @@ impl WatermarkTracker {
 
     /// Moves the watermark forward; it never goes back.
     pub fn advance_to(&mut self, watermark: Timestamp) {
+        if watermark == Timestamp::MAX && self.before_end.is_none() {
+            self.before_end = Some(self.watermark);
+        }
         self.watermark = self.watermark.max(watermark);
-    }
-
-    /// The highest event time of a partition, if it has begun.
-    pub fn highest_of(&self, partition: Partition) -> Option<Timestamp> {
-        let highest = self.holders.get(partition.0 as usize)?.highest;
-        (highest > Timestamp::MIN).then_some(highest)
-    }
-
-    /// A partition had come so far.
-    pub fn resume(&mut self, partition: Partition, highest: Timestamp) {
-        // Beyond the limit of the clock is nothing that was taken.
-        let _ = self.observe(partition, highest);
-    }
-
-    /// Appends what outlives the process.
-    pub fn save(&self, into: &mut Vec<u8>) {
-        let watermark = if self.watermark == Timestamp::MAX { self.highest } else { self.watermark };
-        into.extend_from_slice(&watermark.0.to_le_bytes());
-    }
-
-    /// Takes that back.
-    pub fn load(
-        &mut self,
-        from: &mut crate::event::bytes::Reader<'_>,
-    ) -> Result<(), crate::event::bytes::Malformed> {
-        self.advance_to(Timestamp(from.fixed()? as i64));
-        Ok(())
     }
 }
 

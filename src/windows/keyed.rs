@@ -7,7 +7,7 @@ use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
-use crate::dataflow::{KeyId, Keys, Output, Saving};
+use crate::dataflow::{KeyEntry, KeyId, Keys, Output, Saving};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -25,6 +25,9 @@ impl Default for Latest {
         Latest { pane: PaneId::EMPTY, start: Timestamp::MIN }
     }
 }
+
+// Memory is what a million keys cost, and waiting for it what they take.
+const _: () = assert!(size_of::<KeyEntry<Latest>>() == 48);
 
 /// The panes and when they are due.
 pub struct KeyedPanes {

@@ -1,7 +1,10 @@
 //! Runs a pipeline on events in memory, cut into batches at random.
 
+use crate::restarting::Restarting;
 use headwater::config::{Faults, ProcessEnvironment, SourceFile, Surroundings, read_pipeline};
-use headwater::dataflow::{NodeId, Polled, Refused, RowSource, Sink, SinkError, SinkId, SourceError};
+use headwater::dataflow::{
+    NodeId, Operator, Polled, Refused, RowSource, Sink, SinkError, SinkId, SourceError, StepId,
+};
 use headwater::event::Batch;
 use headwater::formats::Decoder;
 use headwater::plan::{self, Plan};
@@ -62,6 +65,17 @@ pub fn in_order(events: &[Event]) -> Vec<(usize, &Event)> {
 
 /// What the pipeline with this transform puts out, with a cut after each batch decided by `seed`, on so many workers.
 pub fn run(transform: &str, events: &[Event], workers: usize, seed: u64) -> Vec<Json> {
+    run_with(transform, events, workers, seed, None)
+}
+
+/// The same; with a seed for `restarts`, operators end at random and others go on with what they saved.
+fn run_with(
+    transform: &str,
+    events: &[Event],
+    workers: usize,
+    seed: u64,
+    restarts: Option<u64>,
+) -> Vec<Json> {
     let text = format!(
         "options: {{ parallelism: {workers} }}\n\
          sources: {{ in: {{ stdin: {{}}, event_time: {{ field: t, unit: ms, out_of_order: {DISORDER}ms }} }} }}\n\
@@ -70,7 +84,7 @@ pub fn run(transform: &str, events: &[Event], workers: usize, seed: u64) -> Vec<
     );
     let plan = plan(&text);
     let lines: Vec<String> = events.iter().enumerate().map(|(number, event)| event.line(number)).collect();
-    let hands = Hands { plan: &plan, lines, seed, written: Arc::default() };
+    let hands = Hands { plan: &plan, text: &text, lines, seed, restarts, written: Arc::default() };
     let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
     let pipeline = Pipeline::open_with(&plan, &clock, &hands, None).unwrap();
     pipeline.run(&clock, &stop, &mut |_| {}).unwrap();
@@ -91,12 +105,23 @@ fn plan(text: &str) -> Plan {
 /// The test's own source and sink.
 struct Hands<'a> {
     plan: &'a Plan,
+    text: &'a str,
     lines: Vec<String>,
     seed: u64,
+    restarts: Option<u64>,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Instruments for Hands<'_> {
+    fn operator(&self, worker: WorkerId, step: StepId, operator: Box<dyn Operator>) -> Box<dyn Operator> {
+        let keeps = self.plan.draft.steps[step.0 as usize].plan.state().is_some();
+        match self.restarts.filter(|_| keeps) {
+            None => operator,
+            // Operators are started from a plan of their own, for as long as any of them lives.
+            Some(seed) => Box::new(Restarting::new(plan(self.text).draft, step, worker.0.into(), seed)),
+        }
+    }
+
     fn rows(&self, _: WorkerId, _: NodeId, _: Box<dyn RowSource>) -> Box<dyn RowSource> {
         Box::new(Cutter {
             lines: self.lines.clone(),
@@ -157,7 +182,10 @@ impl Sink for Collector {
 pub fn check(transform: &str, events: &[Event], expected: &[Json], seed: u64) {
     let first = run(transform, events, 1, seed);
     assert_eq!(first, run(transform, events, 1, seed + 1), "cuts matter: seed {seed}, {transform}");
-    for (workers, found) in [(1, first), (3, run(transform, events, 3, seed + 2))] {
+    let restarted =
+        [1, 3].map(|workers| (workers, run_with(transform, events, workers, seed, Some(seed + 3))));
+    let whole = [(1, first), (3, run(transform, events, 3, seed + 2))];
+    for (workers, found) in whole.into_iter().chain(restarted) {
         for key in ["a", "b", "c"] {
             let of_key =
                 |rows: &[Json]| -> Vec<Json> { rows.iter().filter(|row| row["k"] == key).cloned().collect() };
@@ -170,6 +198,21 @@ pub fn check(transform: &str, events: &[Event], expected: &[Json], seed: u64) {
             }
             assert_eq!(found.len(), expected.len(), "seed {seed}, {transform}");
         }
+    }
+}
+
+/// Checks that a node gives the same whether or not its operators end and others go on.
+pub fn check_restarts(transform: &str, events: &[Event], seed: u64) {
+    for workers in [1, 3] {
+        let sorted = |restarts| {
+            let mut rows: Vec<String> =
+                run_with(transform, events, workers, seed, restarts).iter().map(Json::to_string).collect();
+            rows.sort();
+            rows
+        };
+        let whole = sorted(None);
+        assert!(!whole.is_empty());
+        assert_eq!(sorted(Some(seed)), whole, "seed {seed}, {workers} workers, {transform}");
     }
 }
 

@@ -4,5 +4,7 @@
 mod fill;
 mod harness;
 mod history;
+mod restarting;
+mod retimed;
 mod silence;
 mod top_n;

@@ -50,7 +50,7 @@ fn values() -> impl Strategy<Value = (Vec<Val>, &'static [&'static str])> {
 }
 
 /// Steps around a front that moves on, some ahead of it, some far behind the watermark.
-pub fn steps() -> impl Strategy<Value = (Vec<Step>, &'static [&'static str])> {
+fn steps() -> impl Strategy<Value = (Vec<Step>, &'static [&'static str])> {
     let one = (0..3u8, 0..4i64, -25..20i64, 0..25i64, any::<bool>(), 1..9i64, 0..10u8);
     (prop::collection::vec(one, 0..60), values()).prop_map(|(list, (values, names))| {
         let (mut front, mut watermark) = (-40, i64::MIN);
@@ -68,7 +68,7 @@ fn grid() -> impl Strategy<Value = Grid> {
     (-12..12i64).prop_map(|offset| Grid { offset: Millis(offset), zone: None })
 }
 
-pub fn fixed() -> impl Strategy<Value = WindowKind> {
+fn fixed() -> impl Strategy<Value = WindowKind> {
     let tumbling =
         (1..15i64, grid()).prop_map(|(size, grid)| WindowKind::Tumbling { size: Millis(size), grid });
     let sliding = (1..20i64, 1..14i64, grid()).prop_map(|(size, every, grid)| WindowKind::Sliding {
@@ -89,24 +89,24 @@ pub fn fixed() -> impl Strategy<Value = WindowKind> {
 }
 
 /// How old what is carried may be: mostly without an end that matters here.
-pub fn carry() -> impl Strategy<Value = i64> {
+fn carry() -> impl Strategy<Value = i64> {
     prop_oneof![Just(CARRY.0), 0..40i64]
 }
 
-pub fn session() -> impl Strategy<Value = WindowKind> {
+fn session() -> impl Strategy<Value = WindowKind> {
     let gap = prop_oneof![(1..8i64).prop_map(|gap| Gap::Fixed(Millis(gap))), Just(Gap::Slot(harness::GAP))];
     gap.prop_map(|gap| WindowKind::Session { gap, max: None })
 }
 
-pub fn counted() -> impl Strategy<Value = WindowKind> {
+fn counted() -> impl Strategy<Value = WindowKind> {
     (1..9u64, 1..9u64).prop_map(|(size, every)| WindowKind::Count { size, every })
 }
 
-pub fn accumulation() -> impl Strategy<Value = Accumulation> {
+fn accumulation() -> impl Strategy<Value = Accumulation> {
     prop_oneof![Just(Accumulation::Discarding), Just(Accumulation::Accumulating)]
 }
 
-pub fn lateness() -> impl Strategy<Value = i64> {
+fn lateness() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0), 1..20i64]
 }
 

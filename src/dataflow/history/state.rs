@@ -1,11 +1,15 @@
 //! What one call of keyed history keeps for one key.
 
-use crate::event::{Batch, Comparable, Kept, Value};
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
+use crate::event::{Batch, Comparable, Kept, Value, finite as take_finite};
 use crate::expr::functions::History;
 use crate::expr::is_same;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+
+/// More events than any process counts.
+const MOST_COUNTED: i64 = 1 << 62;
 
 /// Why a value cannot be taken.
 pub type Refusal = Cow<'static, str>;
@@ -42,6 +46,51 @@ impl State {
             History::RunningCount => State::Count(0),
             History::RunningAvg => State::Mean(Mean { most: back, ..Mean::default() }),
         }
+    }
+
+    /// Appends what is kept.
+    pub fn put(&self, into: &mut Vec<u8>) {
+        match self {
+            State::Values { values, .. } => {
+                put_number(into, values.len() as u64);
+                values.iter().for_each(|value| value.put(into));
+            }
+            State::Number(number) => Kept::Scalar(*number).put(into),
+            State::Value(kept) => kept.put(into),
+            State::Count(count) => put_signed(into, *count),
+            State::Mean(mean) => mean.put(into),
+        }
+    }
+
+    /// Reads what [`State::put`] wrote of the same call.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn load(history: History, back: usize, reader: &mut Reader<'_>) -> Result<State, Malformed> {
+        Ok(match State::new(history, back) {
+            State::Values { most, .. } => {
+                let count = reader.count()?;
+                if count > most {
+                    return Err(Malformed("more values than are kept"));
+                }
+                State::Values {
+                    values: (0..count).map(|_| Kept::take(reader)).collect::<Result<_, _>>()?,
+                    most,
+                }
+            }
+            State::Number(_) => match Kept::take(reader)? {
+                Kept::Scalar(number) if number.is_null() || number.as_number().is_some() => {
+                    State::Number(number)
+                }
+                _ => return Err(Malformed("no number")),
+            },
+            State::Value(_) => State::Value(Kept::take(reader)?),
+            State::Count(_) => match reader.signed()? {
+                count @ 0..=MOST_COUNTED => State::Count(count),
+                _ => return Err(Malformed("no count")),
+            },
+            State::Mean(mean) => State::Mean(mean.load(reader)?),
+        })
     }
 
     /// Whether the value can be taken.
@@ -172,6 +221,25 @@ pub struct Mean {
 }
 
 impl Mean {
+    /// Sums are kept as they are: made anew, they would round otherwise.
+    fn put(&self, into: &mut Vec<u8>) {
+        for numbers in [&self.sums, &self.younger] {
+            put_number(into, numbers.len() as u64);
+            numbers.iter().for_each(|number| into.extend_from_slice(&number.to_le_bytes()));
+        }
+        into.extend_from_slice(&self.sum.to_le_bytes());
+    }
+
+    fn load(mut self, reader: &mut Reader<'_>) -> Result<Mean, Malformed> {
+        for numbers in [&mut self.sums, &mut self.younger] {
+            for _ in 0..reader.count()? {
+                numbers.push(take_finite(reader)?);
+            }
+        }
+        self.sum = take_finite(reader)?;
+        if self.len() > self.most { Err(Malformed("more numbers than are kept")) } else { Ok(self) }
+    }
+
     /// Whether the sum of so many such numbers is finite.
     fn check(&self, value: Value) -> Result<(), Refusal> {
         match value.as_number() {

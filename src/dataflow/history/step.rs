@@ -1,10 +1,12 @@
 //! The step that computes keyed history.
 
 use super::state::State;
-use crate::dataflow::{KeyReader, Keys, Operator, Output, StartContext, StepPlan};
+use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, StartContext, StepPlan};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::expr::Type;
 use crate::expr::functions::History;
+use crate::time::Env;
 
 /// A call, resolved.
 #[derive(Clone, Debug)]
@@ -67,43 +69,43 @@ impl StepPlan for HistoryPlan {
         vec![format!("state for each key, never forgotten: {}", kept.join("; "))]
     }
 
+    fn state(&self) -> Option<String> {
+        let calls: Vec<String> =
+            self.calls.iter().map(|call| format!("{} {}", call.written, call.back)).collect();
+        Some(format!("1 history {calls:?} by {:?}", self.names))
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        let seed = context.hash_seed;
-        Box::new(KeyedHistory {
-            calls: self.calls.clone(),
-            reader: KeyReader::new(self.key.clone(), seed),
-            keys: Keys::new(seed),
-        })
+        let keys = KeyedState::durable(self.key.clone(), context.hash_seed, context.durable);
+        Box::new(KeyedHistory { calls: self.calls.clone(), keys })
     }
 }
 
 struct KeyedHistory {
     calls: Vec<HistoryCall>,
-    reader: KeyReader,
     /// A state for each call.
-    keys: Keys<Box<[State]>>,
+    keys: KeyedState<Box<[State]>>,
 }
 
 impl KeyedHistory {
     /// Takes a row whole or not at all.
     fn take(&mut self, batch: &mut Batch, row: Row) -> Result<(), Reason> {
-        let key = match self.keys.find(&self.reader) {
+        let key = match self.keys.find() {
             Some(key) => key,
             None => {
-                let key = self.keys.insert(&self.reader, batch, row);
+                let key = self.keys.insert(batch, row);
                 *self.keys.item(key) = self.calls.iter().map(|c| State::new(c.history, c.back)).collect();
                 key
             }
         };
-        let states = self.keys.item(key);
         let value =
             |batch: &Batch, call: &HistoryCall| call.from.map_or(Value::NULL, |slot| batch.get(row, slot));
-        for (call, state) in self.calls.iter().zip(&*states) {
+        for (call, state) in self.calls.iter().zip(&self.keys.entry(key).item) {
             state
                 .check(call.history, batch, value(batch, call))
                 .map_err(|why| Reason::expression(format!("`{}`: {why}", call.written)))?;
         }
-        for (call, state) in self.calls.iter().zip(states) {
+        for (call, state) in self.calls.iter().zip(self.keys.item(key)) {
             let result = state.take(call.history, batch, value(batch, call));
             batch.set(row, call.into, result);
         }
@@ -113,11 +115,10 @@ impl KeyedHistory {
 
 impl Operator for KeyedHistory {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
-        self.reader.read(batch, rows);
-        self.keys.look_ahead(&mut self.reader);
+        self.keys.read(batch, rows);
         rows.retain(|&row| {
             let taken = self.take(batch, row);
-            self.reader.advance();
+            self.keys.advance();
             match taken {
                 Ok(()) => true,
                 Err(reason) => {
@@ -126,5 +127,17 @@ impl Operator for KeyedHistory {
                 }
             }
         });
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.keys.save(into, |states, bytes| states.iter().for_each(|state| state.put(bytes)));
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        let calls = &self.calls;
+        let states = self.keys.load(saved, |reader| {
+            calls.iter().map(|call| State::load(call.history, call.back, reader)).collect()
+        });
+        states.map(drop)
     }
 }

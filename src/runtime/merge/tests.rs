@@ -1,6 +1,11 @@
+use super::lasting::MergeKeeper;
 use super::*;
+use crate::dataflow::{RowForm, Saved, Saving};
 use crate::event::BATCH_ROWS;
+use crate::state::{KeyGroup, NodeId};
+use crate::time::{Env, Millis, Random};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const ID: Slot = Slot(0);
 const NAME: Slot = Slot(1);
@@ -238,5 +243,176 @@ proptest! {
         }
         prop_assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
         prop_assert_eq!(seen, canonical(&inputs));
+    }
+}
+
+/// What was saved, as a log of checkpoints would add it up.
+#[derive(Clone, Default)]
+struct Saves(BTreeMap<(KeyGroup, Vec<u8>), Box<[u8]>>);
+
+impl Saves {
+    fn take(&mut self, worker: usize, merge: &mut Merge, keeper: &mut MergeKeeper) -> usize {
+        let env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
+        let mut changes = Vec::new();
+        merge.save(keeper, &mut Saving::new(NodeId(1), worker, &env, &mut changes));
+        let count = changes.len();
+        for change in changes {
+            let key = (change.key.group(), change.key.key().to_vec());
+            match change.value {
+                Some(value) => _ = self.0.insert(key, value),
+                None => assert!(self.0.remove(&key).is_some(), "what goes was there"),
+            }
+        }
+        count
+    }
+
+    fn give(&self, worker: (usize, usize), merge: &mut Merge, keyed: bool) -> MergeKeeper {
+        let mut keeper = keeper(keyed);
+        for ((group, key), value) in &self.0 {
+            if let Some(saved) = Saved::read(*group, key, value, worker).expect("readable") {
+                assert_eq!(merge.load(&mut keeper, saved), Ok(()));
+            }
+        }
+        merge.loaded(&mut keeper);
+        keeper
+    }
+}
+
+fn keeper(keyed: bool) -> MergeKeeper {
+    let columns = vec!["id".to_owned(), "name".to_owned()];
+    MergeKeeper::new(RowForm::new(columns, vec![ID, NAME], true), keyed.then(|| vec![NAME]), 2, b"const")
+}
+
+/// Rows of three inputs, in order of their watermarks, in batches.
+fn feed(random: &mut Random) -> Vec<(usize, Vec<(i64, i64)>, i64)> {
+    let mut watermarks = [0i64; 3];
+    let mut numbers = [0i64; 3];
+    (0..40)
+        .map(|_| {
+            let input = random.bits() as usize % 3;
+            let rows = (0..random.bits() % 5).map(|_| {
+                numbers[input] += 1;
+                watermarks[input] += (random.bits() % 3) as i64;
+                (numbers[input], watermarks[input])
+            });
+            let rows = rows.collect();
+            (input, rows, watermarks[input])
+        })
+        .collect()
+}
+
+#[test]
+fn rows_that_wait_survive_a_restart() {
+    for seed in 0..60 {
+        let (mut random, keyed) = (Random::seeded(seed), seed % 2 == 0);
+        let (mut whole, mut seen) = (merge(MergeOrder::Canonical, 3), Vec::new());
+        let (mut part, mut seen_again) = (merge(MergeOrder::Canonical, 3), Vec::new());
+        let (mut keeper, mut saves) = (keeper(keyed), Saves::default());
+        for (input, rows, watermark) in feed(&mut random) {
+            push(&mut whole, input, &rows, watermark);
+            push(&mut part, input, &rows, watermark);
+            let drained = drain(&mut whole, &mut seen);
+            assert_eq!(drain(&mut part, &mut seen_again), drained);
+            assert_eq!(seen_again, seen, "seed {seed}");
+            let roll = random.bits() % 6;
+            if roll < 3 {
+                saves.take(2, &mut part, &mut keeper);
+                assert_eq!(saves.take(2, &mut part, &mut keeper), 0, "nothing has changed since");
+            }
+            if roll == 0 {
+                part = merge(MergeOrder::Canonical, 3);
+                keeper = saves.give((0, 1), &mut part, keyed);
+                assert_eq!(part.pending_rows(), whole.pending_rows());
+                assert_eq!(saves.take(2, &mut part, &mut keeper), 0, "what was loaded has not changed");
+            }
+        }
+        (0..3).for_each(|input| {
+            whole.close(input);
+            part.close(input);
+        });
+        assert_eq!(drain(&mut whole, &mut seen), Drained::Ended);
+        assert_eq!(drain(&mut part, &mut seen_again), Drained::Ended);
+        assert_eq!(seen_again, seen);
+    }
+}
+
+/// Three workers had rows that wait; then there is one, then two. No row is lost or comes twice.
+#[test]
+fn rows_that_wait_find_their_way_to_other_workers() {
+    for keyed in [false, true] {
+        let mut saves = Saves::default();
+        for worker in 0..3 {
+            let (mut merge, mut keeper) = (merge(MergeOrder::Canonical, 3), keeper(keyed));
+            // In an exchange a key is on the worker that owns it.
+            let owned = |number: &i64| !keyed || owner(&format!("n{number}"), 3) == worker;
+            let rows: Vec<(i64, i64)> = (0..40).filter(owned).map(|number| (number, number)).collect();
+            push(&mut merge, worker, &rows, 50);
+            assert_eq!(drain(&mut merge, &mut Vec::new()), Drained::Waiting);
+            saves.take(worker, &mut merge, &mut keeper);
+        }
+        let rows = if keyed { 40 } else { 120 };
+        for workers in [1, 2, 3, 1] {
+            let mut waiting = 0;
+            let before = saves.clone();
+            for worker in 0..workers {
+                let inputs = if keyed { workers } else { 3 };
+                let mut merge = merge(MergeOrder::Canonical, inputs);
+                let mut keeper = before.give((worker, workers), &mut merge, keyed);
+                waiting += merge.pending_rows();
+                saves.take(worker, &mut merge, &mut keeper);
+            }
+            assert_eq!(waiting, rows, "{workers} workers");
+        }
+        let mut merge = merge(MergeOrder::Canonical, 1);
+        let mut keeper = saves.give((0, 1), &mut merge, keyed);
+        merge.close(0);
+        let mut seen = Vec::new();
+        assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
+        assert_eq!(seen.len(), rows);
+        saves.take(0, &mut merge, &mut keeper);
+        let mut again = self::merge(MergeOrder::Canonical, 1);
+        saves.give((0, 1), &mut again, keyed);
+        assert_eq!(again.pending_rows(), 0);
+    }
+}
+
+fn owner(name: &str, workers: usize) -> usize {
+    let mut batch = Batch::new(1, b"");
+    let row = batch.push_row(Timestamp(0), Timestamp(0));
+    let span = batch.store(name.as_bytes());
+    batch.set(row, Slot(0), Value::text(span));
+    let mut key = Vec::new();
+    crate::event::encode_key(&batch, row, &[Slot(0)], &mut key);
+    crate::dataflow::owner_of(crate::dataflow::group_of(&key), workers)
+}
+
+#[test]
+fn broken_rows_are_no_reason_to_panic() {
+    for keyed in [false, true] {
+        let (mut one, mut keeper_of_one, mut saves) =
+            (merge(MergeOrder::Canonical, 2), keeper(keyed), Saves::default());
+        push(&mut one, 1, &[(1, 5), (2, 6)], 9);
+        saves.take(0, &mut one, &mut keeper_of_one);
+        for broken in 0..saves.0.len() {
+            for bit in 0..1_000 {
+                let (mut merge, mut keeper) = (merge(MergeOrder::Canonical, 2), keeper(keyed));
+                for (number, ((group, key), value)) in saves.0.iter().enumerate() {
+                    let (mut key, mut value) = (key.clone(), value.to_vec());
+                    let bytes = if bit % 2 == 0 { &mut key } else { &mut value };
+                    if number == broken && bit / 16 < bytes.len() {
+                        bytes[bit / 16] ^= 1 << (bit / 2 % 8);
+                    }
+                    let Ok(Some(saved)) = Saved::read(*group, &key, &value, (0, 1)) else { continue };
+                    if merge.load(&mut keeper, saved).is_err() {
+                        break;
+                    }
+                }
+                merge.loaded(&mut keeper);
+                let mut out = Batch::new(2, b"");
+                merge.drain(&mut out);
+                let env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
+                merge.save(&mut keeper, &mut Saving::new(NodeId(1), 0, &env, &mut Vec::new()));
+            }
+        }
     }
 }

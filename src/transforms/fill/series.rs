@@ -1,5 +1,6 @@
 //! One key's way through the grid.
 
+use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::event::{Batch, Kept, Value};
 use crate::time::{Millis, Timestamp};
 use std::collections::VecDeque;
@@ -96,6 +97,50 @@ impl Series {
         Series { next: grid.at_or_after(first), last: first, samples, ..Series::default() }
     }
 
+    /// Appends all of it.
+    pub fn put(&self, into: &mut Vec<u8>) {
+        put_time(into, self.next);
+        put_time(into, self.last);
+        for sample in &self.samples {
+            put_time(into, sample.time);
+            sample.value.put(into);
+        }
+        put_number(into, self.rows.len() as u64);
+        self.rows.iter().for_each(|row| put_time(into, row.time));
+        for cell in &self.cells {
+            into.push(u8::from(cell.is_some()));
+            cell.iter().for_each(|kept| kept.put(into));
+        }
+    }
+
+    /// Reads what [`Series::put`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn take_back(grid: &Grid, reader: &mut Reader<'_>) -> Result<Series, Malformed> {
+        let (next, last) = (reader.time()?, reader.time()?);
+        let sample = |_| Ok(Sample { time: reader.time()?, value: Kept::take(reader)? });
+        let samples: Vec<Sample> = grid.methods.iter().map(sample).collect::<Result<_, _>>()?;
+        if grid.at_or_after(next) != next || samples.iter().any(|sample| sample.time > last) {
+            return Err(Malformed("a series beside its grid"));
+        }
+        let mut series = Series { next, last, samples, ..Series::default() };
+        for _ in 0..reader.count()? {
+            series.rows.push_back(Laid { time: reader.time()?, waits: 0 });
+        }
+        for row in &mut series.rows {
+            for method in &grid.methods {
+                let cell = if reader.flag()? { Some(Kept::take(reader)?) } else { None };
+                if cell.is_none() && *method != Method::Linear {
+                    return Err(Malformed("a value that nobody waits for"));
+                }
+                row.waits += u32::from(cell.is_none());
+                series.cells.push_back(cell);
+            }
+        }
+        Ok(series)
+    }
+
     /// Takes the value of a field of an event.
     pub fn take(&mut self, grid: &Grid, field: usize, time: Timestamp, batch: &Batch, value: Value) {
         if value.is_null() {
@@ -167,9 +212,9 @@ impl Series {
         if time > since + grid.max_gap {
             return self.give_up(grid, field);
         }
-        let length = (time.0 - since.0) as f64;
+        let length = time.0.saturating_sub(since.0) as f64;
         self.settle(grid, field, |row| {
-            let share = (row.0 - since.0) as f64 / length;
+            let share = row.0.saturating_sub(since.0) as f64 / length;
             let between = from + (to - from) * share;
             float(if between.is_finite() { between } else { from * (1.0 - share) + to * share })
         });

@@ -1,11 +1,15 @@
 //! Drives one operator over random events, cut into batches at will, and writes down what it puts out.
 
 use crate::dataflow::{
-    Copies, Draft, MAIN, Operator, Origin, Output, Port, Signal, StartContext, StepPlan, Target,
+    Copies, Draft, MAIN, Operator, Origin, Output, Port, Saved, Saving, Signal, StartContext, StepPlan,
+    Target,
 };
 use crate::event::{Batch, Reason, Row, Slot, Value};
+use crate::expr::Type;
+use crate::state::{Entry as Change, KeyGroup, NodeId};
 use crate::time::{Env, Millis, Random, Timestamp};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Where things stand in the input.
 pub const KEY: Slot = Slot(0);
@@ -98,17 +102,124 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// What was saved, as a log of checkpoints would add it up.
+#[derive(Default)]
+pub struct Kept(BTreeMap<(KeyGroup, Vec<u8>), Box<[u8]>>);
+
+impl Kept {
+    /// Asks an operator twice what changed; the second time it must be nothing. Returns the number of entries.
+    pub fn save(&mut self, operator: &mut dyn Operator, env: &Env) -> usize {
+        let mut changes: Vec<Change> = Vec::new();
+        operator.save(&mut Saving::new(NodeId(1), 0, env, &mut changes));
+        let count = changes.len();
+        operator.save(&mut Saving::new(NodeId(1), 0, env, &mut changes));
+        assert_eq!(changes.len(), count, "nothing has changed since");
+        for change in changes {
+            let key = (change.key.group(), change.key.key().to_vec());
+            match change.value {
+                Some(value) => _ = self.0.insert(key, value),
+                None => assert!(self.0.remove(&key).is_some(), "what goes was there"),
+            }
+        }
+        count
+    }
+
+    /// Gives all to a fresh operator, after others had it with faults in it.
+    pub fn load(
+        &self,
+        start: impl Fn(u64) -> Box<dyn Operator>,
+        env: &Env,
+        random: &mut Random,
+    ) -> Box<dyn Operator> {
+        for _ in 0..3 {
+            let mut broken = start(random.bits());
+            let faulty = random.bits() as usize % self.0.len().max(1);
+            let roll = random.bits() as usize;
+            for (number, ((group, key), value)) in self.0.iter().enumerate() {
+                let (mut key, mut value) = (key.clone(), value.to_vec());
+                if number == faulty {
+                    let bytes = if roll.is_multiple_of(4) { &mut key } else { &mut value };
+                    match roll >> 8 & 1 {
+                        0 => bytes.truncate((roll >> 9) % (bytes.len() + 1)),
+                        _ if bytes.is_empty() => {}
+                        _ => {
+                            let place = (roll >> 12) % bytes.len();
+                            bytes[place] ^= 1 << (roll >> 9 & 7);
+                        }
+                    }
+                }
+                let Ok(Some(saved)) = Saved::read(*group, &key, &value, (0, 1)) else { break };
+                if broken.load(saved, env).is_err() {
+                    break;
+                }
+            }
+            broken.loaded();
+            broken.save(&mut Saving::new(NodeId(1), 0, env, &mut Vec::new()));
+        }
+        let mut operator = start(random.bits());
+        for ((group, key), value) in &self.0 {
+            let saved = Saved::read(*group, key, value, (0, 1)).expect("readable").expect("this worker's");
+            assert_eq!(operator.load(saved, env), Ok(()));
+        }
+        operator.loaded();
+        operator
+    }
+}
+
+/// When an operator is asked what changed, and when another takes its place.
+pub struct Restarts {
+    random: Random,
+    kept: Kept,
+}
+
+impl Restarts {
+    pub fn seeded(seed: u64) -> Restarts {
+        Restarts { random: Random::seeded(seed), kept: Kept::default() }
+    }
+
+    /// Between two batches.
+    fn pass(
+        &mut self,
+        operator: &mut Box<dyn Operator>,
+        start: impl Fn(u64) -> Box<dyn Operator>,
+        env: &Env,
+    ) {
+        let roll = self.random.bits() % 4;
+        if roll < 2 {
+            self.kept.save(&mut **operator, env);
+        }
+        if roll == 0 {
+            *operator = self.kept.load(start, env, &mut self.random);
+            assert_eq!(self.kept.save(&mut **operator, env), 0, "what was loaded has not changed");
+        }
+    }
+}
+
 /// Runs a plan over events in batches cut where `cuts` says, and to the end of input. `emits`: what leaves is filled into a
 /// batch of another stage, with the event's number in its first column.
 pub fn run(plan: &dyn StepPlan, emits: bool, events: &[Event], cuts: impl Fn(usize) -> bool) -> Log {
+    run_with(plan, emits, events, cuts, None)
+}
+
+/// The same, with restarts.
+pub fn run_with(
+    plan: &dyn StepPlan,
+    emits: bool,
+    events: &[Event],
+    cuts: impl Fn(usize) -> bool,
+    mut restarts: Option<Restarts>,
+) -> Log {
     let mut draft = Draft::default();
     let input = draft.stage(Origin::Made { fields: Vec::new(), whole: false });
     let stage = draft.stage(Origin::Copied(Vec::new()));
+    draft.slot(stage, "id", Type::INT);
     draft.at(stage).copies = vec![Copies { cells: vec![(ID, Slot(0))], whole: None }];
     let outputs = [(MAIN, if emits { Target::Emit(stage) } else { Target::Pass(Vec::new()) })];
-    let context = StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed: 42, durable: true };
-    let mut operator = plan.start(&context);
     let constants = draft.at(input).constants.clone();
+    let start = |hash_seed| {
+        plan.start(&StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed, durable: true })
+    };
+    let mut operator = start(42);
     let mut out = Collector::new();
     let mut batch = Batch::new(5, &[&constants[..], b"clearedraised"].concat());
     for (id, event) in events.iter().enumerate() {
@@ -116,6 +227,9 @@ pub fn run(plan: &dyn StepPlan, emits: bool, events: &[Event], cuts: impl Fn(usi
         if cuts(id) || id + 1 == events.len() {
             batch.watermark = Timestamp(events.get(id + 1).map_or(event.watermark, |next| next.watermark));
             drive(&mut *operator, &mut batch, &mut out);
+            if let Some(restarts) = &mut restarts {
+                restarts.pass(&mut operator, start, &out.env);
+            }
         }
     }
     operator.signal(Signal::Watermark(Timestamp::MAX), &mut out);

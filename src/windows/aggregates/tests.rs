@@ -188,3 +188,47 @@ fn keepers_have_a_budget() {
     states.reset(PANE);
     assert!(states.check(PANE, &arrival(&batch, 0)).is_ok());
 }
+
+/// A pane's state with what is kept by key, as bytes.
+fn saved(states: &dyn Accumulator) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    states.save(PANE, Near { time: Timestamp(1), order: 1 }, &mut bytes);
+    states.save_key(KEY, &mut bytes);
+    bytes
+}
+
+#[test]
+fn what_was_loaded_is_as_it_was() {
+    let many: Vec<String> = (0..5000).map(|i| format!("{}.5", i * 7 - 9000)).collect();
+    let many = format!("[{}]", many.join(","));
+    let lists = [
+        "[1e300,-1e300]",
+        "[9223372036854775807,-9223372036854775807]",
+        "[\"b\",null,\"a\"]",
+        "[true]",
+        &many,
+    ];
+    for (spec, list) in
+        specs().flat_map(|spec| [spec.example.values].into_iter().chain(lists).map(move |l| (spec, l)))
+    {
+        let batch = batch(&values(list));
+        let mut states = make(spec, &constants(spec));
+        for row in 0..batch.len() {
+            if states.check(PANE, &arrival(&batch, row)).is_ok() {
+                states.add(PANE, KEY, &arrival(&batch, row));
+            }
+        }
+        let bytes = saved(&*states);
+        let mut loaded = make(spec, &constants(spec));
+        let mut reader = crate::event::bytes::Reader::new(&bytes);
+        let near = Near { time: Timestamp(1), order: 1 };
+        loaded.load(PANE, near, &mut reader).expect("readable");
+        loaded.load_key(KEY, &mut reader).expect("readable");
+        reader.finish().expect("all was read");
+        assert!(saved(&*loaded) == bytes, "{} {list:.60}", spec.name);
+        assert_eq!(result(&mut *loaded, PANE, &batch), result(&mut *states, PANE, &batch), "{}", spec.name);
+        assert_eq!(loaded.scarce(None), states.scarce(None), "{} {list:.60}", spec.name);
+        loaded.reset(PANE);
+        assert!(!loaded.scarce(None), "{} {list:.60}", spec.name);
+    }
+}

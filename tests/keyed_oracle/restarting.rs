@@ -1,0 +1,78 @@
+//! An operator that ends at random, and another that goes on with what it saved.
+
+use crate::harness::roll;
+use headwater::dataflow::{Draft, Operator, Output, Saved, Saving, Signal, StartContext, StepId};
+use headwater::event::{Batch, Row};
+use headwater::state::{KeyGroup, NodeId};
+use headwater::time::{Env, Random};
+use std::collections::BTreeMap;
+
+pub struct Restarting {
+    draft: Draft,
+    step: StepId,
+    worker: usize,
+    random: Random,
+    operator: Box<dyn Operator>,
+    /// What was saved, as a log of checkpoints would add it up.
+    kept: BTreeMap<(KeyGroup, Vec<u8>), Box<[u8]>>,
+}
+
+impl Restarting {
+    pub fn new(draft: Draft, step: StepId, worker: usize, seed: u64) -> Restarting {
+        let mut random = Random::seeded(seed + 31 * u64::from(step.0) + worker as u64);
+        let operator = start(&draft, step, &mut random);
+        Restarting { draft, step, worker, random, operator, kept: BTreeMap::new() }
+    }
+
+    fn changes(&mut self, env: &Env) -> usize {
+        let mut changes = Vec::new();
+        self.operator.save(&mut Saving::new(NodeId(1), self.worker, env, &mut changes));
+        let count = changes.len();
+        for change in changes {
+            let key = (change.key.group(), change.key.key().to_vec());
+            match change.value {
+                Some(value) => _ = self.kept.insert(key, value),
+                None => assert!(self.kept.remove(&key).is_some(), "what goes was there"),
+            }
+        }
+        count
+    }
+
+    /// Between two batches.
+    fn pass(&mut self, env: &Env) {
+        let chance = roll(&mut self.random, 6);
+        if chance < 3 {
+            self.changes(env);
+            assert_eq!(self.changes(env), 0, "nothing has changed since");
+        }
+        if chance == 0 {
+            self.operator = start(&self.draft, self.step, &mut self.random);
+            for ((group, key), value) in &self.kept {
+                // All that this operator saved is given back to it, as to the only worker.
+                let read = Saved::read(*group, key, value, (0, 1));
+                assert_eq!(self.operator.load(read.unwrap().unwrap(), env), Ok(()));
+            }
+            self.operator.loaded();
+            assert_eq!(self.changes(env), 0, "what was loaded has not changed");
+        }
+    }
+}
+
+fn start(draft: &Draft, step: StepId, random: &mut Random) -> Box<dyn Operator> {
+    let step = &draft.steps[step.0 as usize];
+    let hash_seed = random.bits();
+    let context = StartContext { outputs: &step.outputs, draft, sinks: &[], hash_seed, durable: true };
+    step.plan.start(&context)
+}
+
+impl Operator for Restarting {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        let env = out.env().clone();
+        self.pass(&env);
+        self.operator.process(batch, rows, out);
+    }
+
+    fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
+        self.operator.signal(signal, out);
+    }
+}
