@@ -6,7 +6,7 @@
 //! | layer | modules | what |
 //! | --- | --- | --- |
 //! | 6 | `cli` | the command line |
-//! | 5 | `plan`, `runtime` | document → plan; plan → motion |
+//! | 5 | `plan`, `runtime`, `server` | document → plan; plan → motion |
 //! | 4 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
 //! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
@@ -24,6 +24,7 @@ pub mod expr;
 pub mod formats;
 pub mod plan;
 pub mod runtime;
+pub mod server;
 pub mod sinks;
 pub mod sources;
 pub mod state;

@@ -1,6 +1,6 @@
 //! `explain`: the plan of each pipeline in words.
 
-use super::args::Paths;
+use super::args::{Paths, Shared};
 use super::exit::Exit;
 use super::load;
 use super::process::Process;
@@ -11,10 +11,12 @@ use crate::plan::Explanation;
 ///
 /// # Errors
 /// If one cannot run.
-pub fn explain(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+pub fn explain(paths: &Paths, shared: &Shared, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
     let findings = load::load(paths, process, &|_| Vec::new())?;
     load::report(&findings, terminal)?;
-    let explained = findings.loaded.iter().map(|loaded| Explanation::of(&loaded.plan, &loaded.secrets));
+    let lasting = process.data_dir(shared).is_some();
+    let explain = |loaded: &load::Loaded| Explanation::of(&loaded.plan, lasting, &loaded.secrets);
+    let explained = findings.loaded.iter().map(explain);
     if terminal.json {
         explained.for_each(|explanation| terminal.print(&format!("{}\n", explanation.to_json())));
         return Ok(());

@@ -59,7 +59,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Run(args) => run::run(args, &cli.shared, &process, terminal),
         Verb::Check(paths) => check::check(paths, &process, terminal),
         Verb::Test(args) => test::test(args, &process, terminal),
-        Verb::Explain(paths) => explain::explain(paths, &process, terminal),
+        Verb::Explain(paths) => explain::explain(paths, &cli.shared, &process, terminal),
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),
         Verb::Bench(args) => bench::bench(args, &process, terminal),
         Verb::Components(named) => components::components(named, terminal),

@@ -56,8 +56,8 @@ pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
 pub use sink::{Sink, SinkError, SinkPlan, SinkSpec};
 pub use source::{
-    ByteSource, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource, SourceError,
-    SourcePlan, SourceSpec,
+    ByteSource, Handover, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource,
+    SourceError, SourcePlan, SourceSpec,
 };
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};

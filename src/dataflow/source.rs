@@ -166,6 +166,15 @@ pub enum Replay {
     Anew,
 }
 
+/// How a server hands events over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// What its users call it: `QoS 1`.
+    pub name: &'static str,
+    /// Whether events are lost that it sends while nobody takes them.
+    pub loses: bool,
+}
+
 /// The pure description of a source: nothing is opened.
 pub trait SourcePlan: fmt::Debug + Send {
     /// One line for `explain`, behind the node's name.
@@ -218,6 +227,16 @@ pub trait SourcePlan: fmt::Debug + Send {
     /// Whether it keeps what it got in a journal until a checkpoint covers it.
     fn keeps_journal(&self) -> bool {
         false
+    }
+
+    /// Whether what it got is acknowledged only when a checkpoint covers it.
+    fn waits_for_checkpoint(&self) -> bool {
+        false
+    }
+
+    /// How its server hands events over, for `explain`; None where there is no server.
+    fn handover(&self) -> Option<Handover> {
+        None
     }
 
     /// How long what it got may wait for the journal at the most.

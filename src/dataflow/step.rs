@@ -1,6 +1,7 @@
 //! What a plan says of one operator, before anything runs.
 
 use super::{Copies, Decoding, DecodingId, Draft, Operator, Port, RowForm, SharedSink, SinkId};
+use crate::time::Millis;
 use std::fmt;
 
 /// A node of the pipeline as the user wrote it: a source, transform, window or sink.
@@ -47,6 +48,11 @@ pub trait StepPlan: fmt::Debug + Send {
     /// to a node of the same name whose text here is the same: it names what the bytes mean (kind, sizes, key fields,
     /// aggregates) and a version of their form, and nothing that other nodes may change (slots).
     fn state(&self) -> Option<String> {
+        None
+    }
+
+    /// For how long it drops events that it has seen, so that what comes twice goes on once.
+    fn drops_repeats(&self) -> Option<Millis> {
         None
     }
 

@@ -1,7 +1,7 @@
 //! What sinks deliver: what was asked for, at the sink or for the whole pipeline, beside what they can.
 
-use super::Planning;
-use crate::config::{Delivery, Input, Role, Section};
+use super::{Plan, Planning, explain};
+use crate::config::{Delivery, Faults, Input, PipelineFile, Role, Section};
 use crate::dataflow::{Buffer, NodeId, SinkPlan};
 use std::collections::BTreeSet;
 
@@ -32,6 +32,23 @@ pub fn read(
     }
     let delivery = if cannot && own.is_none() { Delivery::AtLeastOnce } else { asked };
     (delivery, Buffer::plan(section, delivery, revised))
+}
+
+/// Says where a sink delivers exactly once what is lost or comes twice on its way there: an error where the sink itself
+/// asks for more, a warning where the pipeline does.
+pub fn tell_inexact(plan: &Plan, file: &PipelineFile, faults: &Faults) {
+    if faults.has_errors() {
+        return;
+    }
+    for (sink, source, why) in explain::inexact(plan) {
+        let (node, source) = (&file.nodes[sink.0 as usize], &file.nodes[source.0 as usize]);
+        let message =
+            format!("{} cannot have each event of {} exactly once: {why}", node.what(), source.what());
+        match node.node.get("delivery") {
+            Some(own) => faults.error(own, message),
+            None => faults.warning(node.place, message),
+        };
+    }
 }
 
 impl<'a> Planning<'a> {

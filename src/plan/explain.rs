@@ -12,6 +12,8 @@ use crate::config::{Role, Secrets};
 use crate::dataflow::{Origin, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use delivery::inexact;
+
 /// A plan in words. Every text is one line, without control characters and secrets.
 #[derive(Clone, Debug)]
 pub struct Explanation {
@@ -25,7 +27,13 @@ pub struct Explanation {
     /// Ports that nobody reads.
     unread: Vec<String>,
     sinks: Vec<SinkWords>,
+    /// Whether state outlives the process.
+    lasting: bool,
     paths: Vec<PathWords>,
+    /// The same with a data directory, where there is none.
+    would_be: Vec<PathWords>,
+    /// What nodes keep: names, and how it is laid out.
+    state: Vec<(String, String)>,
 }
 
 /// What a source reads.
@@ -109,12 +117,12 @@ struct PathWords {
     source: String,
     sink: String,
     guarantee: delivery::Guarantee,
-    because: &'static str,
+    because: String,
 }
 
 impl Explanation {
-    /// Explains a plan; none of the secrets is shown.
-    pub fn of(plan: &Plan, secrets: &Secrets) -> Explanation {
+    /// Explains a plan that runs with a data directory, where `lasting`, or without; none of the secrets is shown.
+    pub fn of(plan: &Plan, lasting: bool, secrets: &Secrets) -> Explanation {
         let words = Words(secrets);
         let flow = Flow::of(plan);
         Explanation {
@@ -126,7 +134,10 @@ impl Explanation {
             free: free(plan),
             unread: unread(plan),
             sinks: plan.sinks.iter().map(|sink| words.sink(plan, sink)).collect(),
-            paths: delivery::paths(plan, &flow),
+            lasting,
+            paths: delivery::paths(plan, &flow, lasting),
+            would_be: if lasting { Vec::new() } else { delivery::paths(plan, &flow, true) },
+            state: words.state(plan),
         }
     }
 }
@@ -167,6 +178,12 @@ impl Words<'_> {
             fields: fields.into_iter().map(|(name, ty)| (self.line(&name), ty)).collect(),
             whole: self.lines(&stage.whole),
         }
+    }
+
+    fn state(&self, plan: &Plan) -> Vec<(String, String)> {
+        let kept = plan.draft.steps.iter().filter_map(|step| Some((step.node, step.plan.state()?)));
+        let named = kept.map(|(node, shape)| (plan.nodes[node.0 as usize].name.clone(), self.line(&shape)));
+        named.collect()
     }
 
     fn sink(&self, plan: &Plan, sink: &super::SinkNode) -> SinkWords {

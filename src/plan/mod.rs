@@ -156,6 +156,7 @@ pub fn plan(file: &PipelineFile, surroundings: &Surroundings<'_>, faults: &Fault
     }
     planning.ask_sources();
     sink::refuse_same_targets(&planning.plan, file, faults);
+    delivery::tell_inexact(&planning.plan, file, faults);
     (!faults.has_errors()).then_some(planning.plan)
 }
 

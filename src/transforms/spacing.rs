@@ -37,6 +37,10 @@ impl StepPlan for SpacingPlan {
         Some(format!("1 {} {}", self.reason, self.names))
     }
 
+    fn drops_repeats(&self) -> Option<Millis> {
+        (self.reason == "duplicate").then_some(self.length)
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let passed = KeyedState::durable(self.key.clone(), context.hash_seed, context.durable);
         Box::new(Spacing { passed, length: self.length, reason: self.reason })

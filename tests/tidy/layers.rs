@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 7] = [
     &["dataflow"],
     &["clients"],
     &["sources", "transforms", "windows", "sinks"],
-    &["plan", "runtime"],
+    &["plan", "runtime", "server"],
     &["cli", "main"],
 ];
 

@@ -1,6 +1,8 @@
 //! An explanation for programs.
 
-use super::{Block, CopyWords, Destination, Explanation, Out, SourceWords, StageWords, StepWords, delivery};
+use super::{
+    Block, CopyWords, Destination, Explanation, Out, PathWords, SourceWords, StageWords, StepWords, delivery,
+};
 use serde_json::{Value, json};
 
 impl Explanation {
@@ -17,12 +19,12 @@ impl Explanation {
             "sinks": list(&self.sinks, |sink| json!({
                 "name": sink.name, "target": sink.target, "format": sink.format,
             })),
+            "state": list(&self.state, |(node, shape)| json!({ "node": node, "shape": shape })),
             "delivery": {
-                "paths": list(&self.paths, |path| json!({
-                    "source": path.source, "sink": path.sink,
-                    "guarantee": path.guarantee.name(), "because": path.because,
-                })),
-                "notes": delivery::KEPT,
+                "lasting": self.lasting,
+                "paths": list(&self.paths, path),
+                "with_data_dir": if self.lasting { Value::Null } else { list(&self.would_be, path) },
+                "notes": if self.lasting { json!([delivery::LASTING]) } else { json!(delivery::IN_MEMORY) },
             },
         })
     }
@@ -30,6 +32,13 @@ impl Explanation {
 
 fn list<T>(items: &[T], to: impl Fn(&T) -> Value) -> Value {
     items.iter().map(to).collect()
+}
+
+fn path(path: &PathWords) -> Value {
+    json!({
+        "source": path.source, "sink": path.sink,
+        "guarantee": path.guarantee.name(), "because": path.because,
+    })
 }
 
 fn source(source: &SourceWords) -> Value {

@@ -1,6 +1,8 @@
 //! An explanation as text. Lines that begin a section are not indented, all others are.
 
-use super::{Block, CopyWords, Destination, Explanation, Out, SourceWords, StageWords, StepWords, delivery};
+use super::{
+    Block, CopyWords, Destination, Explanation, Out, PathWords, SourceWords, StageWords, StepWords, delivery,
+};
 use std::fmt;
 
 /// Columns that a label takes.
@@ -24,24 +26,45 @@ impl fmt::Display for Explanation {
             writeln!(f, "\nPorts that nobody reads: what leaves there is counted and dropped")?;
             self.unread.iter().try_for_each(|port| writeln!(f, "  {port}"))?;
         }
-        self.write_paths(f)
+        self.write_state(f)?;
+        self.write_delivery(f)
     }
 }
 
 impl Explanation {
-    fn write_paths(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_state(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.state.is_empty() {
+            return Ok(());
+        }
+        let place = if self.lasting { "in memory, and at each checkpoint on disk" } else { "in memory only" };
+        writeln!(f, "\nState, {place}")?;
+        let width = self.state.iter().map(|(node, _)| node.len()).max().unwrap_or_default();
+        self.state.iter().try_for_each(|(node, shape)| writeln!(f, "  {node:width$}  {shape}"))
+    }
+
+    fn write_delivery(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.paths.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\nDelivery")?;
-        let names = self.paths.iter().map(|path| format!("{} → {}", path.source, path.sink));
-        let names: Vec<String> = names.collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-        for (name, path) in names.iter().zip(&self.paths) {
-            writeln!(f, "  {name:width$}  {}: {}", path.guarantee.name(), path.because)?;
+        if self.lasting {
+            writeln!(f, "\nDelivery")?;
+            write_paths(f, &self.paths)?;
+            return writeln!(f, "  {}", delivery::LASTING);
         }
-        delivery::KEPT.iter().try_for_each(|line| writeln!(f, "  {line}"))
+        writeln!(f, "\nDelivery, without a data directory")?;
+        write_paths(f, &self.paths)?;
+        delivery::IN_MEMORY.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        writeln!(f, "\nDelivery, with a data directory")?;
+        write_paths(f, &self.would_be)
     }
+}
+
+fn write_paths(f: &mut fmt::Formatter<'_>, paths: &[PathWords]) -> fmt::Result {
+    let names: Vec<String> = paths.iter().map(|path| format!("{} → {}", path.source, path.sink)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    names.iter().zip(paths).try_for_each(|(name, path)| {
+        writeln!(f, "  {name:width$}  {}: {}", path.guarantee.name(), path.because)
+    })
 }
 
 /// A label, and behind it lines in a column.

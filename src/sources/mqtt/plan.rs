@@ -6,7 +6,7 @@ use super::topics::{TopicFields, is_filter};
 use crate::clients::mqtt::{self, Connecting, Subscription, Version};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
-    FormatPlan, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan, StageId, Upkeep,
+    FormatPlan, Handover, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan, StageId, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::{SourceField, Type};
@@ -134,6 +134,15 @@ impl SourcePlan for MqttSourcePlan {
 
     fn is_live(&self) -> bool {
         true
+    }
+
+    fn handover(&self) -> Option<Handover> {
+        let (name, loses) = match self.subscription.qos.number() {
+            0 => ("QoS 0", true),
+            1 => ("QoS 1", false),
+            _ => ("QoS 2", false),
+        };
+        Some(Handover { name, loses })
     }
 
     fn replay(&self) -> Replay {

@@ -1,0 +1,111 @@
+//! What a running process can be asked, and what it answers.
+
+use crate::time::{Millis, Timestamp};
+use serde_json::{Value, json};
+
+/// A running process, for those who speak to it. Calls come from the server's threads and may wait.
+pub trait Control: Send + Sync + 'static {
+    /// All pipelines, in the order of their names.
+    fn pipelines(&self) -> Vec<PipelineStatus>;
+
+    /// Takes a checkpoint now, and waits until it is durable.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn checkpoint(&self, pipeline: &str) -> Result<Checkpointed, Refusal>;
+}
+
+/// What a pipeline does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineStatus {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: PipelineState,
+    /// The last checkpoint; None before the first, and where nothing is kept.
+    pub checkpoint: Option<Checkpointed>,
+    /// Bytes written to the data directory since the start.
+    pub written_bytes: u64,
+    /// What its nodes have counted, in the order of the file.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// How a pipeline is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PipelineState {
+    /// It runs.
+    Running,
+    /// Its input has ended, or it was stopped.
+    Ended,
+    /// It failed, and why.
+    Failed(String),
+}
+
+/// What a node has counted since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: String,
+    /// What it does: `file`, `tumbling`.
+    pub kind: String,
+    /// Events that came in.
+    pub received: u64,
+    /// Events that left by the main port.
+    pub sent: u64,
+    /// Events rejected.
+    pub rejected: u64,
+    /// Events dropped by intent, late ones among them.
+    pub discarded: u64,
+}
+
+/// A checkpoint that is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// Its number.
+    pub epoch: u64,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// How long it took.
+    pub duration: Millis,
+    /// The bytes written for it.
+    pub bytes: u64,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no pipeline of the name.
+    Unknown,
+    /// It cannot be done as things are: what stands in the way.
+    Conflict(String),
+    /// It was tried and failed.
+    Failed(String),
+}
+
+/// As programs read it.
+pub fn status_to_json(status: &PipelineStatus) -> Value {
+    let (state, error) = match &status.state {
+        PipelineState::Running => ("running", None),
+        PipelineState::Ended => ("ended", None),
+        PipelineState::Failed(why) => ("failed", Some(why)),
+    };
+    let node = |node: &NodeStatus| {
+        json!({
+            "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
+            "rejected": node.rejected, "discarded": node.discarded,
+        })
+    };
+    json!({
+        "name": status.name,
+        "state": state,
+        "error": error,
+        "checkpoint": status.checkpoint.as_ref().map(checkpointed_to_json),
+        "written_bytes": status.written_bytes,
+        "nodes": status.nodes.iter().map(node).collect::<Value>(),
+    })
+}
+
+/// As programs read it.
+pub fn checkpointed_to_json(done: &Checkpointed) -> Value {
+    json!({ "epoch": done.epoch, "at": done.at.0, "duration_ms": done.duration.0, "bytes": done.bytes })
+}

@@ -1,0 +1,17 @@
+//! How a running process is spoken to: HTTP/1.1 on a socket in its data directory.
+//!
+//! One thread with a runtime of its own takes connections ([`listen`]), reads requests within limits ([`serve`]), finds
+//! what they ask for ([`route`]) and asks the process ([`Control`]). What it answers is JSON.
+
+mod client;
+mod control;
+mod listen;
+mod route;
+mod serve;
+
+pub use client::{Answered, ask};
+pub use control::{
+    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, checkpointed_to_json,
+    status_to_json,
+};
+pub use listen::{SOCKET, Server};

@@ -1,0 +1,123 @@
+//! Connections and requests, each within its limits.
+
+use super::control::Control;
+use super::route::{self, Answer, Route};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+/// Connections at a time; further ones wait to be taken.
+const MAX_CONNECTIONS: usize = 16;
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 << 10;
+/// Headers of a request.
+const MAX_HEADERS: usize = 64;
+/// Bytes of a request's body.
+const MAX_BODY: usize = 64 << 10;
+/// How long a request may take to arrive.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// The same for its body.
+const BODY_TIME: Duration = Duration::from_secs(5);
+/// How long a connection may last: a checkpoint of much state takes its time.
+const WHOLE_TIME: Duration = Duration::from_secs(120);
+/// The wait where no connection can be taken, as when the process has too many files open.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections until `stopped` resolves.
+pub async fn serve(listener: UnixListener, control: Arc<dyn Control>, stopped: oneshot::Receiver<()>) {
+    tokio::select! {
+        _ = stopped => {}
+        () = accept(listener, control) => {}
+    }
+}
+
+async fn accept(listener: UnixListener, control: Arc<dyn Control>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let control = control.clone();
+                tokio::spawn(async move {
+                    connection(stream, control).await;
+                    drop(permit);
+                });
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// One request: whoever asks again connects again.
+async fn connection(stream: UnixStream, control: Arc<dyn Control>) {
+    let service = service_fn(|request| respond(request, control.clone()));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // What went wrong on a connection is known at its other end.
+    let _ = timeout(WHOLE_TIME, connection).await;
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    control: Arc<dyn Control>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let answer = match route::route(request.method().as_str(), request.uri().path()) {
+        Err(refused) => refused,
+        Ok(_) if request.uri().query().is_some() => Answer::error(400, "nothing here takes a query"),
+        Ok(route) => match read_body(request.into_body()).await {
+            Err(refused) => refused,
+            Ok(()) => asked(route, control).await,
+        },
+    };
+    Ok(written(&answer))
+}
+
+/// Asks the process beside the runtime, as that may wait.
+async fn asked(route: Route, control: Arc<dyn Control>) -> Answer {
+    let answer = tokio::task::spawn_blocking(move || route::answer(&route, &*control)).await;
+    answer.unwrap_or_else(|_| Answer::error(500, "the process failed to answer"))
+}
+
+/// Nothing takes a body yet, so there must be none.
+async fn read_body(body: Incoming) -> Result<(), Answer> {
+    let arrived = match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Err(_) => return Err(Answer::error(408, "the body did not arrive in time")),
+        Ok(arrived) => arrived,
+    };
+    match arrived {
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Answer::error(413, format!("the body is longer than {MAX_BODY} bytes")))
+        }
+        Err(_) => Err(Answer::error(400, "the body did not arrive")),
+        Ok(body) => match body.to_bytes().is_empty() {
+            true => Ok(()),
+            false => Err(Answer::error(400, "nothing here takes a body")),
+        },
+    }
+}
+
+fn written(answer: &Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(format!("{}\n", answer.body))));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(allow) = answer.allow {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    response
+}
