@@ -22,9 +22,11 @@ need mosquitto mosquitto
 need mosquitto_pub mosquitto-clients
 need openssl openssl
 
-[ -n "$missing" ] || exit 0
+need go golang-go
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+if [ -z "$missing" ]; then
+    :
+elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     apt-get update -q
     # The list is split into words on purpose.
     # shellcheck disable=SC2086
@@ -32,4 +34,12 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 else
     echo "The tests need these packages:$missing" >&2
     exit 1
+fi
+
+# A server that speaks S3 and checks signatures as Amazon does; it comes as a Go module.
+s3_server=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+tools="$(dirname "$0")/../target/tools"
+if ! command -v versitygw >/dev/null 2>&1 && [ ! -x "$tools/versitygw" ]; then
+    mkdir -p "$tools"
+    GOBIN="$(cd "$tools" && pwd)" go install "$s3_server"
 fi

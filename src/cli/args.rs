@@ -83,6 +83,9 @@ pub enum Verb {
     Explain(Paths),
     /// Runs a pipeline as fast as its input comes and measures it
     Bench(BenchArgs),
+    /// Lists snapshots of state, or restores them into a data directory
+    #[command(subcommand)]
+    Snapshot(SnapshotVerb),
     /// Lists sources, transforms, windows, sinks and formats, or shows one: options and a runnable example
     Components(Named),
     /// Lists functions and aggregates, or shows one: what it takes, and examples with their results
@@ -158,6 +161,35 @@ pub struct TestArgs {
     /// Rewrites what failing steps expect, in place, to what came
     #[arg(long)]
     pub update: bool,
+}
+
+/// What to do with snapshots.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SnapshotVerb {
+    /// Lists the snapshots at a target that are whole
+    List(SnapshotArgs),
+    /// Restores the newest snapshot of each pipeline, or that of a time, into a data directory in which they have no state
+    Restore(SnapshotArgs),
+}
+
+/// Which snapshots.
+#[derive(Clone, Debug, Args)]
+pub struct SnapshotArgs {
+    /// A directory, or s3://BUCKET/PREFIX (keys by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); with @TIME those of that time
+    #[arg(value_name = "TARGET[@TIME]", value_hint = ValueHint::AnyPath)]
+    pub target: String,
+    /// Only those of this gateway
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<String>,
+    /// Only those of this pipeline
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// The server of a bucket that is not Amazon's
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub endpoint: Option<String>,
+    /// The region of the bucket
+    #[arg(long, value_name = "NAME", env = "AWS_REGION")]
+    pub region: Option<String>,
 }
 
 /// What to show.

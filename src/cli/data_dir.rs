@@ -11,6 +11,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Where the folders of pipelines are.
+const PIPELINES: &str = "pipelines";
+
 /// A directory that nobody else uses while this value lives.
 pub struct DataDir {
     id: String,
@@ -23,6 +26,11 @@ impl DataDir {
     /// # Errors
     /// It cannot be made or written, or another process has it.
     pub fn open(path: &Path, entropy: u64) -> Result<DataDir, Exit> {
+        DataDir::open_as(path, &new_id(entropy))
+    }
+
+    /// The same; where there is no id yet it is the one given.
+    pub fn open_as(path: &Path, id: &str) -> Result<DataDir, Exit> {
         let failed =
             |error: io::Error| Exit::failed(format!("the data directory `{}`: {error}", path.display()));
         fs::create_dir_all(path).map_err(failed)?;
@@ -36,7 +44,7 @@ impl DataDir {
             // A file system that has no locks.
             Err(error) => return Err(failed(error.into())),
         }
-        let id = instance(path, entropy).map_err(failed)?;
+        let id = instance(path, id).map_err(failed)?;
         Ok(DataDir { id, _lock: lock })
     }
 
@@ -47,7 +55,7 @@ impl DataDir {
 }
 
 /// The id that was made first in the directory.
-fn instance(path: &Path, entropy: u64) -> io::Result<String> {
+fn instance(path: &Path, new: &str) -> io::Result<String> {
     let file = path.join("instance");
     match fs::read_to_string(&file) {
         Ok(text) if is_instance(text.trim()) => Ok(text.trim().to_owned()),
@@ -56,18 +64,22 @@ fn instance(path: &Path, entropy: u64) -> io::Result<String> {
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = new_id(entropy);
             // Under another name first: a half-written id must not stay when the power goes.
-            let new = path.join("instance.new");
-            let mut written = File::create(&new)?;
-            writeln!(written, "{id}")?;
+            let making = path.join("instance.new");
+            let mut written = File::create(&making)?;
+            writeln!(written, "{new}")?;
             written.sync_all()?;
-            fs::rename(&new, &file)?;
+            fs::rename(&making, &file)?;
             File::open(path)?.sync_all()?;
-            Ok(id)
+            Ok(new.to_owned())
         }
         Err(error) => Err(error),
     }
+}
+
+/// The folder of a pipeline's state in a data directory. What may be a pipeline's name may be that of a folder.
+pub fn pipeline_folder(data_dir: &Path, pipeline: &str) -> PathBuf {
+    data_dir.join(PIPELINES).join(pipeline)
 }
 
 /// An id that no other gateway has, as good as certainly.

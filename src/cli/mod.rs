@@ -20,6 +20,7 @@ pub mod reference;
 mod rewrite;
 mod run;
 mod schema;
+mod snapshot;
 mod terminal;
 mod test;
 
@@ -62,6 +63,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Explain(paths) => explain::explain(paths, &cli.shared, &process, terminal),
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),
         Verb::Bench(args) => bench::bench(args, &process, terminal),
+        Verb::Snapshot(verb) => {
+            snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process.environment, terminal)
+        }
         Verb::Components(named) => components::components(named, terminal),
         Verb::Functions(named) => functions::functions(named, terminal),
         Verb::New(args) => new::new(args, terminal),

@@ -1,5 +1,8 @@
 //! Clients of servers that sources and sinks share: how a connection is made, kept, and made again.
 //!
-//! A client owns a thread with a runtime of its own. Nothing above this folder is asynchronous.
+//! A client owns a thread with a runtime of its own, or blocks the one that calls it. Nothing above this folder is
+//! asynchronous.
 
+pub mod http;
 pub mod mqtt;
+pub mod s3;

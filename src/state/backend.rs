@@ -10,8 +10,10 @@ use super::log::{Commit, Committed, Log, RecordKind, RecordPlace};
 use super::number::{Epoch, Incarnation, NodeId, SegmentNumber, Sequence, ShapeHash};
 use super::outbox::{Chunk, Refused};
 use super::progress::{ChunkId, Node, Progress, SinkProgress};
+use super::snapshot::Snapshot;
 use super::store::{Checked, Store, StoreMeta};
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 /// How much memory and disk may be used.
@@ -259,15 +261,33 @@ impl StateBackend {
         self.release();
     }
 
+    /// Pins all that is durable now, to be copied while commits and folds go on. What they
+    /// remove or replace stays on the disk until the snapshot is dropped.
+    pub fn begin_snapshot(&mut self) -> Result<Snapshot, StateError> {
+        self.revive()?;
+        let store = self.store.pin()?;
+        Snapshot::new(self.log.last(), self.epoch(), store, self.log.pin()?)
+    }
+
     /// Reads and verifies the whole store.
+    ///
+    /// # Errors
+    /// Not while a snapshot is copied.
     pub fn check(&mut self) -> Result<Checked, StateError> {
+        if self.store.is_pinned() {
+            let busy = io::Error::new(io::ErrorKind::ResourceBusy, "a snapshot is being copied");
+            return Err(StateError::disk("checking the store", busy));
+        }
         self.revive()?;
         let checked = self.store.check();
         self.watch(checked)
     }
 
-    /// Gives unused room of the store back to the disk.
+    /// Gives unused room of the store back to the disk; not while a snapshot is copied.
     pub fn compact(&mut self) -> Result<(), StateError> {
+        if self.store.is_pinned() {
+            return Ok(());
+        }
         self.revive()?;
         let compacted = self.store.compact();
         self.watch(compacted)

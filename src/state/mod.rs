@@ -20,6 +20,7 @@ mod recovery;
 mod replacement;
 mod salvage;
 pub mod savepoint;
+pub mod snapshot;
 mod store;
 mod survey;
 
@@ -44,4 +45,4 @@ pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};
 pub use survey::{NodeSurvey, Survey};
 
 #[cfg(test)]
-mod tests;
+pub(in crate::state) mod tests;

@@ -8,12 +8,15 @@ use super::error::StateError;
 use super::keyed::{StateKey, VisitAll, prefix_bounds};
 use super::number::{Incarnation, NodeId, Sequence};
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    WriteTransaction,
+};
 use std::io;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The store's file.
@@ -52,7 +55,7 @@ pub struct StoreMeta {
 }
 
 impl StoreMeta {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![STORE_VERSION];
         bytes.extend_from_slice(&self.incarnation.0.to_le_bytes());
         put_number(&mut bytes, self.folded.0);
@@ -61,7 +64,7 @@ impl StoreMeta {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<StoreMeta, StateError> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<StoreMeta, StateError> {
         let mut reader = Reader::new(bytes);
         let version = reader.byte().map_err(malformed)?;
         if version != STORE_VERSION {
@@ -96,6 +99,8 @@ pub enum Checked {
 pub struct Store {
     disk: Arc<dyn Disk>,
     cache_bytes: usize,
+    /// Gone before the database is: pins of a database that was closed are no good any more.
+    opening: Arc<()>,
     /// None after it could not be opened again.
     database: Option<Database>,
 }
@@ -120,11 +125,12 @@ impl Store {
     /// A corrupt one is to be set aside.
     pub fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Store, StateError> {
         let database = open_database(&*disk, STORE_FILE, Open::Existing, cache_bytes)?;
-        Ok(Store { disk, cache_bytes, database: Some(database) })
+        Ok(Store { disk, cache_bytes, opening: Arc::new(()), database: Some(database) })
     }
 
     /// Opens it again: after an error of the disk redb refuses to go on.
     pub fn reopen(&mut self) -> Result<(), StateError> {
+        self.opening = Arc::new(());
         // The old one must not write any more once the new one has read.
         drop(self.database.take());
         let forgotten = self.disk.open(STORE_FILE, Open::Existing).and_then(|file| file.forget());
@@ -139,11 +145,18 @@ impl Store {
 
     /// What it knows of itself.
     pub fn meta(&self) -> Result<StoreMeta, StateError> {
+        read_meta(&self.database()?.begin_read().map_err(fault)?)
+    }
+
+    /// The store as it is now, to be read while it goes on.
+    pub fn pin(&self) -> Result<StorePin, StateError> {
         let transaction = self.database()?.begin_read().map_err(fault)?;
-        let table = transaction.open_table(META).map_err(fault)?;
-        let bytes = table.get(META_KEY).map_err(fault)?;
-        let bytes = bytes.ok_or_else(|| StateError::corrupt(STORE_FILE, "it does not say what it is"))?;
-        StoreMeta::decode(bytes.value())
+        Ok(StorePin { transaction, opening: Arc::downgrade(&self.opening) })
+    }
+
+    /// Whether somebody still reads it as it was: then it can be neither checked nor compacted.
+    pub fn is_pinned(&self) -> bool {
+        Arc::weak_count(&self.opening) > 0
     }
 
     /// Changes what it knows of itself, and nothing else.
@@ -261,6 +274,58 @@ impl Store {
         let file = self.disk.open(STORE_FILE, Open::Existing).and_then(|file| file.length());
         file.map_err(|error| StateError::disk("asking for the store's size", error))
     }
+}
+
+/// A store as it was at some moment. Folds go on: pages that they replace stay in the file for as long as this lives.
+pub struct StorePin {
+    transaction: ReadTransaction,
+    /// Of which opening of the store it is.
+    opening: Weak<()>,
+}
+
+impl StorePin {
+    /// What the store knew of itself.
+    pub fn meta(&self) -> Result<StoreMeta, StateError> {
+        read_meta(&self.transaction)
+    }
+
+    /// Entries behind a key, in order, until `visit` has enough.
+    ///
+    /// # Errors
+    /// Also where the store was closed or opened anew meanwhile. Then what was visited is not to be used.
+    pub fn entries_behind(
+        &self,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
+        // Once the store is opened anew, pages under this pin are used for other things; redb may panic over that.
+        // What `visit` has is then thrown away.
+        let read = catch_unwind(AssertUnwindSafe(|| self.read_behind(key, visit)));
+        if self.opening.strong_count() == 0 {
+            let closed = io::Error::other("the store was closed or opened anew meanwhile");
+            return Err(StateError::disk("copying the store", closed));
+        }
+        read.unwrap_or_else(|_| Err(StateError::corrupt(STORE_FILE, "it is not what a store looks like")))
+    }
+
+    fn read_behind(&self, key: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        let table = self.transaction.open_table(ENTRIES).map_err(fault)?;
+        let range = (Bound::Excluded(key), Bound::Unbounded);
+        for found in table.range::<&[u8]>(range).map_err(fault)? {
+            let (key, stored) = found.map_err(fault)?;
+            if !visit(key.value(), unsealed(key.value(), stored.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_meta(transaction: &ReadTransaction) -> Result<StoreMeta, StateError> {
+    let table = transaction.open_table(META).map_err(fault)?;
+    let bytes = table.get(META_KEY).map_err(fault)?;
+    let bytes = bytes.ok_or_else(|| StateError::corrupt(STORE_FILE, "it does not say what it is"))?;
+    StoreMeta::decode(bytes.value())
 }
 
 fn open_database(disk: &dyn Disk, name: &str, how: Open, cache: usize) -> Result<Database, StateError> {

@@ -18,7 +18,7 @@ pub use scan::{End, SegmentScan, scan_segment};
 pub use segment::{SegmentHeader, VERSION};
 pub use writer::SegmentWriter;
 
-use super::disk::{Disk, MeteredDisk};
+use super::disk::{Disk, DiskFile, MeteredDisk, Open};
 use super::error::StateError;
 use super::number::{Incarnation, SegmentNumber, Sequence};
 use std::collections::VecDeque;
@@ -57,6 +57,17 @@ struct SegmentUse {
     /// How many of its records are needed, and their bytes.
     needed: usize,
     needed_bytes: u64,
+}
+
+/// A segment as it was at some moment. That it is removed does not matter to it.
+#[derive(Debug)]
+pub struct SegmentPin {
+    /// Which one it is.
+    pub number: SegmentNumber,
+    /// The file, which may have grown since.
+    pub file: Box<dyn DiskFile>,
+    /// Where the last commit ended then.
+    pub bytes: u64,
 }
 
 /// What an error left behind, to be cleaned up before anything else is written.
@@ -194,6 +205,15 @@ impl Log {
         }
         self.doubt = None;
         Ok(())
+    }
+
+    /// All segments as they are now.
+    pub fn pin(&self) -> Result<VecDeque<SegmentPin>, StateError> {
+        let pin = |&SegmentUse { number, bytes, .. }: &SegmentUse| {
+            Ok(SegmentPin { number, file: self.disk.open(&number.file_name(), Open::Existing)?, bytes })
+        };
+        let pinned: io::Result<_> = self.segments.iter().map(pin).collect();
+        pinned.map_err(|error| StateError::disk("opening the log for a snapshot", error))
     }
 
     /// The payload of a record.

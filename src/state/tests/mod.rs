@@ -3,4 +3,4 @@ mod crash;
 mod real;
 mod replacement;
 mod savepoint;
-mod workload;
+pub mod workload;
