@@ -1,5 +1,6 @@
 //! The command line: verbs, flags, and what belongs to later versions.
 
+pub use super::state::args::{SavepointVerb, StateVerb};
 use crate::config::units;
 use crate::time::Millis;
 use clap::builder::BoolishValueParser;
@@ -25,8 +26,8 @@ pub struct Shared {
     /// Configures the process: see the reference. Absent: headwater.yaml of the working directory, if there is one
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Keeps what must last there: one process at a time; for `run`. Absent: as configured, `$STATE_DIRECTORY`, or
-    /// nothing lasts
+    /// Keeps what must last there: one process at a time; for `run`, `state` and `savepoint`. Absent: as configured,
+    /// `$STATE_DIRECTORY`, or nothing lasts
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
@@ -86,6 +87,12 @@ pub enum Verb {
     /// Lists snapshots of state, or restores them into a data directory
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
+    /// All that a pipeline must not lose as one file, which another machine or a changed pipeline goes on from
+    #[command(subcommand)]
+    Savepoint(SavepointVerb),
+    /// What pipelines keep in the data directory, while no process uses it
+    #[command(subcommand)]
+    State(StateVerb),
     /// Lists sources, transforms, windows, sinks and formats, or shows one: options and a runnable example
     Components(Named),
     /// Lists functions and aggregates, or shows one: what it takes, and examples with their results
@@ -285,20 +292,6 @@ pub enum Color {
 
 /// Verbs of the language that this version does not have.
 pub const LATER_VERBS: &[&str] = &[
-    "status",
-    "top",
-    "tap",
-    "why",
-    "reload",
-    "pause",
-    "resume",
-    "stop",
-    "savepoint",
-    "state",
-    "record",
-    "replay",
-    "dlq",
-    "sql",
-    "lua",
-    "export",
+    "status", "top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "dlq", "sql",
+    "lua", "export",
 ];

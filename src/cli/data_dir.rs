@@ -1,9 +1,9 @@
 //! The directory in which a gateway keeps what must outlive the process.
 //!
-//! So far that is the lock and the instance's id; state follows in a later version.
+//! That is the lock, the instance's id, and a folder of state for each pipeline; see `docs/state-format.md`.
 
 use super::exit::Exit;
-use crate::config::is_instance;
+use crate::config::{is_instance, is_name};
 use crate::dataflow::Instance;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -27,6 +27,14 @@ impl DataDir {
     /// It cannot be made or written, or another process has it.
     pub fn open(path: &Path, entropy: u64) -> Result<DataDir, Exit> {
         DataDir::open_as(path, &new_id(entropy))
+    }
+
+    /// The same for a directory that must be there already.
+    pub fn existing(path: &Path, entropy: u64) -> Result<DataDir, Exit> {
+        match path.is_dir() {
+            true => DataDir::open(path, entropy),
+            false => Err(Exit::failed(format!("there is no data directory `{}`", path.display()))),
+        }
     }
 
     /// The same; where there is no id yet it is the one given.
@@ -80,6 +88,21 @@ fn instance(path: &Path, new: &str) -> io::Result<String> {
 /// The folder of a pipeline's state in a data directory. What may be a pipeline's name may be that of a folder.
 pub fn pipeline_folder(data_dir: &Path, pipeline: &str) -> PathBuf {
     data_dir.join(PIPELINES).join(pipeline)
+}
+
+/// The pipelines of which there is state in a data directory, in order.
+pub fn pipelines(data_dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let entries = match fs::read_dir(data_dir.join(PIPELINES)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
+        // What is called otherwise is none of ours.
+        names.extend(entry?.file_name().into_string().ok().filter(|name| is_name(name)));
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// An id that no other gateway has, as good as certainly.

@@ -1,5 +1,6 @@
 //! The state of the pipelines of a run: opened before they are, and what was found of it said.
 
+use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use crate::config::Delivery;
 use crate::runtime::{Found, Keeping, RunOptions};
@@ -26,7 +27,7 @@ pub fn find(
     share: u64,
     clock: &dyn Clock,
 ) -> Result<Found, String> {
-    let folder = data_dir.join("pipelines").join(&loaded.plan.name);
+    let folder = pipeline_folder(data_dir, &loaded.plan.name);
     let disk = RealDisk::new(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let exactly_once = loaded.plan.sinks.iter().any(|sink| sink.delivery == Delivery::ExactlyOnce);

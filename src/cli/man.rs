@@ -2,6 +2,7 @@
 
 use super::args::Cli;
 use super::exit::{Exit, STATUSES};
+use super::reference::verbs;
 use super::terminal::Terminal;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
@@ -26,8 +27,8 @@ fn page() -> io::Result<Vec<u8>> {
     whole.render_name_section(&mut page)?;
     whole.render_synopsis_section(&mut page)?;
     section("VERBS").to_writer(&mut page)?;
-    for verb in command.get_subcommands() {
-        self::verb(verb, &mut page)?;
+    for (name, verb) in verbs::verbs(&command) {
+        self::verb(&name, verb, &mut page)?;
     }
     // Flags of all verbs are those of the command that has none.
     let shared = Cli::command().about(None::<&str>).disable_help_subcommand(true);
@@ -47,8 +48,8 @@ fn section(title: &str) -> Roff {
 }
 
 /// A verb under a heading of its own: how it is called, what it does, what it takes.
-fn verb(verb: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    let name = format!("headwater {}", verb.get_name());
+fn verb(name: &str, verb: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let name = format!("headwater {name}");
     let mut heading = Roff::new();
     heading.control("SS", [name.as_str()]);
     heading.to_writer(page)?;

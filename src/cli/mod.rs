@@ -19,8 +19,10 @@ mod progress;
 pub mod reference;
 mod rewrite;
 mod run;
+mod savepoint;
 mod schema;
 mod snapshot;
+mod state;
 mod terminal;
 mod test;
 
@@ -30,6 +32,7 @@ use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, Verb};
 use clap::{CommandFactory, Parser};
 use exit::Exit;
 use process::Process;
+use state::folders::Whereabouts;
 use std::process::ExitCode;
 use terminal::Terminal;
 use tracing_subscriber::filter::LevelFilter;
@@ -66,6 +69,10 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Snapshot(verb) => {
             snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process.environment, terminal)
         }
+        Verb::Savepoint(verb) => {
+            savepoint::savepoint(verb, &Whereabouts::of(&process, &cli.shared, terminal)?, terminal)
+        }
+        Verb::State(verb) => state::state(verb, &Whereabouts::of(&process, &cli.shared, terminal)?, terminal),
         Verb::Components(named) => components::components(named, terminal),
         Verb::Functions(named) => functions::functions(named, terminal),
         Verb::New(args) => new::new(args, terminal),

@@ -6,6 +6,7 @@
 //! stands in `docs/state-format.md`.
 
 mod backend;
+mod check;
 mod checkpoint;
 pub mod disk;
 mod error;
@@ -26,6 +27,7 @@ mod survey;
 
 pub use crate::event::bytes::Malformed;
 pub use backend::{Changes, StateBackend, StateLimits};
+pub use check::{CheckReport, check};
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Entry, KEY_LIMIT, NAME_LIMIT, PARTITION_LIMIT, POSITION_LIMIT,
     VALUE_LIMIT,

@@ -12,6 +12,6 @@ pub mod kinds;
 mod markdown;
 mod pages;
 pub mod text;
-mod verbs;
+pub mod verbs;
 
 pub use pages::{Page, pages};

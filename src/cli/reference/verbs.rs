@@ -10,12 +10,13 @@ pub fn page() -> String {
     let command = Cli::command();
     let mut page = String::from("# Command line\n\n");
     page.push_str("| verb | does |\n| --- | --- |\n");
-    for verb in command.get_subcommands() {
-        let name = verb.get_name();
-        page.push_str(&format!("| [`{name}`](#headwater-{name}) | {} |\n", cell(&about(verb))));
+    let verbs = verbs(&command);
+    for (name, verb) in &verbs {
+        let anchor = name.replace(' ', "-");
+        page.push_str(&format!("| [`{name}`](#headwater-{anchor}) | {} |\n", cell(&about(verb))));
     }
-    for verb in command.get_subcommands() {
-        page.push_str(&self::verb(verb));
+    for (name, verb) in &verbs {
+        page.push_str(&self::verb(name, verb));
     }
     page.push_str("\n## Flags of all verbs\n\n");
     page.push_str(&flags(command.get_arguments()));
@@ -24,12 +25,27 @@ pub fn page() -> String {
     page
 }
 
+/// All verbs with their names; of one that has verbs of its own, these.
+pub fn verbs(command: &Command) -> Vec<(String, &Command)> {
+    let mut verbs = Vec::new();
+    for verb in command.get_subcommands() {
+        let name = verb.get_name();
+        if verb.has_subcommands() {
+            let below = self::verbs(verb);
+            verbs.extend(below.into_iter().map(|(below, verb)| (format!("{name} {below}"), verb)));
+        } else {
+            verbs.push((name.to_owned(), verb));
+        }
+    }
+    verbs
+}
+
 fn about(command: &Command) -> String {
     command.get_about().map(ToString::to_string).unwrap_or_default()
 }
 
-fn verb(verb: &Command) -> String {
-    let name = format!("headwater {}", verb.get_name());
+fn verb(name: &str, verb: &Command) -> String {
+    let name = format!("headwater {name}");
     let mut verb = verb.clone().bin_name(&name).disable_help_flag(true);
     let usage = verb.render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();

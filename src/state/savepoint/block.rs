@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub const SAVEPOINT_VERSION: u32 = 1;
 
 /// The first bytes of a savepoint. A file that was sent through a text conversion no longer has them.
-const MAGIC: [u8; 8] = *b"HWSAV\r\n\x1a";
+pub const SAVEPOINT_MAGIC: [u8; 8] = *b"HWSAV\r\n\x1a";
 
 /// What stands before a payload.
 const HEAD_BYTES: usize = 16;
@@ -53,7 +53,7 @@ impl BlockKind {
 
 fn header() -> [u8; 16] {
     let mut header = [0; 16];
-    header[..8].copy_from_slice(&MAGIC);
+    header[..8].copy_from_slice(&SAVEPOINT_MAGIC);
     header[8..12].copy_from_slice(&SAVEPOINT_VERSION.to_le_bytes());
     header
 }
@@ -114,7 +114,7 @@ impl<R: Read> BlockReader<R> {
         let mut found = [0; 16];
         let read = from.read_exact(&mut found);
         read.map_err(|error| unreadable(file, error))?;
-        if found[..8] != MAGIC {
+        if found[..8] != SAVEPOINT_MAGIC {
             return Err(StateError::corrupt(file, "it is no savepoint"));
         }
         let version = u32::from_le_bytes(std::array::from_fn(|i| found[8 + i]));

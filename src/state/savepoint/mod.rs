@@ -8,7 +8,7 @@ mod read;
 mod restore;
 mod write;
 
-pub use block::SAVEPOINT_VERSION;
+pub use block::{SAVEPOINT_MAGIC, SAVEPOINT_VERSION};
 pub use read::{Part, SavepointReader};
 pub use restore::{OnState, restore};
 pub use write::write;
