@@ -6,6 +6,8 @@ pub mod common;
 mod broker;
 #[path = "mqtt/flow.rs"]
 mod flow;
+#[path = "mqtt/journal.rs"]
+mod journal;
 #[path = "mqtt/process.rs"]
 mod process;
 #[path = "mqtt/restart.rs"]

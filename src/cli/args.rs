@@ -93,6 +93,8 @@ pub enum Verb {
     /// What pipelines keep in the data directory, while no process uses it
     #[command(subcommand)]
     State(StateVerb),
+    /// Shows events that were rejected and that no pipeline reads, or writes them to standard output as they came
+    Dlq(DlqArgs),
     /// Lists sources, transforms, windows, sinks and formats, or shows one: options and a runnable example
     Components(Named),
     /// Lists functions and aggregates, or shows one: what it takes, and examples with their results
@@ -199,6 +201,28 @@ pub struct SnapshotArgs {
     pub region: Option<String>,
 }
 
+/// Dead letters: with `--data-dir`, also while a pipeline runs.
+#[derive(Clone, Debug, Args)]
+pub struct DlqArgs {
+    /// `list` prints a line for each; `replay` what was rejected, byte for byte, a line each, to be given in again:
+    /// `headwater dlq replay NAME | headwater run …`
+    #[arg(value_name = "ACTION")]
+    pub action: DlqAction,
+    /// The pipeline; absent: all
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Only what this node rejected
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+}
+
+/// What is done with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DlqAction {
+    List,
+    Replay,
+}
+
 /// What to show.
 #[derive(Clone, Debug, Args)]
 pub struct Named {
@@ -292,6 +316,6 @@ pub enum Color {
 
 /// Verbs of the language that this version does not have.
 pub const LATER_VERBS: &[&str] = &[
-    "status", "top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "dlq", "sql",
-    "lua", "export",
+    "status", "top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua",
+    "export",
 ];

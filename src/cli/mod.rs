@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod components;
 mod data_dir;
+mod dlq;
 mod exit;
 mod explain;
 mod functions;
@@ -73,6 +74,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
             savepoint::savepoint(verb, &Whereabouts::of(&process, &cli.shared, terminal)?, terminal)
         }
         Verb::State(verb) => state::state(verb, &Whereabouts::of(&process, &cli.shared, terminal)?, terminal),
+        Verb::Dlq(args) => dlq::dlq(args, process.data_dir(&cli.shared).as_deref(), terminal),
         Verb::Components(named) => components::components(named, terminal),
         Verb::Functions(named) => functions::functions(named, terminal),
         Verb::New(args) => new::new(args, terminal),

@@ -12,8 +12,8 @@ use super::source::Place;
 
 /// What a source may have beside its connector.
 const SOURCE: Keys<'static> = Keys {
-    known: &["format", "event_time", "ordered", "startup", "stale_after", "durable"],
-    later: &["id", "id_within", "align", "was"],
+    known: &["format", "event_time", "ordered", "startup", "stale_after", "durable", "id", "id_within"],
+    later: &["align", "was"],
     hints: &[
         (
             "from",

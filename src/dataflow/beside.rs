@@ -30,6 +30,19 @@ const SOURCE: &[OptionSpec] = &[
     UPKEEP_OPTIONS[0],
     UPKEEP_OPTIONS[1],
     UPKEEP_OPTIONS[2],
+    OptionSpec::optional(
+        "id",
+        OptionKind::Expression,
+        "What tells an event from all others: one whose id was seen within `id_within` is dropped, which makes a source \
+         exact that repeats events, such as `mqtt`. A property of a message does as well: `source_header('id')`. Events \
+         for which it is null all go on.",
+    ),
+    OptionSpec::or(
+        "id_within",
+        "1h",
+        OptionKind::Duration,
+        "How long an id is remembered since it was seen last: time for which the pipeline runs, whatever events say.",
+    ),
 ];
 
 const TRANSFORM: &[OptionSpec] = &[FROM, ORDERED];

@@ -30,6 +30,7 @@ mod step;
 mod template;
 mod timers;
 mod timing;
+mod unique;
 mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
@@ -54,7 +55,7 @@ pub use row_form::RowForm;
 pub use saved::{Saved, Saving, group_of, is_own, owner_of};
 pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
-pub use sink::{Sink, SinkError, SinkPlan, SinkSpec};
+pub use sink::{RefusedEvent, Sink, SinkError, SinkPlan, SinkSpec};
 pub use source::{
     ByteSource, Handover, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource,
     SourceError, SourcePlan, SourceSpec,
@@ -64,4 +65,5 @@ pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};
 pub use template::{Check, MAX_RENDERED, Template};
 pub use timers::Timers;
 pub use timing::{TIMING_INSIDE, TIMING_OPTIONS, Timing, TimingPlace};
-pub use upkeep::{Startup, UPKEEP_OPTIONS, Upkeep};
+pub use unique::USUAL_WITHIN;
+pub use upkeep::{Durable, Startup, UPKEEP_OPTIONS, USUAL_SYNC, Upkeep};

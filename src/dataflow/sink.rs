@@ -32,8 +32,23 @@ pub trait Sink: Send {
         u64::MAX
     }
 
-    /// Where a later run goes on, in the sink's own words; called behind [`Sink::secure`].
+    /// Exactly once only: a chunk is about to be committed, to be written later by one call of [`Sink::write`]; chunks are
+    /// written in the order in which they were prepared. The position that is asked for behind this call becomes durable
+    /// with the chunk: it says where the chunk will begin, also in targets that nothing was written to before.
+    fn prepare(&mut self, _chunk: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Where a later run goes on, in the sink's own words; called behind [`Sink::secure`] or [`Sink::prepare`].
     fn position(&self, _into: &mut Vec<u8>) {}
+
+    /// The position that was asked for last is durable, and nothing was written since: what waited for that can be done.
+    fn committed(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes out what the target has refused for good since the call before. It counts as acknowledged.
+    fn refused(&mut self, _into: &mut Vec<RefusedEvent>) {}
 
     /// Takes whole encoded events.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError>;
@@ -51,6 +66,15 @@ pub trait Sink: Send {
     fn close(&mut self, _stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+/// An event that a target will not take, now or later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEvent {
+    /// What the target said, and where the event was to go.
+    pub reason: String,
+    /// The event, as it was encoded.
+    pub bytes: Vec<u8>,
 }
 
 /// Why a sink stopped working.

@@ -2,7 +2,7 @@
 
 use super::journal::{FrameNumber, Journal};
 use super::planning::NodePlanner;
-use super::{ComponentSpec, FormatPlan, StageId, Upkeep};
+use super::{ComponentSpec, FormatPlan, StageId, USUAL_SYNC, Upkeep};
 use crate::config::Setting;
 use crate::event::{Batch, Rejects, Slot, Unreadable};
 use crate::expr::{SourceField, Type};
@@ -91,6 +91,8 @@ pub struct Resume {
     pub positions: Mutex<Vec<Position>>,
     /// Frames of the journal that no checkpoint covers, in order; the first partition that asks takes them.
     pub unread: Mutex<Vec<(FrameNumber, Vec<u8>)>>,
+    /// Partitions whose positions were dropped, to be forgotten at the next checkpoint.
+    pub gone: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Resume {
@@ -99,6 +101,38 @@ impl Resume {
         let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         let found = positions.iter().position(is_mine)?;
         Some(positions.remove(found))
+    }
+
+    /// Whether a position is left that is like that.
+    pub fn has(&self, is_like: impl FnMut(&Position) -> bool) -> bool {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_like)
+    }
+
+    /// Takes the position out that suits best: the first with the highest rank, None suits not at all.
+    pub fn take_best<R: Ord>(&self, mut rank: impl FnMut(&Position) -> Option<R>) -> Option<Position> {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut best: Option<(usize, R)> = None;
+        for (place, position) in positions.iter().enumerate() {
+            if let Some(found) = rank(position)
+                && best.as_ref().is_none_or(|(_, so_far)| found > *so_far)
+            {
+                best = Some((place, found));
+            }
+        }
+        Some(positions.remove(best?.0))
+    }
+
+    /// Drops the positions of the lowest ages (greater is younger) until no more than so many are left; returns how many
+    /// it dropped.
+    pub fn keep_youngest(&self, most: usize, age: impl Fn(&Position) -> i64) -> usize {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = positions.len().saturating_sub(most);
+        if dropped > 0 {
+            positions.sort_by_key(age);
+            let names = positions.drain(..dropped).map(|position| position.partition);
+            self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+        }
+        dropped
     }
 }
 
@@ -239,9 +273,19 @@ pub trait SourcePlan: fmt::Debug + Send {
         None
     }
 
-    /// How long what it got may wait for the journal at the most.
+    /// How often its journal is written.
     fn journal_sync(&self) -> Millis {
-        Millis(200)
+        USUAL_SYNC
+    }
+
+    /// How many events may be under way to it unacknowledged; None where that is the server's business.
+    fn under_way(&self) -> Option<u64> {
+        None
+    }
+
+    /// What does not go with what was said of its upkeep, and a hint.
+    fn misfit(&self) -> Option<(String, &'static str)> {
+        None
     }
 
     /// Is told once, before [`SourcePlan::partition`] and only where state is kept, what its journal is.

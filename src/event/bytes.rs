@@ -4,7 +4,7 @@
 //! shortest form; signed ones are zigzag first. What is variable in length has its length before it. There is one
 //! way to write a value: any other is refused, so that what was read and written again is the same bytes.
 
-use crate::time::Timestamp;
+use crate::time::{Random, Timestamp};
 
 /// Bytes that are not what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,21 @@ impl<'a> Reader<'a> {
     pub fn count(&mut self) -> Result<usize, Malformed> {
         let count = usize::try_from(self.number()?).map_err(|_| Malformed("too many"))?;
         if count > self.rest.len() { Err(Malformed("too many")) } else { Ok(count) }
+    }
+}
+
+/// Appends a random sequence, if it has begun.
+pub fn put_random(into: &mut Vec<u8>, random: Option<&Random>) {
+    into.push(u8::from(random.is_some()));
+    random.into_iter().for_each(|random| into.extend_from_slice(&random.rest().to_le_bytes()));
+}
+
+/// Reads a random sequence, if it had begun.
+pub fn read_random(reader: &mut Reader<'_>) -> Result<Option<Random>, Malformed> {
+    match reader.byte()? {
+        0 => Ok(None),
+        1 => Ok(Some(Random::seeded(reader.fixed()?))),
+        _ => Err(Malformed("neither a sequence nor none")),
     }
 }
 

@@ -8,7 +8,7 @@ use super::ast::{Expr, Node};
 use super::compile::{Compiler, Lowered, check, label};
 use super::eval::Pass;
 use super::fault::ExprFault;
-use super::functions::{Failure, check_depth, check_length, keep};
+use super::functions::{Failure, Instance, check_depth, check_length, keep};
 use super::op::{Op, Unit};
 use super::types::Type;
 use crate::event::{Kind, Path, Row, Span, Value, json};
@@ -35,6 +35,14 @@ pub(super) struct Each {
     pub(super) keep: Keep,
     /// Whether no other lambda is around: then the count of elements begins anew with each row.
     pub(super) outermost: bool,
+}
+
+impl Each {
+    /// See [`Unit::each_instance`].
+    pub(super) fn each_instance(&mut self, visit: &mut dyn FnMut(&mut dyn Instance)) {
+        self.list.each_instance(visit);
+        self.body.each_instance(visit);
+    }
 }
 
 impl Compiler<'_> {

@@ -92,6 +92,16 @@ impl Apply {
     }
 }
 
+impl Apply {
+    /// See [`Unit::each_instance`].
+    fn each_instance(&mut self, visit: &mut dyn FnMut(&mut dyn Instance)) {
+        self.args.iter_mut().for_each(|arg| arg.each_instance(visit));
+        if let ApplyBody::Made(instance) = &mut self.body {
+            visit(&mut **instance);
+        }
+    }
+}
+
 /// What is called.
 pub(super) enum ApplyBody {
     Plain(fn(&mut Context, &[Value]) -> Outcome),
@@ -115,6 +125,31 @@ impl Unit {
             Op::Constant(value, _) => Source::Constant(*value),
             Op::Cell(slot) => Source::Cell(*slot),
             _ => Source::Register(self.register),
+        }
+    }
+
+    /// Everything that is called here and counts or remembers, in an order that the expression fixes.
+    pub(super) fn each_instance(&mut self, visit: &mut dyn FnMut(&mut dyn Instance)) {
+        match &mut self.op {
+            Op::Constant(..) | Op::Cell(_) | Op::Parameter | Op::Inside(..) => {}
+            Op::And(parts) | Op::Or(parts) | Op::Coalesce(parts) => {
+                parts.iter_mut().for_each(|part| part.each_instance(visit));
+            }
+            Op::Compare(_, both) | Op::Arithmetic(_, both) => {
+                both.iter_mut().for_each(|part| part.each_instance(visit));
+            }
+            Op::IsNull(of, _) => of.each_instance(visit),
+            Op::In(within) => {
+                within.of.each_instance(visit);
+                within.others.iter_mut().for_each(|other| other.each_instance(visit));
+            }
+            Op::Case(case) => {
+                let branches = case.branches.iter_mut().flat_map(|(when, then)| [when, then]);
+                let parts = case.operand.iter_mut().chain(branches).chain(&mut case.otherwise);
+                parts.for_each(|part| part.each_instance(visit));
+            }
+            Op::Call(apply) => apply.each_instance(visit),
+            Op::Each(each) => each.each_instance(visit),
         }
     }
 

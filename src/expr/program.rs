@@ -4,6 +4,7 @@ use super::eval::{Machine, Pass};
 use super::literal::Literal;
 use super::op::{Op, Unit};
 use super::types::Type;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Rejects, Row, Slot, Value};
 use crate::time::Env;
 
@@ -48,6 +49,22 @@ impl Program {
     /// The value, if it is the same for every event.
     pub fn constant(&self) -> Option<&Literal> {
         self.root.literal()
+    }
+
+    /// Appends what functions in it count or remember, so that another program of the same expression can go on.
+    pub fn save(&mut self, into: &mut Vec<u8>) {
+        self.root.each_instance(&mut |instance| instance.save(into));
+    }
+
+    /// Goes on with what another program of the same expression has saved.
+    pub fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        let mut outcome = Ok(());
+        self.root.each_instance(&mut |instance| {
+            if outcome.is_ok() {
+                outcome = instance.load(saved);
+            }
+        });
+        outcome
     }
 
     /// Keeps the rows for which the expression is true; null is not true. Rows that fail, or give something other

@@ -1,5 +1,6 @@
 //! What every format implements.
 
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Path, Reason, Row, Slot, Span, Unreadable};
 
 /// What a pipeline reads of a source's events, decided at plan time.
@@ -27,6 +28,14 @@ pub trait Decoder: Send {
         limit: usize,
         unreadable: &mut Vec<Unreadable>,
     ) -> usize;
+
+    /// What has to be known besides the place to go on behind what was decoded so far; nothing where that is nothing.
+    fn save(&self, _into: &mut Vec<u8>) {}
+
+    /// Goes on behind what another decoder of the same has decoded and saved.
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        Reader::new(saved).finish()
+    }
 
     /// A decoder of the same for another input, of which nothing was read yet.
     fn another(&self) -> Box<dyn Decoder>;

@@ -58,6 +58,11 @@ impl Columns {
         self.columns.len()
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
     /// Adds the row whose texts lie at the given places of the arena; None is null. An error says which text is
     /// not what it should be, and adds nothing.
     pub fn add_row(

@@ -4,6 +4,7 @@ use super::json::{JsonDecoder, JsonInput};
 use super::lines::{Lines, each_line};
 use super::text::without_return;
 use super::{Decoder, Wanted};
+use crate::event::bytes::Malformed;
 use crate::event::json::write_string;
 use crate::event::kv::{KvRules, pairs};
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
@@ -74,6 +75,14 @@ impl Decoder for KvDecoder {
         });
         self.lines = lines;
         read
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.lines.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lines.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

@@ -1,5 +1,6 @@
 //! Framing by lines: which stretch of a block is whole lines, and what becomes of the rest.
 
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
 use std::ops::Range;
 
@@ -16,6 +17,17 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// See [`super::Decoder::save`].
+    pub fn save(&self, into: &mut Vec<u8>) {
+        into.extend(self.overlong.then_some(1));
+    }
+
+    /// See [`super::Decoder::load`].
+    pub fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.overlong = flag(saved)?;
+        Ok(())
+    }
+
     /// Hands whole lines, each with its newline, to `stretch`, which returns the place in the arena up to which it
     /// has read. A last line without newline is copied to the arena's end and gets one. Arguments and result
     /// are those of [`super::Decoder::decode`].
@@ -55,6 +67,15 @@ impl Lines {
         self.overlong = true;
         unreadable.push(too_long(batch, at));
         end - start
+    }
+}
+
+/// What was saved of what is rarely so: nothing, or a one.
+pub(super) fn flag(saved: &[u8]) -> Result<bool, Malformed> {
+    match saved {
+        [] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(Malformed("what a decoder never saves")),
     }
 }
 

@@ -5,6 +5,7 @@ use super::lines::{Lines, each_line};
 use super::text::without_return;
 use super::types::FieldType;
 use super::{Decoder, Wanted};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
 use regex::{CaptureLocations, Regex};
 
@@ -76,6 +77,14 @@ impl Decoder for RegexDecoder {
         });
         self.lines = lines;
         read
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.lines.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lines.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

@@ -4,6 +4,7 @@ use super::columns::Columns;
 use super::lines::{Lines, each_line};
 use super::lookup::{BytesAs, Lookup};
 use super::{Decoder, Encoder, Wanted};
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable, View};
 
 /// The field that a line is.
@@ -42,6 +43,14 @@ impl Decoder for TextDecoder {
                 }
             })
         })
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.lines.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lines.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

@@ -1,11 +1,13 @@
 //! Planning of sources.
 
 use super::{Planning, SourceNode};
-use crate::config::{Declaration, read};
+use crate::config::{Declaration, Section, Setting, read};
 use crate::dataflow::{
-    Binding, Lateness, NodeId, Origin, Point, Scope, Timing, TimingPlace, Upkeep, formats,
+    Binding, KeyField, Lateness, NodeId, NodePlanner, Origin, Point, Scope, SourcePlan, Timing, TimingPlace,
+    USUAL_WITHIN, Upkeep, formats,
 };
 use crate::sources::{LATER, SOURCES};
+use crate::time::Millis;
 
 impl Planning<'_> {
     /// Plans a source: its connector, its format, and the times of its events.
@@ -30,6 +32,7 @@ impl Planning<'_> {
             Some(upkeep) => *upkeep = Upkeep::plan(&section),
             None => Upkeep::refuse(&section, source.spec.name),
         }
+        judge_upkeep(&mut *planned.plan, &section, setting);
         let decoding = match planner.draft.at(planned.stage).origin {
             Origin::Decoded(decoding) => Some(decoding),
             _ => None,
@@ -45,6 +48,11 @@ impl Planning<'_> {
             Some(setting) => Timing::plan(&mut planner, &mut at, setting, TimingPlace::Source { live }),
             None => Some(Timing::ingestion(live)),
         };
+        let unique = section.get("id").map(|setting| id_field(&mut planner, &mut at, setting));
+        let within = section.optional("id_within", read::positive_duration);
+        if let (Some(setting), None) = (section.get("id_within"), &unique) {
+            setting.faults.error(setting.key, "`id_within` needs `id`");
+        }
         let prepare = planner.prepare.take().unwrap_or_default();
         let Some(timing) = timing else { return };
         let rejected = listened.iter().find(|listened| listened.port == "rejected");
@@ -60,6 +68,9 @@ impl Planning<'_> {
             rejected,
         });
         let mut planner = self.planner(id, None);
+        if let Some(Some(field)) = unique {
+            at = planner.unique(&at, field, within.unwrap_or(USUAL_WITHIN));
+        }
         if section.or("ordered", false, read::boolean) {
             at = planner.order(&at, &mut [], Lateness::Leaves);
         }
@@ -69,5 +80,29 @@ impl Planning<'_> {
         }
         let late = late.map(|late| ("late".to_owned(), late));
         self.leave(id, [(String::new(), at)].into_iter().chain(late).collect());
+    }
+}
+
+/// Finds the field that an event is told from others by, or has it computed.
+fn id_field(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>) -> Option<KeyField> {
+    let expr = planner.parse(setting)?;
+    let ty = planner.type_of(at, setting, &expr)?;
+    let slot = planner.slot_of(at, setting, &expr, "id")?;
+    Some(KeyField { name: expr.to_string(), slot, ty })
+}
+
+/// How often checkpoints are taken where nothing else is said.
+const USUAL_CHECKPOINT: Millis = Millis(10_000);
+
+/// Reports what does not go together, and what will be slow.
+fn judge_upkeep(source: &mut dyn SourcePlan, section: &Section<'_>, connector: Setting<'_>) {
+    let setting = section.get("durable").unwrap_or(connector);
+    if let Some((message, hint)) = source.misfit() {
+        setting.faults.error(setting.key, message).hint(hint);
+    }
+    let Some(under_way) = source.under_way() else { return };
+    let Some(upkeep) = source.upkeep() else { return };
+    if let Some(message) = upkeep.durable.slowness(under_way, USUAL_CHECKPOINT) {
+        setting.faults.warning(setting.key, message).hint("`durable: journal` acknowledges at once");
     }
 }

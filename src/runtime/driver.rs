@@ -5,13 +5,14 @@
 //! without cycles, so the recursion is as deep as the pipeline is long.
 
 use super::checkpoint::{Loading, StateIds};
+use super::dead_letters::DeadLetters;
 use super::inlet::Inlet;
 use super::rejected::RejectPort;
 use super::stats::Counters;
 use crate::config::Secrets;
 use crate::dataflow::{MAIN, Next, NodeId, Operator, Output, Port, Saving, Signal, StageId, StepId, Target};
 use crate::event::{BATCH_BYTES, Batch, Reason, Row, Unreadable};
-use crate::state::{Entry, StateError};
+use crate::state::{Content, Entry, StateError};
 use crate::time::{Env, Timestamp};
 
 /// Batches a stage keeps at rest.
@@ -114,13 +115,21 @@ pub struct Driver {
     /// Texts that no reason may show.
     secrets: Secrets,
     counters: Counters,
+    /// Where rejected events go that nobody reads.
+    dead_letters: Option<DeadLetters>,
     rows: Vec<Vec<Row>>,
 }
 
 impl Driver {
     /// A driver over stages and steps that refer to each other by their positions.
     pub fn new(stages: Vec<Stage>, steps: Vec<Step>, nodes: usize, env: Env, secrets: Secrets) -> Driver {
-        Driver { stages, steps, env, secrets, counters: Counters::new(nodes), rows: Vec::new() }
+        let counters = Counters::new(nodes);
+        Driver { stages, steps, env, secrets, counters, dead_letters: None, rows: Vec::new() }
+    }
+
+    /// Keeps rejected events that nobody reads.
+    pub fn keep_dead_letters(&mut self, dead_letters: DeadLetters) {
+        self.dead_letters = Some(dead_letters);
     }
 
     /// Time of day and randomness for the passes to come.
@@ -176,6 +185,9 @@ impl Driver {
                 return;
             }
             self.at(stage).watermark = watermark;
+        }
+        if let (Signal::Flush | Signal::End, Some(letters)) = (signal, &mut self.dead_letters) {
+            letters.flush(self.env.elapsed);
         }
         if signal == Signal::End && std::mem::replace(&mut self.at(stage).ended, true) {
             return;
@@ -361,6 +373,9 @@ impl Driver {
         if let Some(port) = port {
             let now = self.env.now;
             port.write_unreadable(batch, what, now, self.filling(None, port.stage()));
+        } else if let Some(letters) = &mut self.dead_letters {
+            let raw = Content::Raw(&batch.arena[what.raw.range()]);
+            letters.note(&self.env, node, &what.reason, raw);
         }
     }
 
@@ -384,6 +399,10 @@ impl Driver {
         if let Some(port) = port {
             let now = self.env.now;
             port.write_row(batch, row, reason, now, self.filling(None, port.stage()));
+        } else if let Some(letters) = &mut self.dead_letters {
+            let event = &batch.arena[batch.raw[row.index()].range()];
+            let content = if event.is_empty() { Content::Unknown } else { Content::Event(event) };
+            letters.note(&self.env, node, reason, content);
         }
     }
 

@@ -509,8 +509,12 @@ impl Intake {
     /// Takes back what it saved beside positions.
     pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
         match saved {
-            Saved::Own { value, .. } => self.tracker.load(&mut Reader::new(value)),
-            Saved::Keyed { .. } => Ok(()),
+            Saved::Own { mine: true, value, .. } => {
+                let mut reader = Reader::new(value);
+                self.tracker.load(&mut reader)?;
+                reader.finish()
+            }
+            Saved::Own { .. } | Saved::Keyed { .. } => Ok(()),
         }
     }
 

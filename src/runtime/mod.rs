@@ -4,6 +4,7 @@
 //! all input has ended or the pipeline was told to stop.
 
 mod checkpoint;
+mod dead_letters;
 mod driver;
 mod exchange;
 mod inlet;
@@ -19,6 +20,7 @@ mod stats;
 mod worker;
 
 pub use checkpoint::{CheckpointFigures, Coordinator, KeeperHandle, Rehearsal};
+pub use dead_letters::{DeadLetters, SharedDeadLetters};
 pub use driver::Driver;
 pub use exchange::WorkerId;
 pub use instruments::Instruments;

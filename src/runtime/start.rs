@@ -199,6 +199,7 @@ pub(super) fn inlet_state(plan: &Plan, stage: StageId) -> Option<(NodeId, String
         Next::Join(..) => None,
     });
     let reader = readers.min().or_else(|| plan.unions.get(&stage).copied())?;
+    // Rows name their columns themselves, so what is read further down may change.
     let shape = match &this.exchange {
         Some(key) => format!("1 exchange by {} fields", key.len()),
         None => format!("1 union of {}", groups(this).len()),

@@ -5,14 +5,19 @@ use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec, Sink, SinkError};
 use crate::time::{Clock, Millis, SystemClock};
 use output::{Output, Patience};
+use position::{Mark, Position};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use successor::settle;
 
 mod keeper;
 mod names;
 mod output;
 mod plan;
+mod position;
 mod spread;
+mod successor;
 
 pub use names::Packing;
 pub use plan::plan;
@@ -22,7 +27,8 @@ pub use spread::{Rotation, SpreadSink};
 pub static FILE: ComponentSpec = ComponentSpec {
     name: "file",
     role: Role::Sink,
-    summary: "Writes to a file, or to one that each event chooses; folders that are not there are made.",
+    summary: "Writes to a file, or to one that each event chooses; folders that are not there are made. Under `exactly_once` \
+              what is written again after a crash takes the same place.",
     short: None,
     options: &[
         OptionSpec::required(
@@ -45,7 +51,7 @@ pub static FILE: ComponentSpec = ComponentSpec {
             "fsync",
             "checkpoint",
             OptionKind::Word(&["checkpoint", "never"]),
-            "Whether what was written is forced to the disk every few seconds and at the end.",
+            "Whether what was written is forced to the disk at each checkpoint, where state is kept, and else every few seconds.",
         ),
     ],
     later: &[],
@@ -116,17 +122,39 @@ impl FileSink {
 impl Sink for FileSink {
     /// A named pipe without a reader is opened later, so that others can be opened meanwhile.
     fn open(&mut self) -> Result<(), SinkError> {
-        self.output.open(&self.config, Patience::Try)
+        self.output.open(Patience::Try)
+    }
+
+    fn resume(&mut self, position: &[u8], repeats: bool) -> Result<(), SinkError> {
+        if !position.is_empty() {
+            self.output.keep_old();
+        }
+        let mut known = Position::decode(position)?;
+        settle(&mut known.marks, self.clock.wall(), self.config.sync)?;
+        if !repeats {
+            return Ok(());
+        }
+        let mark = known.marks.get(self.output.path());
+        self.output.open_at(&self.config, mark.and_then(|mark| mark.files.last().copied()))
+    }
+
+    fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.output.secure(&self.config)
+    }
+
+    fn position(&self, into: &mut Vec<u8>) {
+        let mark = |place| (self.output.path().to_owned(), Mark { files: vec![place], awaited: 0 });
+        let marks: BTreeMap<PathBuf, Mark> = self.output.place().map(mark).into_iter().collect();
+        Position::encode(0, 0, &marks, into);
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.output.ensure_open(&self.config, Patience::Wait)?;
-        self.output.write(bytes)
+        self.output.write(&self.config, bytes)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
         // Where nothing was written yet, a reader that came meanwhile sees an end.
-        self.output.ensure_open(&self.config, Patience::Try)?;
+        self.output.ready(&self.config, Patience::Try)?;
         self.output.flush()?;
         let now = self.clock.elapsed();
         if self.config.sync && now.0 - self.synced.0 >= SYNC_EVERY.0 {
@@ -137,6 +165,7 @@ impl Sink for FileSink {
     }
 
     fn close(&mut self, _stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
+        self.output.ready(&self.config, Patience::Try)?;
         self.output.flush()?;
         if self.config.sync { self.output.sync() } else { Ok(()) }
     }

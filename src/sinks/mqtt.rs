@@ -14,8 +14,12 @@ pub use plan::plan;
 pub static MQTT: ComponentSpec = ComponentSpec {
     name: "mqtt",
     role: Role::Sink,
-    summary: "Publishes each event to an MQTT broker. What is not acknowledged is kept in memory and published again; \
-              when there is too much of it, the pipeline waits.",
+    summary: "Publishes each event to an MQTT broker, at least once: what is not acknowledged is published again. With a \
+              data directory that holds across restarts, but for QoS 0. With version 5 each message of QoS 1 and 2 has a \
+              user property `headwater-id`: a message that is published again has the same one, also after a restart. An \
+              event that is read and computed again after a crash is a new message with a new id; a subscriber that \
+              must know such ones needs an id that the event itself brings along, by `properties`: one named \
+              `headwater-id` there takes the place of ours.",
     short: None,
     options: &[
         URL,

@@ -39,6 +39,11 @@ impl SinkPlan for StdoutPlan {
         "standard output".to_owned()
     }
 
+    /// What became of it is its reader's business.
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {
         Box::new(StdoutSink::new(preamble))
     }

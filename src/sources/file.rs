@@ -9,13 +9,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 mod follow;
+mod known;
 mod labelled;
 mod packed;
 mod paths;
 mod plan;
 mod tail;
+mod whole;
 
 pub use packed::Compression;
 pub use plan::plan;
@@ -72,6 +75,9 @@ pub enum Start {
     End,
 }
 
+/// Unpacked bytes that are passed over at once.
+const SKIP: u64 = 256 << 10;
+
 /// The options of a file source.
 #[derive(Clone, Debug)]
 pub struct FileSourceConfig {
@@ -90,9 +96,10 @@ pub struct FileSource {
 }
 
 /// An open file.
-enum Open {
-    Plain { file: File, may_wait: bool },
-    Packed(Unpacker),
+struct Open {
+    file: Arc<File>,
+    may_wait: bool,
+    packed: Option<(Packing, Unpacker)>,
 }
 
 impl FileSource {
@@ -119,10 +126,44 @@ impl FileSource {
             // The kernel then reads further ahead. It is no more than a hint, so a refusal does no harm.
             let _ = fadvise(&file, 0, None, Advice::Sequential);
         }
-        Ok(match packing {
-            None => Open::Plain { file, may_wait },
-            Some(packing) => Open::Packed(Unpacker::new(file, packing)?),
-        })
+        let file = Arc::new(file);
+        let packed = match packing {
+            None => None,
+            Some(packing) => Some((packing, Unpacker::new(file.clone(), packing)?)),
+        };
+        Ok(Open { file, may_wait, packed })
+    }
+
+    /// The open file, if it can be read again; and whether it is packed.
+    pub(super) fn again(&self) -> Option<(&Arc<File>, bool)> {
+        let open = self.open.as_ref().filter(|open| !open.may_wait)?;
+        Some((&open.file, open.packed.is_some()))
+    }
+
+    /// Goes on behind so many bytes of an open file, counted unpacked; false if it has fewer.
+    pub(super) fn skip_to(&mut self, offset: u64) -> Result<bool, SourceError> {
+        let skipped = self.open.as_mut().map_or(Ok(false), |open| open.skip_to(offset));
+        skipped.map_err(|error| failed("read", &self.config.path, error))
+    }
+}
+
+impl Open {
+    fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
+        let Some((packing, unpacker)) = &mut self.packed else {
+            seek(&self.file, SeekFrom::Start(offset))?;
+            return Ok(self.file.metadata()?.len() >= offset);
+        };
+        seek(&self.file, SeekFrom::Start(0))?;
+        *unpacker = Unpacker::new(self.file.clone(), *packing)?;
+        let (mut left, mut passed) = (offset, Vec::new());
+        while left > 0 {
+            passed.clear();
+            if unpacker.read(&mut passed, left.min(SKIP) as usize)? == Polled::End {
+                return Ok(false);
+            }
+            left -= passed.len() as u64;
+        }
+        Ok(true)
     }
 }
 
@@ -136,10 +177,10 @@ impl ByteSource for FileSource {
     fn read(&mut self, into: &mut Vec<u8>, max: usize) -> Result<Polled, SourceError> {
         let outcome = match &mut self.open {
             None => Err(ErrorKind::NotConnected.into()),
-            Some(Open::Plain { file, may_wait }) => {
+            Some(Open { packed: Some((_, unpacker)), .. }) => unpacker.read(into, max),
+            Some(Open { file, may_wait, .. }) => {
                 descriptor::read(file, *may_wait, into, max).map_err(Into::into)
             }
-            Some(Open::Packed(unpacker)) => unpacker.read(into, max),
         };
         outcome.map_err(|error| failed("read", &self.config.path, error))
     }

@@ -1,9 +1,11 @@
 //! The `mqtt` source: messages of a broker, each a record by itself.
 
 mod filling;
+mod frame;
 mod inbox;
 mod plan;
 mod topics;
+mod unsettled;
 
 use crate::clients::mqtt::{CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, TLS, URL, USERNAME, VERSION};
 use crate::config::Role;
@@ -15,8 +17,8 @@ pub use plan::plan;
 pub static MQTT: ComponentSpec = ComponentSpec {
     name: "mqtt",
     role: Role::Source,
-    summary: "Subscribes to topics of an MQTT broker. A message is acknowledged when its events have gone through the \
-              pipeline; while that is behind, the broker holds messages back.",
+    summary: "Subscribes to topics of an MQTT broker. A message is acknowledged when it is safe in the journal, or \
+              as `durable` says; while the pipeline is behind, the broker holds messages back.",
     short: None,
     options: &[
         URL,

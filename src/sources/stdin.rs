@@ -59,7 +59,7 @@ impl SourcePlan for StdinPlan {
     }
 
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        Box::new(Framed::new(Box::new(StdinSource::new()), decoder(), 1))
+        Box::new(Framed::new(StdinSource::new(), decoder(), 1))
     }
 }
 

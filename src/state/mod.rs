@@ -8,6 +8,7 @@
 mod backend;
 mod check;
 mod checkpoint;
+mod dead_letters;
 pub mod disk;
 mod error;
 mod journal;
@@ -31,6 +32,10 @@ pub use check::{CheckReport, check};
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Entry, KEY_LIMIT, NAME_LIMIT, PARTITION_LIMIT, POSITION_LIMIT,
     VALUE_LIMIT,
+};
+pub use dead_letters::{
+    Content, DeadLetter, DeadLetterLimits, DeadLetterLog, LetterBuffer, dead_letters_folder,
+    read_dead_letters,
 };
 pub use error::{Remedy, StateError};
 pub use journal::Frame;

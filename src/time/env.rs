@@ -23,6 +23,11 @@ impl Random {
         Random(seed)
     }
 
+    /// The seed of what is still to come of the sequence.
+    pub fn rest(&self) -> u64 {
+        self.0
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

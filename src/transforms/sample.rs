@@ -80,7 +80,7 @@ impl StepPlan for SamplePlan {
 }
 
 /// Draws for each event from a sequence of its own, begun from the pass's randomness, so that what an event gets does not
-/// depend on how events were cut into batches.
+/// depend on how events were cut into batches. It is not kept across restarts: any draw is as good as another.
 struct SampleEvents {
     fraction: f64,
     random: Option<Random>,

@@ -204,6 +204,10 @@ impl WatermarkTracker {
 
     /// Takes the time. To be called before the events of each pass.
     pub fn tick(&mut self, now: Reading) {
+        if self.now.wall == Timestamp::MIN {
+            // What was loaded counts as seen when the clock was first read.
+            self.highest_at = now.elapsed;
+        }
         self.now = now;
         self.limit = match (self.progress, self.live) {
             (Progress::Events { .. }, Some(live)) if now.synchronised => now.wall + live.max_ahead,

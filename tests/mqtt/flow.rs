@@ -7,7 +7,7 @@ use crate::process::Running;
 fn passing(broker: &Broker, options: &str) -> Running {
     let url = broker.url();
     Running::start(&format!(
-        "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t/#], {options} }} }} }}\n\
+        "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t/#], {options} }}, durable: none }} }}\n\
          sinks: {{ out: {{ from: in, stdout: {{}} }}, bad: {{ from: in.rejected, file: {{ path: bad }} }} }}\n"
     ))
 }

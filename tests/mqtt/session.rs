@@ -96,7 +96,7 @@ fn a_session_that_outlives_the_connection_brings_each_message_once() {
         let url = broker.url();
         let id = format!("c{}{qos}", version.len());
         let running = Running::start(&format!(
-            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t], client_id: {id}, version: {version}, qos: {qos} }} }} }}\n\
+            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: [t], client_id: {id}, version: {version}, qos: {qos} }}, durable: none }} }}\n\
              sinks: {{ out: {{ from: in, stdout: {{}} }} }}\n"
         ));
         running.until_connected();

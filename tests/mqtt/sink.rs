@@ -18,7 +18,7 @@ fn what_is_published_comes_back() {
     for (version, qos) in [("5", 0), ("5", 1), ("5", 2), ("3.1.1", 0), ("3.1.1", 1), ("3.1.1", 2)] {
         let url = broker.url();
         let reading = Running::start(&format!(
-            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: ['loop/+'], qos: {qos}, topic_fields: 'loop/{{topic}}' }} }} }}\n\
+            "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: ['loop/+'], qos: {qos}, topic_fields: 'loop/{{topic}}' }}, durable: none }} }}\n\
              transforms: {{ t: {{ from: in, select: {{ n: n, topic: topic, k: k, p: source_header('p') }} }} }}\n\
              sinks: {{ out: {{ from: t, stdout: {{}} }} }}\n"
         ));
@@ -37,6 +37,28 @@ fn what_is_published_comes_back() {
         let expected: Vec<String> = (0..count).map(line).collect();
         assert_eq!(lines, expected, "{version} {qos}");
     }
+}
+
+#[test]
+fn each_message_has_an_id_of_its_own() {
+    let Some(broker) = Broker::open() else { return };
+    let url = broker.url();
+    let reading = Running::start(&format!(
+        "sources: {{ in: {{ mqtt: {{ url: '{url}', topics: ['loop/+'] }} }} }}\n\
+         transforms: {{ t: {{ from: in, select: {{ id: source_header('headwater-id') }} }} }}\n\
+         sinks: {{ out: {{ from: t, stdout: {{}} }} }}\n"
+    ));
+    reading.until_connected();
+    for options in ["", "properties: { headwater-id: 'x{n}' }", "qos: 0"] {
+        let (status, said) = Running::start(&publishing(&url, 3, options)).finish();
+        assert_eq!(status, Some(0), "{said}");
+    }
+    let lines = reading.until_lines(9);
+    let is_ours = |line: &String| line.starts_with(r#"{"id":""#) && line.len() == r#"{"id":""}"#.len() + 18;
+    assert!(lines[..3].iter().all(is_ours), "{lines:?}");
+    assert!(lines[0] != lines[1] && lines[1] != lines[2], "{lines:?}");
+    assert_eq!(lines[3..6], [r#"{"id":"x0"}"#, r#"{"id":"x1"}"#, r#"{"id":"x2"}"#]);
+    assert_eq!(lines[6..], [r#"{"id":null}"#; 3]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::dataflow::{
     MAIN, NodeId, Operator, Output, Polled, Port, Refused, RowSource, Signal, Sink, SinkError, SinkId,
     SourceError, StepId, Target,
 };
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row, Span, Unreadable};
 use crate::formats::Decoder;
 use crate::plan::Plan;
@@ -266,6 +267,14 @@ impl Decoder for TimedDecoder {
             gauge.bytes += consumed as u64;
         });
         consumed
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.decoder.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.decoder.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

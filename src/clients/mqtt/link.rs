@@ -24,6 +24,8 @@ pub struct Incoming {
     pub qos: Qos,
     /// Its number while it is unacknowledged; none with QoS 0.
     pub packet: u16,
+    /// Whether the broker says that it gave it before.
+    pub repeated: bool,
     /// The user properties of version 5.
     pub properties: Vec<(String, String)>,
 }

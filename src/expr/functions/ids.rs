@@ -4,6 +4,7 @@ use super::bytes::push_hex;
 use super::context::{Context, Outcome};
 use super::spec::{Body, FunctionSpec, Group, Instance, Returns};
 use crate::event::Value;
+use crate::event::bytes::{Malformed, Reader, put_random, read_random};
 use crate::expr::types::Type;
 use crate::time::Random;
 
@@ -43,6 +44,17 @@ impl Instance for Uuid {
 
     fn duplicate(&self) -> Box<dyn Instance> {
         Box::new(Uuid::default())
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        let sequences = self.0.as_ref();
+        (0..2).for_each(|i| put_random(into, sequences.map(|both| &both[i])));
+    }
+
+    fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        let (high, low) = (read_random(saved)?, read_random(saved)?);
+        self.0 = high.zip(low).map(|(high, low)| [high, low]);
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::context::{Context, Failure, Outcome, finite};
 use super::round::{round, trunc};
 use super::spec::{Arg, Body, FunctionSpec, Group, Instance, Returns, arg, optional, repeated};
+use crate::event::bytes::{Malformed, Reader, put_random, read_random};
 use crate::event::{Kind, Value};
 use crate::expr::arithmetic;
 use crate::expr::ast::BinaryOp;
@@ -251,5 +252,14 @@ impl Instance for Rand {
 
     fn duplicate(&self) -> Box<dyn Instance> {
         Box::new(Rand::default())
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        put_random(into, self.0.as_ref());
+    }
+
+    fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.0 = read_random(saved)?;
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::context::{Context, Outcome};
 use crate::event::Value;
+use crate::event::bytes::{Malformed, Reader};
 use crate::expr::literal::Literal;
 use crate::expr::scope::SourceField;
 use crate::expr::types::Type;
@@ -175,6 +176,14 @@ pub trait Instance: Send {
 
     /// The same for another worker, in its first state.
     fn duplicate(&self) -> Box<dyn Instance>;
+
+    /// Appends what it counts or remembers; nothing if it does neither.
+    fn save(&self, _into: &mut Vec<u8>) {}
+
+    /// Goes on with what another of the same has saved.
+    fn load(&mut self, _saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        Ok(())
+    }
 }
 
 /// A required argument.

@@ -4,8 +4,9 @@ use super::extent::extent;
 use super::item::{Fault, Item, Notation};
 use super::read::Read;
 use super::tree::Tree;
+use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable};
-use crate::formats::lines::{MAX_RECORD, SAMPLE, too_long};
+use crate::formats::lines::{MAX_RECORD, SAMPLE, flag, too_long};
 use crate::formats::{Decoder, Wanted};
 use crate::time::Timestamp;
 use std::marker::PhantomData;
@@ -20,6 +21,8 @@ pub struct BinaryDecoder<N> {
     framing: Framing,
     /// Whether the end of the records was lost.
     lost: bool,
+    /// Whether it was lost by an earlier run, which this one has not said yet.
+    unsaid: bool,
     extra: Vec<u8>,
     notation: PhantomData<N>,
 }
@@ -43,6 +46,7 @@ impl<N: Notation> BinaryDecoder<N> {
             whole: wanted.whole,
             framing,
             lost: false,
+            unsaid: false,
             extra: Vec::new(),
             notation: PhantomData,
         }
@@ -184,6 +188,9 @@ impl<N: Notation> Decoder for BinaryDecoder<N> {
     ) -> usize {
         let Range { start, end } = block.range();
         let mut at = start;
+        if at < end && std::mem::take(&mut self.unsaid) {
+            self.lose(batch, at..end, "it stands behind what was none", unreadable);
+        }
         while at < end && batch.len() < limit && !self.lost {
             match self.next(batch, at..end, last, unreadable) {
                 Some(behind) => at = behind,
@@ -193,12 +200,23 @@ impl<N: Notation> Decoder for BinaryDecoder<N> {
         if self.lost { end - start } else { at - start }
     }
 
+    fn save(&self, into: &mut Vec<u8>) {
+        into.extend(self.lost.then_some(1));
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lost = flag(saved)?;
+        self.unsaid = self.lost;
+        Ok(())
+    }
+
     fn another(&self) -> Box<dyn Decoder> {
         Box::new(BinaryDecoder::<N> {
             tree: self.tree.clone(),
             whole: self.whole,
             framing: self.framing,
             lost: false,
+            unsaid: false,
             extra: Vec::new(),
             notation: PhantomData,
         })

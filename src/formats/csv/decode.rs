@@ -1,6 +1,7 @@
 //! Records to rows. Framing is by record, so that a quoted field may hold line ends.
 
 use super::CsvOptions;
+use crate::event::bytes::{self, Malformed, put_bytes};
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
 use crate::formats::columns::Columns;
 use crate::formats::lines::{MAX_RECORD, too_long};
@@ -133,6 +134,37 @@ impl Decoder for CsvDecoder {
             unreadable.push(Unreadable::behind(batch, block, Reason::new(RejectKind::Decode, reason)));
         }
         read
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        if self.at_start {
+            return;
+        }
+        into.push(u8::from(self.header_is_next) << 1 | u8::from(self.overlong));
+        if self.options.columns.is_empty() {
+            let names = self.columns.iter().flat_map(Columns::names);
+            names.for_each(|name| put_bytes(into, name.as_bytes()));
+        }
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.begin_anew();
+        let mut reader = bytes::Reader::new(saved);
+        if reader.remaining() == 0 {
+            return Ok(());
+        }
+        let flags = reader.byte()?;
+        let mut names = Vec::new();
+        while reader.remaining() > 0 {
+            let name = str::from_utf8(reader.bytes(MAX_RECORD)?).map_err(|_| Malformed("not UTF-8"))?;
+            names.push(name.to_owned());
+        }
+        if !names.is_empty() {
+            let columns = Columns::new(&names, &self.options.types, &self.wanted);
+            self.columns = Some(columns.map_err(|_| Malformed("columns of another header"))?);
+        }
+        (self.at_start, self.header_is_next, self.overlong) = (false, flags & 2 != 0, flags & 1 != 0);
+        Ok(())
     }
 
     fn another(&self) -> Box<dyn Decoder> {

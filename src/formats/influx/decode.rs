@@ -2,6 +2,7 @@
 
 use super::line::{Line, Parts, text_length, text_value, unescape};
 use super::{InfluxOptions, Precision};
+use crate::event::bytes::Malformed;
 use crate::event::json::{write_string, write_value};
 use crate::event::{Batch, Reason, RejectKind, Slot, Span, Unreadable, Value};
 use crate::formats::lines::{Lines, MAX_RECORD, too_long};
@@ -195,6 +196,14 @@ impl Decoder for InfluxDecoder {
         });
         self.lines = lines;
         read
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.lines.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lines.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

@@ -2,6 +2,7 @@
 
 use super::event::{Scan, ScanEvent, touched_event, whole_event};
 use super::fields::{Fields, NodeId};
+use crate::event::bytes::Malformed;
 use crate::event::json::scan::{Fault, Isa, PAD, Scanned, blank};
 use crate::event::json::{elements, validate};
 use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
@@ -133,6 +134,14 @@ impl Decoder for JsonDecoder {
         });
         self.lines = lines;
         read
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        self.lines.save(into);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
+        self.lines.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

@@ -72,7 +72,8 @@ impl Origins {
                 unread.push((FrameNumber(origins.unread.len() as u64), frame));
             }
         }
-        origins.resume = Arc::new(Resume { positions: positions.into(), unread: unread.into() });
+        origins.resume =
+            Arc::new(Resume { positions: positions.into(), unread: unread.into(), ..Resume::default() });
         Ok(origins)
     }
 }

@@ -21,10 +21,13 @@ pub(super) struct Keeping {
     pub packing: Option<Packing>,
 }
 
+/// A path, and files put aside for it that are left alone for now.
+type Work = (PathBuf, Vec<PathBuf>);
+
 /// The thread, once it has something to do.
 pub(super) struct Keeper {
     keeping: Keeping,
-    work: Option<(Sender<PathBuf>, JoinHandle<()>)>,
+    work: Option<(Sender<Work>, JoinHandle<()>)>,
 }
 
 impl Keeper {
@@ -32,8 +35,8 @@ impl Keeper {
         Keeper { keeping, work: None }
     }
 
-    /// Has all tidied that was put aside for a path, by this run or an earlier one.
-    pub fn tidy(&mut self, path: &Path) {
+    /// Has all tidied that was put aside for a path, by this run or an earlier one, but for what is spared.
+    pub fn tidy(&mut self, path: &Path, spared: Vec<PathBuf>) {
         if self.keeping == Keeping::default() {
             return;
         }
@@ -43,7 +46,7 @@ impl Keeper {
             (sender, std::thread::spawn(move || work(keeping, &receiver)))
         });
         // The thread lives as long as the sender does.
-        let _ = sender.send(path.to_owned());
+        let _ = sender.send((path.to_owned(), spared));
     }
 
     /// Waits until all is done, or as long as may be.
@@ -58,20 +61,33 @@ impl Keeper {
     }
 }
 
-fn work(keeping: Keeping, paths: &Receiver<PathBuf>) {
-    for path in paths {
-        if let Err(error) = tidy(keeping, &path) {
+/// Two threads must not pack the same files: where a pipeline is started again, this one ends first.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.work.take() {
+            drop(sender);
+            // One that panicked is over as well.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(keeping: Keeping, paths: &Receiver<Work>) {
+    for (path, spared) in paths {
+        if let Err(error) = tidy(keeping, &path, &spared) {
             tracing::warn!("what was put aside of `{}` stays as it is: {error}", path.display());
         }
     }
 }
 
 /// Deletes the oldest files put aside for a path, and packs those that are not.
-fn tidy(keeping: Keeping, path: &Path) -> io::Result<()> {
+fn tidy(keeping: Keeping, path: &Path, spared: &[PathBuf]) -> io::Result<()> {
     let (mut aside, unfinished) = all_aside(path)?;
+    let count = aside.len();
+    aside.retain(|path| !spared.contains(path));
     unfinished.iter().try_for_each(fs::remove_file)?;
     if let Some(keep) = keeping.keep {
-        let surplus = aside.len().saturating_sub(keep);
+        let surplus = count.saturating_sub(keep).min(aside.len());
         aside.drain(..surplus).try_for_each(fs::remove_file)?;
     }
     let Some(packing) = keeping.packing else { return Ok(()) };

@@ -1,11 +1,12 @@
 //! One file that is written to.
 
+use super::position::Place;
 use super::{FileMode, FileSinkConfig, Writer, failed};
 use crate::dataflow::SinkError;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,11 +26,17 @@ pub(super) struct Output {
     regular: bool,
     /// The path is a named pipe that nobody has opened for reading yet.
     awaits_reader: bool,
-    /// Whether the file was made here, so that its folder must be forced to the disk too.
-    made: bool,
+    /// How many of the last names of its path were made here, so that the folders above must be forced to the disk too.
+    made: usize,
     unsynced: bool,
-    /// What it holds, in bytes.
+    /// Whether what a file begins with was written.
+    settled: bool,
+    /// Up to where it is written, in bytes.
     size: u64,
+    /// Up to where it was written when it was opened at a place.
+    end: u64,
+    /// Where it was opened, if at a place: bytes before that are never written again.
+    place: Option<Place>,
 }
 
 impl Output {
@@ -41,9 +48,12 @@ impl Output {
             writer: None,
             regular: false,
             awaits_reader: false,
-            made: false,
+            made: 0,
             unsynced: false,
+            settled: false,
             size: 0,
+            end: 0,
+            place: None,
         }
     }
 
@@ -52,9 +62,29 @@ impl Output {
         &self.path
     }
 
+    /// The file has another name now.
+    pub fn renamed(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
     /// What the file holds, in bytes, with what is still to be written.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether bytes stand behind those that were written: of chunks that are written again.
+    pub fn is_overwriting(&self) -> bool {
+        self.size < self.end
+    }
+
+    /// The file, and where what is not safe begins; None unless it was opened at a place.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// An old file stays, whatever was said.
+    pub fn keep_old(&mut self) {
+        self.mode = FileMode::Append;
     }
 
     /// The open file, if it is a regular one.
@@ -67,34 +97,140 @@ impl Output {
         self.unsynced
     }
 
-    /// Opens the file; what is missing of its path is made. A named pipe without a reader stays to be opened.
-    pub fn open(&mut self, config: &FileSinkConfig, patience: Patience) -> Result<(), SinkError> {
-        self.made = !self.path.exists();
+    /// Opens the file; what is missing of its path is made. A named pipe without a reader stays to be opened. What an old
+    /// file holds is not touched yet.
+    pub fn open(&mut self, patience: Patience) -> Result<(), SinkError> {
+        self.made = missing(&self.path);
         let file = self.open_file(patience)?;
         self.awaits_reader = file.is_none();
         let Some(file) = file else { return Ok(()) };
         let metadata = file.metadata().map_err(|error| failed("open", &self.path, error))?;
         self.size = metadata.len();
         self.regular = metadata.is_file();
-        let mut writer = Writer::new(file);
-        let outcome = match self.size {
-            0 => writer.write(&config.preamble),
-            _ if config.lines && self.regular && self.is_torn() => writer.write(b"\n"),
-            _ => Ok(()),
-        };
-        if self.size == 0 {
-            self.size = config.preamble.len() as u64;
+        self.writer = Some(Writer::new(file));
+        Ok(())
+    }
+
+    /// Opens a pipe that awaited its reader, and before the first event readies the file for it: empties it where it is to
+    /// start anew, ends a torn line, begins with the preamble.
+    pub fn ready(&mut self, config: &FileSinkConfig, patience: Patience) -> Result<(), SinkError> {
+        if self.awaits_reader {
+            self.open(patience)?;
         }
-        self.writer = Some(writer);
+        if self.settled || self.awaits_reader {
+            return Ok(());
+        }
+        self.empty_if_anew()?;
+        let torn = self.size > 0 && config.lines && self.regular && self.is_torn();
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let (first, empty): (&[u8], _) =
+            if torn { (b"\n", false) } else { (&config.preamble, self.size == 0) };
+        let outcome = if torn || empty { writer.write(first) } else { Ok(()) };
+        if empty || torn {
+            self.size += first.len() as u64;
+        }
+        self.settled = true;
         self.written(outcome)
+    }
+
+    fn empty_if_anew(&mut self) -> Result<(), SinkError> {
+        // Opened anew after a failure, the file keeps what this run has written.
+        if std::mem::take(&mut self.mode) == FileMode::Replace
+            && let Some(file) = self.file()
+        {
+            file.set_len(0).map_err(|error| failed("empty", &self.path, error))?;
+            self.size = 0;
+        }
+        Ok(())
+    }
+
+    /// Opens the file to write from a place on, over what stands there; without one, behind what it holds. Where the file
+    /// is another one, or ends before the place, it says so and goes on behind its end.
+    pub fn open_at(&mut self, config: &FileSinkConfig, from: Option<Place>) -> Result<(), SinkError> {
+        if is_special(&self.path) {
+            return Err(SinkError::Failed(format!(
+                "`{}` is a pipe or a device: what it took cannot be found again, as `exactly_once` needs; \
+                 write to a file, or let this sink have `delivery: at_least_once`",
+                self.path.display()
+            )));
+        }
+        self.made = missing(&self.path);
+        self.make_folder()?;
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
+        let mut file = opened.map_err(|error| failed("open", &self.path, error))?;
+        (self.regular, self.settled) = (true, true);
+        if from.is_none() && std::mem::take(&mut self.mode) == FileMode::Replace {
+            file.set_len(0).map_err(|error| failed("empty", &self.path, error))?;
+        }
+        let metadata = file.metadata().map_err(|error| failed("open", &self.path, error))?;
+        self.end = metadata.len();
+        let start = match from.filter(|place| self.has(place, &metadata)) {
+            Some(place) if place.is_in(&metadata) => place.offset,
+            _ => self.end_whole_line(config, &file)?,
+        };
+        let sought = file.seek(SeekFrom::Start(start));
+        sought.map_err(|error| failed("open", &self.path, error))?;
+        self.place = Some(Place::of(&metadata, start));
+        self.size = start;
+        self.writer = Some(Writer::new(file));
+        self.begin_with_preamble(config)
+    }
+
+    /// Whether a place is in the file that was opened. A new file that nothing was safe in was lost with its name.
+    fn has(&self, place: &Place, now: &Metadata) -> bool {
+        let why = match (place.is_in(now), place.offset <= now.len()) {
+            (true, true) => return true,
+            (false, _) if self.made > 0 && place.offset == 0 => return false,
+            (false, _) if self.made > 0 => "is gone",
+            (false, _) => "is another file now",
+            (true, false) => "was cut off",
+        };
+        let (path, offset) = (self.path.display(), place.offset);
+        tracing::error!(
+            "`{path}` {why}, and was written up to byte {offset}: events go on behind what it holds; \
+             those written last may be missing or there twice"
+        );
+        false
+    }
+
+    /// Ends a torn line of an old file, and returns where it ends then.
+    fn end_whole_line(&self, config: &FileSinkConfig, file: &File) -> Result<u64, SinkError> {
+        let torn = config.lines && self.end > 0 && self.last_byte(self.end).is_some_and(|last| last != b'\n');
+        if !torn {
+            return Ok(self.end);
+        }
+        let written = file.write_all_at(b"\n", self.end).and_then(|()| file.sync_data());
+        written.map_err(|error| failed("write to", &self.path, error)).map(|()| self.end + 1)
+    }
+
+    fn begin_with_preamble(&mut self, config: &FileSinkConfig) -> Result<(), SinkError> {
+        if self.size > 0 || config.preamble.is_empty() {
+            return Ok(());
+        }
+        self.size = config.preamble.len() as u64;
+        let outcome = self.writer.as_mut().map_or(Ok(()), |writer| writer.write(&config.preamble));
+        self.written(outcome)
+    }
+
+    /// Looks whether somebody has cut the file off meanwhile: then it goes on behind what is left.
+    fn look_for_cut(&mut self, config: &FileSinkConfig) -> Result<(), SinkError> {
+        let Some(mut place) = self.place.filter(|_| !self.unsynced) else { return Ok(()) };
+        let Some(mut file) = self.file() else { return Ok(()) };
+        let metadata = file.metadata().map_err(|error| failed("write to", &self.path, error))?;
+        if self.has(&Place::of(&metadata, place.offset), &metadata) {
+            return Ok(());
+        }
+        let sought = file.seek(SeekFrom::Start(metadata.len()));
+        sought.map_err(|error| failed("write to", &self.path, error))?;
+        place.offset = metadata.len();
+        (self.place, self.size, self.end) = (Some(place), metadata.len(), metadata.len());
+        self.begin_with_preamble(config)
     }
 
     /// None if it is a named pipe without a reader, and not to be waited for.
     fn open_file(&mut self, patience: Patience) -> Result<Option<File>, SinkError> {
+        self.make_folder()?;
         let path = &self.path;
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| failed("make the folder", parent, error))?;
-        }
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         if patience == Patience::Try {
@@ -106,28 +242,31 @@ impl Output {
             }
             opened => opened.map_err(|error| failed("open", path, error))?,
         };
-        // Opened anew after a failure, the file keeps what this run has written.
-        if std::mem::take(&mut self.mode) == FileMode::Replace && is_regular(&file) {
-            file.set_len(0).map_err(|error| failed("empty", path, error))?;
-        }
         Ok(Some(file))
+    }
+
+    fn make_folder(&self) -> Result<(), SinkError> {
+        let Some(parent) = self.path.parent() else { return Ok(()) };
+        std::fs::create_dir_all(parent).map_err(|error| failed("make the folder", parent, error))
     }
 
     /// Whether the last line of the file has no newline: whoever wrote it was cut off. A file that may not be read is
     /// taken to be whole.
     fn is_torn(&self) -> bool {
-        let mut last = [b'\n'];
-        let read = File::open(&self.path).and_then(|file| file.read_at(&mut last, self.size - 1));
-        read.is_ok() && last != [b'\n']
+        self.last_byte(self.size).is_some_and(|last| last != b'\n')
     }
 
-    /// Opens a named pipe that had no reader.
-    pub fn ensure_open(&mut self, config: &FileSinkConfig, patience: Patience) -> Result<(), SinkError> {
-        if self.awaits_reader { self.open(config, patience) } else { Ok(()) }
+    /// The last byte of a file of that size; None if it may not be read.
+    fn last_byte(&self, size: u64) -> Option<u8> {
+        let mut last = [0];
+        let read = File::open(&self.path).and_then(|file| file.read_at(&mut last, size - 1));
+        read.is_ok_and(|count| count == 1).then_some(last[0])
     }
 
     /// Takes whole encoded events.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+    pub fn write(&mut self, config: &FileSinkConfig, bytes: &[u8]) -> Result<(), SinkError> {
+        self.ready(config, Patience::Wait)?;
+        self.look_for_cut(config)?;
         let Some(writer) = &mut self.writer else {
             return Err(failed("write to", &self.path, ErrorKind::NotConnected.into()));
         };
@@ -143,6 +282,20 @@ impl Output {
         self.written(outcome)
     }
 
+    /// What was written will not be written again: once it is on the disk, if `config` wants that.
+    pub fn secure(&mut self, config: &FileSinkConfig) -> Result<(), SinkError> {
+        self.ready(config, Patience::Try)?;
+        self.flush()?;
+        match config.sync {
+            true => self.sync()?,
+            false => self.unsynced = false,
+        }
+        if let Some(place) = &mut self.place {
+            place.offset = self.size;
+        }
+        Ok(())
+    }
+
     /// Forces what was flushed to the disk.
     pub fn sync(&mut self) -> Result<(), SinkError> {
         if !std::mem::take(&mut self.unsynced) {
@@ -150,7 +303,7 @@ impl Output {
         }
         let made = std::mem::take(&mut self.made);
         let Some(file) = self.file() else { return Ok(()) };
-        let outcome = file.sync_data().and_then(|()| if made { sync_folder(&self.path) } else { Ok(()) });
+        let outcome = file.sync_data().and_then(|()| sync_folders(&self.path, made));
         outcome.map_err(|error| failed("write to", &self.path, error))
     }
 
@@ -163,15 +316,23 @@ impl Output {
     }
 }
 
-/// Forces the entry of a new file in its folder to the disk.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+/// How many of the last names of a path are not there.
+fn missing(path: &Path) -> usize {
+    let names = path.ancestors().filter(|name| !name.as_os_str().is_empty());
+    names.take_while(|name| !name.exists()).count()
 }
 
-/// Whether there is something to empty: pipes and devices have no length.
-fn is_regular(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
+/// Forces the entries of the last names of a path in their folders to the disk.
+pub(super) fn sync_folders(path: &Path, names: usize) -> io::Result<()> {
+    path.ancestors().skip(1).take(names).try_for_each(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder)?.sync_all()
+    })
+}
+
+/// Whether something is there that is neither file nor folder.
+pub(super) fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn is_pipe(path: &Path) -> bool {

@@ -88,6 +88,14 @@ impl SinkPlan for FilePlan {
         self.lines = separator == b"\n";
     }
 
+    fn delivers_exactly_once(&self) -> bool {
+        true
+    }
+
+    fn is_lasting(&self) -> bool {
+        self.sync
+    }
+
     fn starts_anew(&self) -> bool {
         self.mode == FileMode::Replace
     }

@@ -2,12 +2,14 @@
 
 use super::keeper::{Keeper, Keeping};
 use super::names::aside;
-use super::output::{Output, Patience};
+use super::output::{Output, Patience, is_special, sync_folders};
+use super::position::{Mark, Position};
+use super::successor::{begin_successor, name_of, put_aside_before, settle};
 use super::{FileMode, FileSinkConfig, Packing, SYNC_EVERY, failed};
 use crate::dataflow::{Sink, SinkError, read_addressed};
 use crate::time::{Clock, Millis, SystemClock, Timestamp};
 use hashbrown::HashTable;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,9 +57,28 @@ pub struct SpreadSink {
     only: Option<PathBuf>,
     /// Events lost so far to names that no file can have.
     lost: u64,
+    /// What is known of paths, where chunks are written exactly once.
+    exact: Option<Exact>,
+}
+
+/// What is known so that chunks take the same place when they are written again.
+#[derive(Default)]
+struct Exact {
+    /// The paths of files that are open, and of all that prepared chunks go to. Offsets are those up to which files are
+    /// written.
+    marks: BTreeMap<PathBuf, Mark>,
+    /// The same as they were when all was secure.
+    secured: BTreeMap<PathBuf, Mark>,
+    prepared: u64,
+    written: u64,
+    /// Paths of which files were put aside. These are not packed or deleted before a durable position knows of them no
+    /// more: another file could get their numbers.
+    aside: BTreeSet<PathBuf>,
 }
 
 struct OpenFile {
+    /// The path that events choose.
+    path: PathBuf,
     output: Output,
     /// When it was begun.
     began: Timestamp,
@@ -79,13 +100,14 @@ impl SpreadSink {
             synced: Millis::ZERO,
             only,
             lost: 0,
+            exact: None,
         }
     }
 
     /// Writes one event to its file.
     fn put(&mut self, path: &str, event: &[u8], now: Millis) -> Result<(), SinkError> {
         let path = Path::new(path);
-        let mut number = match self.open.get(self.last).filter(|file| file.output.path() == path) {
+        let mut number = match self.open.get(self.last).filter(|file| file.path == path) {
             Some(_) => self.last,
             None => match self.obstacle(path) {
                 Some(why) => {
@@ -96,22 +118,24 @@ impl SpreadSink {
             },
         };
         if self.is_due(&self.open[number], event.len() as u64) {
-            self.put_aside(number)?;
-            number = self.find(path)?;
+            number = self.change(number)?;
         }
         self.last = number;
         self.open[number].used = now;
-        self.open[number].output.write(event)
+        self.open[number].output.write(&self.config, event)
     }
 
     /// Why an event cannot have the path that it chose: another has made a folder of it, or a file on the way there. No
     /// event is a reason to stop a pipeline, and one that comes again after each start would do so for ever.
     fn obstacle(&self, path: &Path) -> Option<String> {
-        if self.only.is_some() || self.open.iter().any(|file| file.output.path() == path) {
+        if self.only.is_some() || self.open.iter().any(|file| file.path == path) {
             return None;
         }
         if path.is_dir() {
             return Some("it is a folder".to_owned());
+        }
+        if self.exact.is_some() && is_special(path) {
+            return Some("it is a pipe or a device, which `exactly_once` cannot write to".to_owned());
         }
         let on_the_way = path.ancestors().skip(1).find(|part| part.exists())?;
         (!on_the_way.is_dir()).then(|| format!("`{}` is no folder", on_the_way.display()))
@@ -128,7 +152,7 @@ impl SpreadSink {
 
     /// The number of a file that is open, or is now.
     fn find(&mut self, path: &Path) -> Result<usize, SinkError> {
-        if let Some(number) = self.open.iter().position(|file| file.output.path() == path) {
+        if let Some(number) = self.open.iter().position(|file| file.path == path) {
             return Ok(number);
         }
         if self.open.len() >= MOST_OPEN {
@@ -143,16 +167,38 @@ impl SpreadSink {
             self.begun.insert_unique(hash, hash, |known| *known);
         }
         let mode = if is_first { self.config.mode } else { FileMode::Append };
-        let mut output = Output::new(path.to_owned(), mode);
-        output.open(&self.config, Patience::Wait)?;
+        let output = self.open_output(path, mode)?;
         let now = self.clock.wall();
         let began = output.file().and_then(|file| file.metadata().ok()).map_or(now, |m| began(&m, now));
-        self.open.push(OpenFile { output, began, used: self.clock.elapsed() });
+        self.open.push(OpenFile { path: path.to_owned(), output, began, used: self.clock.elapsed() });
         if is_first {
             // What an earlier run has left to do.
-            self.keeper.tidy(path);
+            match &mut self.exact {
+                Some(exact) => drop(exact.aside.insert(path.to_owned())),
+                None => self.keeper.tidy(path, Vec::new()),
+            }
         }
         Ok(self.open.len() - 1)
+    }
+
+    fn open_output(&mut self, path: &Path, mode: FileMode) -> Result<Output, SinkError> {
+        let Some(exact) = &mut self.exact else {
+            let mut output = Output::new(path.to_owned(), mode);
+            output.open(Patience::Wait)?;
+            return Ok(output);
+        };
+        let known = exact.marks.get(path);
+        let mut output = Output::new(name_of(path, known.map_or(0, |mark| mark.files.len() - 1)), mode);
+        output.open_at(&self.config, known.and_then(|mark| mark.files.last().copied()))?;
+        let Some(place) = output.place() else { return Ok(output) };
+        match exact.marks.get_mut(path) {
+            Some(mark) => {
+                mark.files.pop();
+                mark.files.push(place);
+            }
+            None => drop(exact.marks.insert(path.to_owned(), Mark { files: vec![place], awaited: 0 })),
+        }
+        Ok(output)
     }
 
     /// Whether a file is to be put aside before so much more is written.
@@ -162,13 +208,32 @@ impl SpreadSink {
         if held <= self.config.preamble.len() as u64 || file.output.file().is_none() {
             return false;
         }
+        // What stands behind would be there twice.
+        if file.output.is_overwriting() {
+            return false;
+        }
         let old = |every: Millis| self.clock.wall().0.saturating_sub(file.began.0) >= every.0;
         size.is_some_and(|most| held + more > most) || every.is_some_and(old)
     }
 
+    /// Goes on in another file of the same path, and returns its number. Where chunks are written exactly once, the full one
+    /// keeps its name until nothing of it will be written again.
+    fn change(&mut self, number: usize) -> Result<usize, SinkError> {
+        let path = self.open[number].path.clone();
+        if self.exact.is_none() {
+            self.put_aside(number)?;
+            return self.find(&path);
+        }
+        self.close_file(number)?;
+        if let Some(mark) = self.exact.as_mut().and_then(|exact| exact.marks.get_mut(&path)) {
+            self.unsynced.insert(begin_successor(&path, mark)?);
+        }
+        self.find(&path)
+    }
+
     /// Closes a file and gives it another name.
     fn put_aside(&mut self, number: usize) -> Result<(), SinkError> {
-        let path = self.open[number].output.path().to_owned();
+        let path = self.open[number].path.clone();
         self.close_file(number)?;
         let renamed =
             aside(&path, self.clock.wall()).and_then(|name| fs::rename(&path, &name).map(|()| name));
@@ -176,13 +241,18 @@ impl SpreadSink {
         if self.unsynced.remove(&path) {
             self.unsynced.insert(name);
         }
-        self.keeper.tidy(&path);
+        self.keeper.tidy(&path, Vec::new());
         Ok(())
     }
 
     fn close_file(&mut self, number: usize) -> Result<(), SinkError> {
         self.open[number].output.flush()?;
         let file = self.open.swap_remove(number);
+        if let Some(place) =
+            self.exact.as_mut().and_then(|exact| exact.marks.get_mut(&file.path)?.files.last_mut())
+        {
+            place.offset = file.output.size();
+        }
         if self.config.sync && file.output.is_unsynced() {
             self.unsynced.insert(file.output.path().to_owned());
         }
@@ -190,6 +260,13 @@ impl SpreadSink {
             true => self.sync(),
             false => Ok(()),
         }
+    }
+
+    fn flush_all(&mut self) -> Result<(), SinkError> {
+        self.open.iter_mut().try_for_each(|file| {
+            file.output.ready(&self.config, Patience::Wait)?;
+            file.output.flush()
+        })
     }
 
     /// Forces all that was flushed to the disk.
@@ -203,7 +280,7 @@ impl SpreadSink {
             let outcome = match file.metadata() {
                 Ok(metadata) if together && !done.insert(metadata.dev()) => Ok(()),
                 Ok(_) if together => rustix::fs::syncfs(&file).map_err(Into::into),
-                _ => file.sync_all(),
+                _ => file.sync_all().and_then(|()| sync_folders(&path, 1)),
             };
             outcome.map_err(|error| failed("write to", &path, error))?;
         }
@@ -229,17 +306,113 @@ impl Sink for SpreadSink {
         }
     }
 
+    fn resume(&mut self, position: &[u8], repeats: bool) -> Result<(), SinkError> {
+        if !position.is_empty() {
+            self.config.mode = FileMode::Append;
+            self.open.iter_mut().for_each(|file| file.output.keep_old());
+        }
+        let Position { pending, mut marks } = Position::decode(position)?;
+        settle(&mut marks, self.clock.wall(), self.config.sync)?;
+        if !repeats {
+            return Ok(());
+        }
+        self.open.clear();
+        self.begun.clear();
+        self.exact = Some(Exact { secured: marks.clone(), marks, prepared: pending, ..Exact::default() });
+        match self.only.clone() {
+            Some(path) => self.find(&path).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn prepare(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {
+        let number = self.exact.as_ref().map_or(0, |exact| exact.prepared + 1);
+        let mut path = [""];
+        while read_addressed(&mut chunk, &mut path).is_some() {
+            let path = Path::new(path[0]);
+            let is_known = |exact: &Exact| exact.marks.contains_key(path);
+            if !self.exact.as_ref().is_some_and(is_known) && self.obstacle(path).is_none() {
+                self.find(path)?;
+            }
+            let Some(exact) = &mut self.exact else { return Ok(()) };
+            exact.prepared = number;
+            if let Some(mark) = exact.marks.get_mut(path)
+                && mark.awaited < number
+            {
+                mark.awaited = number;
+                let secured = exact.secured.entry(path.to_owned()).or_insert_with(|| mark.clone());
+                secured.awaited = number;
+            }
+        }
+        Ok(())
+    }
+
+    fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.flush_all()?;
+        if self.config.sync {
+            self.sync()?;
+        }
+        self.open.iter_mut().try_for_each(|file| file.output.secure(&self.config))?;
+        let Some(exact) = &mut self.exact else { return Ok(()) };
+        for file in &self.open {
+            let place = exact.marks.get_mut(&file.path).and_then(|mark| mark.files.last_mut());
+            if let (Some(place), Some(now)) = (place, file.output.place()) {
+                *place = now;
+            }
+        }
+        let open: BTreeSet<&Path> = self.open.iter().map(|file| &*file.path).collect();
+        let written = exact.written;
+        let is_needed = |mark: &Mark| mark.awaited > written || mark.files.len() > 1;
+        exact.marks.retain(|path, mark| is_needed(mark) || open.contains(&**path));
+        exact.secured.clone_from(&exact.marks);
+        Ok(())
+    }
+
+    fn position(&self, into: &mut Vec<u8>) {
+        match &self.exact {
+            Some(exact) => {
+                let pending = exact.prepared.saturating_sub(exact.written);
+                Position::encode(pending, exact.written, &exact.secured, into);
+            }
+            None => Position::encode(0, 0, &BTreeMap::new(), into),
+        }
+    }
+
+    fn committed(&mut self) -> Result<(), SinkError> {
+        let Some(exact) = &mut self.exact else { return Ok(()) };
+        let mut aside = std::mem::take(&mut exact.aside);
+        for (path, mark) in exact.marks.iter_mut().filter(|(_, mark)| mark.files.len() > 1) {
+            let durable = exact.secured.get(path).map_or(0, |secured| secured.files.len());
+            if durable != mark.files.len() {
+                continue;
+            }
+            let spared = put_aside_before(path, mark, self.clock.wall(), self.config.sync)?;
+            exact.secured.insert(path.clone(), mark.clone());
+            let open = self.open.iter_mut().find(|file| file.path == *path);
+            open.into_iter().for_each(|file| file.output.renamed(path.clone()));
+            if aside.remove(path) {
+                self.keeper.tidy(path, spared);
+            }
+            exact.aside.insert(path.clone());
+        }
+        aside.iter().for_each(|path| self.keeper.tidy(path, Vec::new()));
+        Ok(())
+    }
+
     fn write(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {
         let now = self.clock.elapsed();
         let mut path = [""];
         while let Some(event) = read_addressed(&mut chunk, &mut path) {
             self.put(path[0], event, now)?;
         }
+        if let Some(exact) = &mut self.exact {
+            exact.written += 1;
+        }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        self.open.iter_mut().try_for_each(|file| file.output.flush())?;
+        self.flush_all()?;
         let now = self.clock.elapsed();
         while let Some(idle) = self.open.iter().position(|file| now.0 - file.used.0 > IDLE.0) {
             self.close_file(idle)?;
@@ -251,7 +424,7 @@ impl Sink for SpreadSink {
     }
 
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        self.open.iter_mut().try_for_each(|file| file.output.flush())?;
+        self.flush_all()?;
         if self.config.sync {
             self.sync()?;
         }

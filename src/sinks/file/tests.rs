@@ -1,6 +1,8 @@
 use super::*;
 use std::fs;
 
+mod exact;
+
 /// A path in a folder of this test's own, which is not there yet.
 fn path(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("headwater-sink-{name}-{}", std::process::id()));

@@ -15,6 +15,8 @@ const MOST_BYTES: usize = 128 << 20;
 const OVERHEAD: usize = 128;
 /// What a packet holds at the most besides topic, properties and payload: two headers, and the lengths of all three.
 const FRAME: usize = 13;
+/// Bytes of refused messages that are kept for whoever wants to know which they were.
+const REFUSED_BYTES: usize = 4 << 20;
 /// How long a waiting writer sleeps at the most before it looks again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -29,6 +31,8 @@ pub struct Manner {
     pub under_way: u16,
     /// The names of the user properties.
     pub properties: Vec<String>,
+    /// Whether each message has an id of its own among them, the last.
+    pub ids: bool,
 }
 
 /// A queue between workers and the connection's thread. A message stays until it is acknowledged.
@@ -51,12 +55,19 @@ struct State {
     /// How many of these are known to be sent.
     sent: usize,
     refused: u64,
+    /// Those that nobody has taken out yet, and why they were refused.
+    refusals: Vec<(String, Outgoing)>,
+    refusal_bytes: usize,
+    /// How often [`Outbox::secure`] was called.
+    rounds: u64,
 }
 
 struct Entry {
     message: Outgoing,
     packet: u16,
     done: bool,
+    /// How often [`Outbox::secure`] had been called when it came.
+    round: u64,
 }
 
 impl Entry {
@@ -94,7 +105,7 @@ impl Outbox {
             while state.bytes > MOST_BYTES {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            let entry = Entry { message, packet: 0, done: false };
+            let entry = Entry { message, packet: 0, done: false, round: state.rounds };
             state.bytes += entry.bytes();
             state.entries.push_back(entry);
             self.hand_over(&mut state);
@@ -105,6 +116,34 @@ impl Outbox {
     pub fn has_room(&self) -> bool {
         let state = self.lock();
         state.entries.len() < FULL_MESSAGES && state.bytes < FULL_BYTES
+    }
+
+    /// Gives `keep` each message that came since the call before and was not acknowledged, in order.
+    pub fn secure(&self, mut keep: impl FnMut(&Outgoing)) {
+        let mut state = self.lock();
+        let new = state.entries.partition_point(|entry| entry.round < state.rounds);
+        state.entries.range(new..).filter(|entry| !entry.done).for_each(|entry| keep(&entry.message));
+        state.rounds += 1;
+    }
+
+    /// How many calls of [`Outbox::secure`], from the first on, gave nothing that is not acknowledged by now.
+    pub fn acknowledged(&self) -> u64 {
+        let state = self.lock();
+        let first = state.entries.iter().find(|entry| !entry.done);
+        first.map_or(state.rounds, |entry| entry.round)
+    }
+
+    /// How many messages were neither acknowledged nor given to be kept.
+    pub fn unkept(&self) -> usize {
+        let state = self.lock();
+        state.entries.iter().rev().take_while(|entry| entry.round == state.rounds).filter(|e| !e.done).count()
+    }
+
+    /// Takes out the messages that the broker refused, and why.
+    pub fn take_refusals(&self) -> Vec<(String, Outgoing)> {
+        let mut state = self.lock();
+        state.refusal_bytes = 0;
+        std::mem::take(&mut state.refusals)
     }
 
     /// How many messages were not acknowledged.
@@ -146,7 +185,12 @@ impl Outbox {
         let (who, topic, all) = (&self.who, &entry.message.topic, state.refused);
         // A broker that refuses one message often refuses all: ever fewer of them are told of.
         if all.is_power_of_two() {
-            tracing::error!("{who}: the broker refuses a message to `{topic}`: {why}; {all} are lost so far");
+            tracing::error!("{who}: the broker refuses a message to `{topic}`: {why}; {all} so far");
+        }
+        if state.refusal_bytes + entry.bytes() <= REFUSED_BYTES {
+            let why = format!("the broker refuses the message to `{topic}`: {why}");
+            state.refusal_bytes += entry.bytes();
+            state.refusals.push((why, entry.message));
         }
     }
 
@@ -232,23 +276,4 @@ impl Endpoint for Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rumqttc::v5::{AsyncClient, MqttOptions};
-
-    #[test]
-    fn only_what_is_larger_than_the_broker_takes_is_given_up() {
-        let manner = Manner { qos: Qos::AtLeastOnce, retain: false, under_way: 10, properties: Vec::new() };
-        let outbox = Outbox::new("test".to_owned(), manner);
-        let message =
-            Outgoing { topic: "t".to_owned(), payload: vec![0; 100].into(), properties: Vec::new() };
-        outbox.push(std::iter::once(message));
-        let wire = Wire::Five(AsyncClient::new(MqttOptions::new("c", "localhost", 1), 10).0);
-        for (largest, left) in [(114, 1), (100, 0)] {
-            let accepted = Accepted { session_present: false, largest_packet: Some(largest), highest_qos: 2 };
-            outbox.accepted(&wire, accepted).unwrap();
-            assert_eq!(outbox.unacknowledged(), left);
-            outbox.lost();
-        }
-    }
-}
+mod tests;

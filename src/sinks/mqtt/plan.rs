@@ -2,7 +2,7 @@
 
 use super::MQTT;
 use super::outbox::Manner;
-use super::publishing::Publishing;
+use super::publishing::{ID, Publishing};
 use crate::clients::mqtt::{self, Connecting, Qos, Version, is_topic};
 use crate::config::{Setting, read};
 use crate::dataflow::{NodePlanner, Sink, SinkPlan, Template};
@@ -30,12 +30,18 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let (names, values): (Vec<_>, Vec<_>) = properties.unwrap_or(Some(Vec::new()))?.into_iter().unzip();
     let mut address = vec![topic?];
     address.extend(values);
+    // QoS 0 is never sent again, and version 3.1.1 has no properties.
+    let five = connecting.as_ref().is_some_and(|connecting| connecting.version == Version::Five);
+    let ids = five && qos != Qos::AtMostOnce && !names.iter().any(|name| name == ID);
+    if ids {
+        address.push(Template::room());
+    }
     let mut connecting = connecting?;
     connecting.under_way = match (connecting.version, qos) {
         (Version::Three, Qos::ExactlyOnce) => FEW_UNDER_WAY,
         _ => MOST_UNDER_WAY,
     };
-    let manner = Manner { qos, retain, under_way: connecting.under_way, properties: names };
+    let manner = Manner { qos, retain, under_way: connecting.under_way, properties: names, ids };
     Some(Box::new(MqttSinkPlan { connecting, manner, address }))
 }
 
@@ -59,7 +65,7 @@ fn is_property(text: &str) -> Result<(), &'static str> {
 struct MqttSinkPlan {
     connecting: Connecting,
     manner: Manner,
-    /// The topic, and the values of the properties.
+    /// The topic, the values of the properties, and room for an id.
     address: Vec<Template>,
 }
 
@@ -75,6 +81,11 @@ impl SinkPlan for MqttSinkPlan {
 
     fn takes_messages(&self) -> bool {
         true
+    }
+
+    /// The broker has it, or it is kept until then; with QoS 0 nobody knows.
+    fn is_lasting(&self) -> bool {
+        self.manner.qos != Qos::AtMostOnce
     }
 
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {

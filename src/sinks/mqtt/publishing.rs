@@ -1,13 +1,16 @@
 //! Events become messages.
 
 use super::outbox::{Manner, Outbox};
-use crate::clients::mqtt::{Connecting, Keeper, Outgoing};
-use crate::dataflow::{Sink, SinkError, read_addressed};
+use crate::clients::mqtt::{Connecting, Endpoint, Keeper, Outgoing};
+use crate::dataflow::{RefusedEvent, Sink, SinkError, read_addressed, write_addressed};
 use crate::time::{Clock, Millis, SystemClock};
 use std::sync::Arc;
 
 /// How long a stop waits for acknowledgements: less than the process gives its pipelines.
 const PATIENCE: Millis = Millis(5_000);
+
+/// The user property that holds a message's id.
+pub const ID: &str = "headwater-id";
 
 /// The target of an `mqtt` sink.
 pub struct Publishing {
@@ -17,29 +20,71 @@ pub struct Publishing {
     preamble: Vec<u8>,
     outbox: Arc<Outbox>,
     keeper: Option<Keeper>,
+    ids: Option<Ids>,
+    /// Whether what is not acknowledged outlives this run.
+    lasting: bool,
+}
+
+/// Gives each message an id that no other has.
+struct Ids {
+    /// What the ids of this run begin with.
+    run: u64,
+    count: u64,
+}
+
+impl Ids {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{:016x}-{:x}", self.run, self.count)
+    }
 }
 
 impl Publishing {
     /// A sink that is not connected yet.
     pub fn new(connecting: Connecting, manner: Manner, preamble: Vec<u8>) -> Publishing {
         let properties = manner.properties.clone();
+        let ids = manner.ids.then(|| Ids { run: SystemClock::new().entropy(), count: 0 });
         let outbox = Arc::new(Outbox::new(connecting.who.clone(), manner));
-        Publishing { connecting, properties, preamble, outbox, keeper: None }
+        Publishing { connecting, properties, preamble, outbox, keeper: None, ids, lasting: false }
     }
 
-    fn message(&self, texts: &[&str], event: &[u8]) -> Outgoing {
-        let (topic, values) = texts.split_first().map_or(("", &[][..]), |(topic, values)| (*topic, values));
-        let properties = self.properties.iter().zip(values);
-        let payload = match self.preamble.is_empty() {
-            true => event.to_vec(),
-            false => [&self.preamble, event].concat(),
-        };
-        Outgoing {
-            topic: topic.to_owned(),
-            payload: payload.into(),
-            properties: properties.map(|(name, value)| (name.clone(), (*value).to_owned())).collect(),
+    /// The event of a message, without what stands before it.
+    fn event<'m>(&self, message: &'m Outgoing) -> &'m [u8] {
+        message.payload.get(self.preamble.len()..).unwrap_or_default()
+    }
+
+    /// A message as [`Publishing::write`] takes it, with its id.
+    fn record(&self, message: &Outgoing, into: &mut Vec<u8>) {
+        let values = message.properties.iter().map(|(_, value)| value.clone());
+        let texts: Vec<String> = std::iter::once(message.topic.clone()).chain(values).collect();
+        let written = write_addressed(&texts, into, |into| {
+            into.extend_from_slice(self.event(message));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match written {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
     }
+}
+
+/// The message of a record. One that was published before has its id.
+fn message(
+    texts: &[&str],
+    event: &[u8],
+    names: &[String],
+    preamble: &[u8],
+    ids: Option<&mut Ids>,
+) -> Outgoing {
+    let (topic, values) = texts.split_first().map_or(("", &[][..]), |(topic, values)| (*topic, values));
+    let named = names.iter().zip(values).map(|(name, value)| (name.clone(), (*value).to_owned()));
+    let mut properties: Vec<(String, String)> = named.collect();
+    if let Some(ids) = ids {
+        let known = values.last().filter(|id| !id.is_empty()).map(|id| (*id).to_owned());
+        properties.push((ID.to_owned(), known.unwrap_or_else(|| ids.next())));
+    }
+    let payload = if preamble.is_empty() { event.to_vec() } else { [preamble, event].concat() };
+    Outgoing { topic: topic.to_owned(), payload: payload.into(), properties }
 }
 
 impl Sink for Publishing {
@@ -51,13 +96,36 @@ impl Sink for Publishing {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        let Publishing { properties, preamble, ids, outbox, .. } = self;
         let mut rest = bytes;
-        let mut texts = vec![""; self.properties.len() + 1];
-        self.outbox.push(std::iter::from_fn(|| {
+        let mut texts = vec![""; 1 + properties.len() + usize::from(ids.is_some())];
+        outbox.push(std::iter::from_fn(|| {
             let event = read_addressed(&mut rest, &mut texts)?;
-            Some(self.message(&texts, event))
+            Some(message(&texts, event, properties, preamble, ids.as_mut()))
         }));
         Ok(())
+    }
+
+    /// What is not acknowledged is given to be kept, and written again.
+    fn resume(&mut self, _position: &[u8], _repeats: bool) -> Result<(), SinkError> {
+        self.lasting = true;
+        Ok(())
+    }
+
+    fn secure(&mut self, pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.outbox.secure(|message| self.record(message, pending));
+        Ok(())
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.outbox.acknowledged()
+    }
+
+    fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
+        let refusals = self.outbox.take_refusals().into_iter();
+        into.extend(
+            refusals.map(|(reason, message)| RefusedEvent { reason, bytes: self.event(&message).to_vec() }),
+        );
     }
 
     /// Messages go out by themselves.
@@ -69,6 +137,7 @@ impl Sink for Publishing {
         self.outbox.has_room()
     }
 
+    /// Where state is kept, nothing is lost that was given to be kept: without a connection nobody waits for it.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
         let clock = SystemClock::new();
         let mut stopped_at = None;
@@ -78,8 +147,13 @@ impl Sink for Publishing {
                 break;
             }
             if stopped() {
+                let is_kept = self.lasting && self.outbox.unkept() == 0;
                 let since = *stopped_at.get_or_insert(clock.elapsed());
-                if clock.elapsed().0 - since.0 >= PATIENCE.0 {
+                let waited = clock.elapsed().0 - since.0 >= PATIENCE.0;
+                if is_kept && (waited || !self.outbox.is_served()) {
+                    break;
+                }
+                if waited {
                     let broker = &self.connecting.address;
                     return Err(SinkError::Failed(format!(
                         "{broker} has not acknowledged {left} messages within {PATIENCE} of the stop: they are lost"
@@ -94,3 +168,6 @@ impl Sink for Publishing {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,13 @@
 //!
 //! What is rotated twice between two looks is seen only if its new name matches too: with `app.log*` nothing is missed.
 
+use super::known::{self, FileId};
 use super::labelled::Labelled;
 use super::packed::packing;
 use super::paths::Place;
-use super::tail::{Fate, FileId, Tail};
+use super::tail::{Fate, Tail};
 use super::{Start, failed, open};
-use crate::dataflow::{Polled, Refused, RowSource, SourceError};
+use crate::dataflow::{Polled, Refused, Resume, RowSource, SourceError};
 use crate::event::{Batch, Slot};
 use crate::formats::Decoder;
 use crate::time::{Env, Millis};
@@ -39,7 +40,9 @@ pub(super) struct Follower {
     decoder: Box<dyn Decoder>,
     /// All files that are followed.
     followed: BTreeMap<FileId, Arc<Fate>>,
-    found: Vec<Box<dyn RowSource>>,
+    found: Vec<Tail>,
+    /// What an earlier run left and no file has claimed yet.
+    left: Option<Arc<Resume>>,
     /// Files that could not be opened, which was said.
     refused: BTreeSet<PathBuf>,
 }
@@ -68,6 +71,7 @@ impl Follower {
             decoder,
             followed: BTreeMap::new(),
             found: Vec::new(),
+            left: None,
             refused: BTreeSet::new(),
         }
     }
@@ -119,8 +123,23 @@ impl Follower {
         let fate = Arc::new(Fate::default());
         let tail = Tail::new(path, file, self.start, fate.clone(), self.decoder.another())?;
         self.followed.insert(id, fate);
-        self.found.push(Labelled::around(Box::new(tail), self.topic, path.display().to_string()));
+        self.found.push(tail);
         Ok(Some(id))
+    }
+
+    /// Lets the files that were found since go on where an earlier run stopped.
+    fn claim(&mut self) -> Result<(), SourceError> {
+        let Some(left) = self.left.as_ref().filter(|_| !self.found.is_empty()) else { return Ok(()) };
+        let mut candidates = Vec::new();
+        for tail in &self.found {
+            let look = tail.candidate().map_err(|error| failed("follow", tail.path(), error))?;
+            candidates.extend(look);
+        }
+        let claims = known::settle(left, &candidates);
+        for (tail, claim) in self.found.iter_mut().zip(claims) {
+            claim.filter(|claim| !claim.place.packed).map_or(Ok(()), |claim| tail.go_on(claim))?;
+        }
+        Ok(())
     }
 
     /// Tells every followed file whether it is still where it is looked for, and forgets those that are done with.
@@ -148,6 +167,17 @@ impl RowSource for Follower {
         Ok(())
     }
 
+    fn resume(&mut self, from: &Arc<Resume>) -> Result<Option<Vec<u8>>, SourceError> {
+        if from.has(|_| true) {
+            // What turned up while nobody looked is read whole.
+            self.found.iter_mut().try_for_each(Tail::begin)?;
+        }
+        self.left = Some(from.clone());
+        self.claim()?;
+        known::forget_oldest(from);
+        Ok(None)
+    }
+
     fn fill(
         &mut self,
         _batch: &mut Batch,
@@ -172,6 +202,7 @@ impl RowSource for Follower {
             self.places[number].next_look = Some(Millis(env.elapsed.0 + every.0));
         }
         if looked {
+            self.claim()?;
             self.tell_fates();
         }
         Ok(Polled::Empty)
@@ -182,6 +213,10 @@ impl RowSource for Follower {
     }
 
     fn turned_up(&mut self) -> Vec<Box<dyn RowSource>> {
-        std::mem::take(&mut self.found)
+        let labelled = |tail: Tail| {
+            let label = tail.path().display().to_string();
+            Labelled::around(Box::new(tail), self.topic, label)
+        };
+        std::mem::take(&mut self.found).into_iter().map(labelled).collect()
     }
 }

@@ -1,8 +1,9 @@
 //! Rows that know the file they come from.
 
-use crate::dataflow::{Polled, Refused, RowSource, SourceError};
+use crate::dataflow::{Polled, Position, Refused, Resume, RowSource, SourceError};
 use crate::event::{Batch, Row, Slot, Value, json};
 use crate::time::Env;
+use std::sync::Arc;
 
 /// Sets a text in every row of a partition: what `source_topic()` gives.
 pub struct Labelled {
@@ -24,6 +25,18 @@ impl Labelled {
 impl RowSource for Labelled {
     fn open(&mut self) -> Result<(), SourceError> {
         self.rows.open()
+    }
+
+    fn resume(&mut self, from: &Arc<Resume>) -> Result<Option<Vec<u8>>, SourceError> {
+        self.rows.resume(from)
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.rows.position()
+    }
+
+    fn checkpointed(&mut self) {
+        self.rows.checkpointed();
     }
 
     fn fill(

@@ -5,6 +5,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// Packed bytes that are read at once.
 const READ: usize = 128 << 10;
@@ -34,11 +35,20 @@ pub(super) enum Packing {
 pub(super) fn packing(file: &File) -> io::Result<Option<Packing>> {
     let mut first = [0; 4];
     let length = file.read_at(&mut first, 0)?;
-    Ok(match first {
-        [0x1f, 0x8b, 8, _] if length >= 3 => Some(Packing::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd] => Some(Packing::Zstd),
+    Ok(said_by(&first[..length]))
+}
+
+fn said_by(first: &[u8]) -> Option<Packing> {
+    match first {
+        [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Packing::Zstd),
         _ => None,
-    })
+    }
+}
+
+/// Whether a file that begins so is packed.
+pub(super) fn is_packed(first: &[u8]) -> bool {
+    said_by(first).is_some()
 }
 
 /// Unpacks a file while it is read.
@@ -47,7 +57,7 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    pub fn new(file: File, packing: Packing) -> io::Result<Unpacker> {
+    pub fn new(file: Arc<File>, packing: Packing) -> io::Result<Unpacker> {
         let file = BufReader::with_capacity(READ, file);
         let stream: Box<dyn Read + Send> = match packing {
             Packing::Gzip => Box::new(MultiGzDecoder::new(file)),

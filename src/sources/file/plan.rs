@@ -3,15 +3,15 @@
 use super::follow::Follower;
 use super::labelled::Labelled;
 use super::paths::Place;
+use super::whole::{Settled, Whole};
 use super::{Compression, FILE, FileSource, FileSourceConfig, Start, failed};
 use crate::config::{Setting, read};
-use crate::dataflow::{
-    FormatPlan, Framed, NodePlanner, PlannedSource, Replay, RowSource, SourceError, SourcePlan,
-};
+use crate::dataflow::{FormatPlan, NodePlanner, PlannedSource, Replay, RowSource, SourceError, SourcePlan};
 use crate::event::Slot;
 use crate::expr::SourceField;
 use crate::formats::Decoder;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const COMPRESSIONS: [(&str, Compression); 4] = [
     ("auto", Compression::Auto),
@@ -40,7 +40,7 @@ pub fn plan(
             setting.error("a packed file has no end to start at");
         }
     }
-    let plan = FilePlan { places: places?, start, compression, topic: None };
+    let plan = FilePlan::new(places?, start, compression, None);
     let stage = planner.decoded_stage(format);
     let plan: Box<dyn SourcePlan> = match follow {
         true => Box::new(FollowPlan(plan)),
@@ -55,15 +55,33 @@ fn place(folder: &Path, item: Setting<'_>) -> Option<Place> {
 }
 
 #[derive(Debug)]
-struct FilePlan {
+pub(super) struct FilePlan {
     places: Vec<Place>,
     start: Start,
     compression: Compression,
     /// Where the path that an event came from goes.
     topic: Option<Slot>,
+    /// All paths as they are read, and which of them were read before.
+    files: Arc<[PathBuf]>,
+    settled: Arc<Settled>,
 }
 
 impl FilePlan {
+    pub(super) fn new(
+        places: Vec<Place>,
+        start: Start,
+        compression: Compression,
+        topic: Option<Slot>,
+    ) -> FilePlan {
+        let path = |place: &Place| match place {
+            Place::File(path) => path.clone(),
+            // Looked up before a run, and never read as it is.
+            Place::Glob(..) => PathBuf::from(place.written()),
+        };
+        let files = places.iter().map(path).collect();
+        FilePlan { places, start, compression, topic, files, settled: Arc::default() }
+    }
+
     fn names(&self) -> String {
         self.places.iter().map(Place::written).collect::<Vec<_>>().join(", ")
     }
@@ -109,12 +127,15 @@ impl SourcePlan for FilePlan {
 
     fn found(&self) -> Result<Option<Box<dyn SourcePlan>>, SourceError> {
         let places = self.files()?.into_iter().map(Place::File).collect();
-        let (start, compression, topic) = (self.start, self.compression, self.topic);
-        Ok(Some(Box::new(FilePlan { places, start, compression, topic })))
+        Ok(Some(Box::new(FilePlan::new(places, self.start, self.compression, self.topic))))
     }
 
     fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
         self.topic = topic(wanted);
+    }
+
+    fn resumes(&self) -> bool {
+        true
     }
 
     fn partitions(&self) -> usize {
@@ -122,15 +143,12 @@ impl SourcePlan for FilePlan {
     }
 
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let place = &self.places[number];
-        let path = match place {
-            Place::File(path) => path.clone(),
-            // Looked up before a run, and never read as it is.
-            Place::Glob(..) => PathBuf::from(place.written()),
-        };
-        let config = FileSourceConfig { path, start: self.start, compression: self.compression };
-        let framed = Framed::new(Box::new(FileSource::new(config)), decoder(), self.places.len());
-        Labelled::around(Box::new(framed), self.topic, place.written())
+        let (path, start) = (self.files[number].clone(), self.start);
+        let config = FileSourceConfig { path: path.clone(), start, compression: self.compression };
+        let source = FileSource::new(config);
+        let (files, settled) = (self.files.clone(), self.settled.clone());
+        let whole = Whole::new((path, start), source, decoder(), files, settled);
+        Labelled::around(Box::new(whole), self.topic, self.places[number].written())
     }
 }
 
@@ -155,12 +173,16 @@ impl SourcePlan for FollowPlan {
         self.0.topic = topic(wanted);
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn partitions(&self) -> usize {
         1
     }
 
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
-        let FilePlan { places, start, compression, topic } = &self.0;
+        let FilePlan { places, start, compression, topic, .. } = &self.0;
         let pass_packed = *compression == Compression::Auto;
         Box::new(Follower::new(places.clone(), *start, pass_packed, *topic, decoder()))
     }

@@ -1,15 +1,19 @@
 //! One file that is followed, from its first byte until it is gone.
 
 use super::super::descriptor;
+use super::known::{self, Candidate, Claim, Head, Place};
+use super::whole::unreadable;
 use super::{Start, failed};
-use crate::dataflow::{ByteSource, Framed, Polled, Refused, RowSource, SourceError};
+use crate::dataflow::{ByteSource, Framed, Polled, Position, Refused, RowSource, SourceError};
 use crate::event::Batch;
+use crate::event::bytes::Malformed;
 use crate::formats::Decoder;
 use crate::time::{Env, Millis};
 use rustix::fs::{SeekFrom, seek, tell};
-use std::fs::{File, Metadata};
+use std::cell::Cell;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,23 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOOK: Millis = Millis(50);
 /// How long a file that was renamed or removed is read on: whoever writes it may not have noticed yet.
 const GRACE: Millis = Millis(5_000);
-/// The first bytes of a file by which its content is known again.
-const HEAD: usize = 256;
 /// Files that are followed are read by one worker, and no more than this ahead.
 const TOGETHER: usize = 16;
-
-/// Which file it is, whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    pub fn of(metadata: &Metadata) -> FileId {
-        FileId { device: metadata.dev(), inode: metadata.ino() }
-    }
-}
 
 /// What becomes of a followed file; shared with who looks for files.
 #[derive(Debug, Default)]
@@ -60,7 +49,7 @@ pub(super) struct Tail {
     path: PathBuf,
     file: Arc<File>,
     fate: Arc<Fate>,
-    framed: Framed,
+    framed: Framed<Growing>,
     /// Tells `framed` that no more bytes come.
     ended: Arc<AtomicBool>,
     /// For when the file is read anew.
@@ -70,8 +59,13 @@ pub(super) struct Tail {
     next_look: Option<Millis>,
     /// Since when it is known to be gone.
     gone_since: Option<Millis>,
-    head: Vec<u8>,
+    /// What it begins with, as far as it was read.
+    head: Cell<Head>,
     changed: (i64, i64),
+    /// What it is called among positions.
+    name: Vec<u8>,
+    used: Option<i64>,
+    used_before: i64,
 }
 
 /// What a look at a file tells.
@@ -93,14 +87,17 @@ impl Tail {
         fate: Arc<Fate>,
         decoder: Box<dyn Decoder>,
     ) -> io::Result<Tail> {
-        if start == Start::End {
-            seek(&file, SeekFrom::End(0))?;
-        }
         let (file, ended) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
         let bytes = Growing { path: path.to_owned(), file: file.clone(), ended: ended.clone() };
+        let mut framed = Framed::new(bytes, decoder.another(), TOGETHER);
+        if start == Start::End {
+            let end = seek(&*file, SeekFrom::End(0))?;
+            framed.go_on(end, &[]).map_err(|Malformed(what)| io::Error::other(what))?;
+        }
         Ok(Tail {
             path: path.to_owned(),
-            framed: Framed::new(Box::new(bytes), decoder.another(), TOGETHER),
+            framed,
+            name: known::name(&file)?,
             file,
             fate,
             ended,
@@ -108,9 +105,38 @@ impl Tail {
             restarts: false,
             next_look: None,
             gone_since: None,
-            head: Vec::new(),
+            head: Cell::default(),
             changed: (0, 0),
+            used: None,
+            used_before: 0,
         })
+    }
+
+    /// What there is to know it again by.
+    pub fn candidate(&self) -> io::Result<Option<Candidate>> {
+        Candidate::of(&self.path, &self.file)
+    }
+
+    /// Goes on where an earlier run stopped. Nothing was read yet.
+    pub fn go_on(&mut self, claim: Claim) -> Result<(), SourceError> {
+        let Claim { name, place } = claim;
+        let sought = seek(&*self.file, SeekFrom::Start(place.offset));
+        sought.map_err(|error| failed("read", &self.path, error.into()))?;
+        let loaded = self.framed.go_on(place.offset, &place.decoder);
+        loaded.map_err(|_| unreadable(&self.path))?;
+        (self.name, self.used_before) = (name, place.used);
+        self.head.set(place.head);
+        Ok(())
+    }
+
+    /// Begins at the first byte, wherever it was to begin.
+    pub fn begin(&mut self) -> Result<(), SourceError> {
+        self.begin_anew().map_err(|error| failed("read", &self.path, error))
+    }
+
+    /// Where it was found.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Looks at the file, of which everything was read.
@@ -119,7 +145,7 @@ impl Tail {
         let (size, place) = (metadata.len(), tell(&*self.file)?);
         let changed = (metadata.mtime(), metadata.mtime_nsec());
         let touched = std::mem::replace(&mut self.changed, changed) != changed;
-        if size < place || ((touched || size > place) && !self.has_same_head()?) {
+        if size < place || ((touched || size > place) && !self.head.get().is_of(&self.file)?) {
             return Ok(Look::Anew);
         }
         if size > place {
@@ -133,22 +159,9 @@ impl Tail {
         Ok(if now.0 - since.0 >= GRACE.0 { Look::Finished } else { Look::Same })
     }
 
-    /// Whether the file still begins as it did.
-    fn has_same_head(&self) -> io::Result<bool> {
-        let mut now = vec![0; self.head.len()];
-        let length = self.file.read_at(&mut now, 0)?;
-        Ok(now[..length] == self.head)
-    }
-
     /// Remembers how the file begins, as far as it was read.
-    fn remember_head(&mut self) -> io::Result<()> {
-        let read = tell(&*self.file)?.min(HEAD as u64) as usize;
-        if self.head.len() < read {
-            let mut head = vec![0; read];
-            let length = self.file.read_at(&mut head, 0)?;
-            head.truncate(length);
-            self.head = head;
-        }
+    fn remember_head(&self) -> io::Result<()> {
+        self.head.set(self.head.get().grown(&self.file, tell(&*self.file)?)?);
         Ok(())
     }
 
@@ -157,8 +170,9 @@ impl Tail {
         seek(&*self.file, SeekFrom::Start(0))?;
         self.ended = Arc::new(AtomicBool::new(false));
         let bytes = Growing { path: self.path.clone(), file: self.file.clone(), ended: self.ended.clone() };
-        self.framed = Framed::new(Box::new(bytes), self.decoder.another(), TOGETHER);
-        self.head.clear();
+        self.framed = Framed::new(bytes, self.decoder.another(), TOGETHER);
+        self.head.take();
+        self.name = known::name(&self.file)?;
         self.restarts = false;
         Ok(())
     }
@@ -203,12 +217,22 @@ impl RowSource for Tail {
         Ok(())
     }
 
+    fn position(&self) -> Option<Position> {
+        let offset = self.framed.offset();
+        let head = self.head.get().grown(&self.file, offset).unwrap_or(self.head.get());
+        let mut decoder = Vec::new();
+        self.framed.save_decoder(&mut decoder);
+        let used = self.used.unwrap_or(self.used_before);
+        Place { offset, packed: false, head, used, decoder }.position(&self.name)
+    }
+
     fn fill(
         &mut self,
         batch: &mut Batch,
         refused: &mut Refused,
         env: &mut Env,
     ) -> Result<Polled, SourceError> {
+        self.used.get_or_insert(env.now.0);
         let due = self.is_due(env.elapsed).map_err(|error| failed("follow", &self.path, error))?;
         if !due {
             return Ok(Polled::Empty);

@@ -1,6 +1,7 @@
 //! Functions that only made-up events have.
 
 use crate::event::Value;
+use crate::event::bytes::{Malformed, Reader, put_signed};
 use crate::expr::functions::{
     Arg, Body, Context, Count, FunctionSpec, Group, Instance, Outcome, Returns, arg, finite, optional,
 };
@@ -75,6 +76,15 @@ impl Instance for Sequence {
     fn duplicate(&self) -> Box<dyn Instance> {
         Box::new(Sequence { start: self.start, next: self.start })
     }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        put_signed(into, self.next);
+    }
+
+    fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.next = saved.signed()?;
+        Ok(())
+    }
 }
 
 struct RandomWalk {
@@ -96,6 +106,19 @@ impl Instance for RandomWalk {
 
     fn duplicate(&self) -> Box<dyn Instance> {
         Box::new(RandomWalk { at: None })
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        into.push(u8::from(self.at.is_some()));
+        self.at.iter().for_each(|at| into.extend_from_slice(&at.to_bits().to_le_bytes()));
+    }
+
+    fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.at = match saved.byte()? {
+            0 => None,
+            _ => Some(f64::from_bits(saved.fixed()?)),
+        };
+        Ok(())
     }
 }
 

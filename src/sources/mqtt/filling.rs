@@ -1,17 +1,24 @@
 //! Messages become rows.
 
+use super::frame;
 use super::inbox::{Inbox, Receipt, Received};
 use super::topics::TopicFields;
 use crate::clients::mqtt::{Connecting, Incoming, Keeper, Subscription};
-use crate::dataflow::{Polled, Refused, RowSource, SourceError, Startup, Upkeep};
+use crate::dataflow::{
+    Durable, FrameNumber, Journal, Offset, Polled, Position, Refused, Resume, RowSource, SourceError,
+    Startup, Upkeep,
+};
+use crate::event::bytes::Malformed;
 use crate::event::{
     BATCH_BYTES, BATCH_ROWS, Batch, Reason, RejectKind, Row, Slot, Span, Unreadable, Value, json,
 };
 use crate::expr::SourceField;
 use crate::formats::Decoder;
 use crate::time::Env;
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Bytes of a message that is too large that its rejection carries.
 const SAMPLE: usize = 64 << 10;
@@ -44,10 +51,29 @@ pub struct Filling {
     placing: Placing,
     /// Messages at hand, empty between passes.
     messages: Vec<Received>,
-    /// Messages of the last pass: when the next begins they have gone through the pipeline.
+    /// Messages that were given and are to be acknowledged.
     given: Vec<Receipt>,
+    when: When,
+    /// Frames of the journal that an earlier run has not read.
+    unread: VecDeque<(FrameNumber, Vec<u8>)>,
+    /// The last frame that was given.
+    last: FrameNumber,
+    said: bool,
     found: Vec<Range<usize>>,
 }
+
+/// When messages are acknowledged.
+enum When {
+    /// When they have gone through the pipeline: when the next are asked for.
+    Passed,
+    /// When they are durable in the journal, by the inbox.
+    Journaled,
+    /// When a checkpoint covers them: of what was given, so many at the last that was begun.
+    Checkpointed(Cell<usize>),
+}
+
+/// What the one partition is called among positions.
+const PARTITION: &[u8] = b"mqtt";
 
 impl Filling {
     /// A source that is not connected yet.
@@ -56,9 +82,11 @@ impl Filling {
         subscription: Subscription,
         placing: Placing,
         upkeep: Upkeep,
+        journal: Option<Arc<Journal>>,
         decoder: Box<dyn Decoder>,
     ) -> Filling {
-        let inbox = Arc::new(Inbox::new(connecting.who.clone(), subscription));
+        let when = if journal.is_some() { When::Journaled } else { When::Passed };
+        let inbox = Inbox::new(connecting.who.clone(), subscription, journal);
         Filling {
             connecting,
             upkeep,
@@ -68,12 +96,53 @@ impl Filling {
             placing,
             messages: Vec::new(),
             given: Vec::new(),
+            when,
+            unread: VecDeque::new(),
+            last: FrameNumber(0),
+            said: false,
             found: Vec::new(),
         }
     }
 
     fn failed(&self, reason: &str) -> SourceError {
         SourceError { message: format!("no connection to {}: {reason}", self.connecting.address) }
+    }
+
+    /// Says once that somebody wants what there is no place for.
+    fn say_what_is_lost(&mut self) {
+        let wanted = self.upkeep.durable_is_written && self.upkeep.durable != Durable::No;
+        if !std::mem::replace(&mut self.said, true) && wanted && matches!(self.when, When::Passed) {
+            let who = &self.connecting.who;
+            tracing::warn!("{who}: `durable` has no effect without a data directory: give `--data-dir`");
+        }
+    }
+
+    /// Gives frames of the journal, of one arrival.
+    fn give_unread(&mut self, batch: &mut Batch, refused: &mut Refused) {
+        let mut arrived = None;
+        while batch.len() < BATCH_ROWS && batch.arena.len() < BATCH_BYTES {
+            let Some((_, frame)) = self.unread.front() else { break };
+            let message = frame::read(frame);
+            if let Ok((_, then)) = &message
+                && arrived.is_some_and(|arrived| arrived != *then)
+            {
+                break;
+            }
+            let Some((number, frame)) = self.unread.pop_front() else { break };
+            self.last = number;
+            match message {
+                Ok((message, then)) => {
+                    arrived = Some(then);
+                    batch.ingested = then;
+                    self.add(&message, batch, refused);
+                }
+                Err(Malformed(what)) => {
+                    let raw = batch.store(&frame[..frame.len().min(SAMPLE)]);
+                    let text = format!("a frame of the journal cannot be read: {what}");
+                    refused.unreadable.push(unreadable(batch, raw, text));
+                }
+            }
+        }
     }
 
     /// Adds the events of a message.
@@ -171,21 +240,67 @@ impl RowSource for Filling {
         Ok(())
     }
 
+    fn resume(&mut self, from: &Arc<Resume>) -> Result<Option<Vec<u8>>, SourceError> {
+        if self.upkeep.durable == Durable::Checkpoint {
+            self.when = When::Checkpointed(Cell::new(0));
+        }
+        if !matches!(self.when, When::Journaled) {
+            return Ok(None);
+        }
+        let unread = std::mem::take(&mut *from.unread.lock().unwrap_or_else(PoisonError::into_inner));
+        if !unread.is_empty() {
+            let who = &self.connecting.who;
+            tracing::info!("{who}: {} messages of the journal were not read yet", unread.len());
+        }
+        self.unread = unread.into();
+        let found = from.take(|position| position.partition == PARTITION);
+        if let Some(Offset::Journal(last)) = found.as_ref().map(|found| &found.at) {
+            self.last = *last;
+        }
+        Ok(found.map(|found| found.partition))
+    }
+
+    fn position(&self) -> Option<Position> {
+        if let When::Checkpointed(covered) = &self.when {
+            covered.set(self.given.len());
+        }
+        let is_known = matches!(self.when, When::Journaled) && self.last != FrameNumber(0);
+        is_known.then(|| Position { partition: PARTITION.to_vec(), at: Offset::Journal(self.last) })
+    }
+
+    fn checkpointed(&mut self) {
+        if let When::Checkpointed(covered) = &self.when {
+            let covered = covered.take();
+            let mut done = self.given.drain(..covered).collect();
+            self.inbox.acknowledge(&mut done);
+        }
+    }
+
     fn fill(
         &mut self,
         batch: &mut Batch,
         refused: &mut Refused,
         _env: &mut Env,
     ) -> Result<Polled, SourceError> {
+        self.say_what_is_lost();
+        if !self.unread.is_empty() {
+            self.give_unread(batch, refused);
+            return Ok(Polled::Data);
+        }
         let mut messages = std::mem::take(&mut self.messages);
-        let tally = self.inbox.read(BATCH_ROWS, BATCH_BYTES, &mut self.given, &mut messages);
+        let (mut nothing, passed) = (Vec::new(), matches!(self.when, When::Passed));
+        let done = if passed { &mut self.given } else { &mut nothing };
+        let tally = self.inbox.read(BATCH_ROWS, BATCH_BYTES, done, &mut messages);
         let counted = [("discarded: QoS 0 beyond what is kept", tally.discarded)];
         refused.discarded.extend(counted.into_iter().filter(|(_, count)| *count > 0));
         let noted = [("reconnected", tally.reconnected), ("sessions lost", tally.sessions_lost)];
         refused.noted.extend(noted.into_iter().filter(|(_, count)| *count > 0));
         let polled = if messages.is_empty() { Polled::Empty } else { Polled::Data };
         for received in messages.drain(..) {
-            self.given.push(received.receipt());
+            match self.when {
+                When::Journaled => (self.last, batch.ingested) = (received.frame, received.arrived),
+                _ => self.given.extend(Some(received.receipt).filter(Receipt::is_due)),
+            }
             self.add(&received.message, batch, refused);
         }
         self.messages = messages;
@@ -193,11 +308,13 @@ impl RowSource for Filling {
     }
 
     fn acknowledges(&self) -> bool {
-        true
+        matches!(self.when, When::Passed)
     }
 
     fn close(&mut self) {
-        self.inbox.acknowledge(&mut self.given);
+        if matches!(self.when, When::Passed) {
+            self.inbox.acknowledge(&mut self.given);
+        }
         if let Some(mut keeper) = self.keeper.take() {
             keeper.stop();
         }

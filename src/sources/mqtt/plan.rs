@@ -3,15 +3,17 @@
 use super::MQTT;
 use super::filling::{Filling, Placing};
 use super::topics::{TopicFields, is_filter};
-use crate::clients::mqtt::{self, Connecting, Subscription, Version};
+use crate::clients::mqtt::{self, Connecting, Qos, Subscription, Version};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
-    FormatPlan, Handover, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan, StageId, Upkeep,
+    Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan,
+    StageId, USUAL_SYNC, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
 use crate::time::Millis;
+use std::sync::Arc;
 
 /// How long a broker keeps the session of a client that is away, in seconds, where nothing else is said.
 const USUAL_EXPIRY: u32 = 24 * 60 * 60;
@@ -44,7 +46,8 @@ pub fn plan(
         provided: Vec::new(),
         max_payload: max_payload as usize,
     };
-    let plan = MqttSourcePlan { connecting, subscription, placing, upkeep: Upkeep::default() };
+    let (upkeep, journal) = (Upkeep::default(), None);
+    let plan = MqttSourcePlan { connecting, subscription, placing, upkeep, journal };
     Some(PlannedSource { plan: Box::new(plan), stage })
 }
 
@@ -122,6 +125,7 @@ struct MqttSourcePlan {
     subscription: Subscription,
     placing: Placing,
     upkeep: Upkeep,
+    journal: Option<Arc<Journal>>,
 }
 
 impl SourcePlan for MqttSourcePlan {
@@ -157,6 +161,35 @@ impl SourcePlan for MqttSourcePlan {
         Some(&mut self.upkeep)
     }
 
+    fn keeps_journal(&self) -> bool {
+        matches!(self.upkeep.durable, Durable::Journal(_))
+    }
+
+    fn journal_sync(&self) -> Millis {
+        match self.upkeep.durable {
+            Durable::Journal(sync) => sync,
+            _ => USUAL_SYNC,
+        }
+    }
+
+    fn journal(&mut self, journal: Arc<Journal>) {
+        self.journal = Some(journal);
+    }
+
+    fn under_way(&self) -> Option<u64> {
+        let is_ours = self.connecting.version == Version::Five && self.subscription.qos != Qos::AtMostOnce;
+        is_ours.then_some(self.connecting.receive_maximum.into())
+    }
+
+    fn misfit(&self) -> Option<(String, &'static str)> {
+        let is_exact = self.subscription.qos == Qos::ExactlyOnce && self.upkeep.durable != Durable::No;
+        let message =
+            "`qos: 2` cannot outlive the process: which messages are half way is known in memory only";
+        let hint = "`qos: 1` with `id` is exact over restarts too; `durable: none` keeps `qos: 2`, and then what \
+                    nodes keep is lost with the process";
+        is_exact.then(|| (message.to_owned(), hint))
+    }
+
     fn gives_records(&self) -> bool {
         true
     }
@@ -172,6 +205,7 @@ impl SourcePlan for MqttSourcePlan {
 
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         let (connecting, subscription) = (self.connecting.clone(), self.subscription.clone());
-        Box::new(Filling::new(connecting, subscription, self.placing.clone(), self.upkeep, decoder()))
+        let (placing, journal) = (self.placing.clone(), self.journal.clone());
+        Box::new(Filling::new(connecting, subscription, placing, self.upkeep, journal, decoder()))
     }
 }

@@ -53,6 +53,7 @@ fn meaning(event: Event) -> Option<Happened> {
                 QoS::ExactlyOnce => Qos::ExactlyOnce,
             },
             packet: publish.pkid,
+            repeated: publish.dup,
             properties: publish.properties.map(|all| all.user_properties).unwrap_or_default(),
         }),
         Event::Incoming(Packet::SubAck(ack)) => {

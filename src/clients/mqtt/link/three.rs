@@ -51,6 +51,7 @@ fn meaning(event: Event) -> Option<Happened> {
                 QoS::ExactlyOnce => Qos::ExactlyOnce,
             },
             packet: publish.pkid,
+            repeated: publish.dup,
             properties: Vec::new(),
         }),
         Event::Incoming(Packet::SubAck(ack)) => {
