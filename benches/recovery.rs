@@ -28,7 +28,7 @@ fn main() {
         let is_cold = name == "cold";
         let forget_all = || {
             if is_cold {
-                forget(&disk)
+                forget(&disk);
             }
         };
         forget_all();

@@ -6,6 +6,7 @@ use crate::config::Delivery;
 use crate::runtime::{Found, Keeping, RunOptions};
 use crate::state::disk::{Disk, RealDisk};
 use crate::state::{self, OnCorruption, OpenOptions, Recovery, Repair, StateLimits};
+use crate::state::{DeadLetterLimits, DeadLetterLog, dead_letters_folder};
 use crate::time::Clock;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,8 +47,20 @@ pub fn find(
         backend,
         bytes_per_day: options.limits.writes_per_day.map(|bytes| bytes / share),
         may_drop: options.allow_dropped_state.clone(),
+        dead_letters: dead_letters(&loaded.plan.name, data_dir, clock.entropy()),
     };
     Found::find(&mut loaded.plan, keeping)
+}
+
+/// The folder of rejected events. That there can be none is no reason not to run.
+fn dead_letters(pipeline: &str, data_dir: &Path, entropy: u64) -> Option<DeadLetterLog> {
+    let folder = dead_letters_folder(data_dir, pipeline);
+    let disk = RealDisk::new(&folder).map_err(|error| error.to_string());
+    let log = disk.and_then(|disk| {
+        let log = DeadLetterLog::open(Arc::new(disk), DeadLetterLimits::default(), entropy);
+        log.map_err(|error| error.to_string())
+    });
+    log.inspect_err(|error| tracing::warn!("rejected events of `{pipeline}` are not kept: {error}")).ok()
 }
 
 fn limits(options: &RunOptions, share: u64) -> StateLimits {

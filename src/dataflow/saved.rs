@@ -107,6 +107,12 @@ pub fn is_own(key: &[u8]) -> bool {
     key.first() == Some(&OWN)
 }
 
+/// The worker whose own bytes a key of a node's state is that of; None if it is no such key.
+pub fn own_worker(key: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(key);
+    if reader.byte().ok()? == OWN { reader.number().ok() } else { None }
+}
+
 /// One thing that was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved<'a> {

@@ -26,13 +26,14 @@ impl Planning<'_> {
         }
         let format = section.or("format", formats::json(), formats::reader);
         let listened = self.listened(&declaration.name);
+        let checkpoint = self.plan.checkpoint;
         let mut planner = self.planner(id, None);
         let Some(mut planned) = (source.plan)(&mut planner, setting, &*format) else { return };
         match planned.plan.upkeep() {
             Some(upkeep) => *upkeep = Upkeep::plan(&section),
             None => Upkeep::refuse(&section, source.spec.name),
         }
-        judge_upkeep(&mut *planned.plan, &section, setting);
+        judge_upkeep(&mut *planned.plan, &section, setting, checkpoint);
         let decoding = match planner.draft.at(planned.stage).origin {
             Origin::Decoded(decoding) => Some(decoding),
             _ => None,
@@ -67,11 +68,23 @@ impl Planning<'_> {
             prepare,
             rejected,
         });
+        let unique = unique.flatten().map(|field| (field, within.unwrap_or(USUAL_WITHIN)));
+        self.behind_source(id, at, unique, section.or("ordered", false, read::boolean));
+    }
+
+    /// Plans what every event of a source goes through before others have it.
+    fn behind_source(
+        &mut self,
+        id: NodeId,
+        mut at: Point,
+        unique: Option<(KeyField, Millis)>,
+        ordered: bool,
+    ) {
         let mut planner = self.planner(id, None);
-        if let Some(Some(field)) = unique {
-            at = planner.unique(&at, field, within.unwrap_or(USUAL_WITHIN));
+        if let Some((field, within)) = unique {
+            at = planner.unique(&at, field, within);
         }
-        if section.or("ordered", false, read::boolean) {
+        if ordered {
             at = planner.order(&at, &mut [], Lateness::Leaves);
         }
         let (is_ordered, late) = (planner.is_ordered, planner.late.take());
@@ -91,18 +104,20 @@ fn id_field(planner: &mut NodePlanner<'_>, at: &mut Point, setting: Setting<'_>)
     Some(KeyField { name: expr.to_string(), slot, ty })
 }
 
-/// How often checkpoints are taken where nothing else is said.
-const USUAL_CHECKPOINT: Millis = Millis(10_000);
-
 /// Reports what does not go together, and what will be slow.
-fn judge_upkeep(source: &mut dyn SourcePlan, section: &Section<'_>, connector: Setting<'_>) {
+fn judge_upkeep(
+    source: &mut dyn SourcePlan,
+    section: &Section<'_>,
+    connector: Setting<'_>,
+    checkpoint: Millis,
+) {
     let setting = section.get("durable").unwrap_or(connector);
     if let Some((message, hint)) = source.misfit() {
         setting.faults.error(setting.key, message).hint(hint);
     }
     let Some(under_way) = source.under_way() else { return };
     let Some(upkeep) = source.upkeep() else { return };
-    if let Some(message) = upkeep.durable.slowness(under_way, USUAL_CHECKPOINT) {
+    if let Some(message) = upkeep.durable.slowness(under_way, checkpoint) {
         setting.faults.warning(setting.key, message).hint("`durable: journal` acknowledges at once");
     }
 }

@@ -47,6 +47,8 @@ pub struct Intake {
     kept_as: Option<usize>,
     /// What was last saved of the tracker.
     saved: Vec<u8>,
+    /// Partitions that have ended and whose places others have taken, since the last checkpoint.
+    left: Vec<Reached>,
 }
 
 /// What reading in canonical order takes.
@@ -142,6 +144,7 @@ impl Intake {
             is_canonical: several && !parts.live,
             kept_as: None,
             saved: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -245,6 +248,10 @@ impl Intake {
     fn add(&mut self, rows: Box<dyn RowSource>) {
         let ended = self.partitions.iter().position(|partition| partition.ended);
         let number = Partition(ended.unwrap_or(self.partitions.len()) as u32);
+        if let (Some(place), Some(source)) = (ended, self.kept_as) {
+            // Until a checkpoint has it.
+            self.left.extend(self.partitions[place].saved(source, &self.tracker));
+        }
         self.tracker.add(number);
         let added = PartitionIntake::new(rows, number);
         match ended {
@@ -455,6 +462,12 @@ impl PartitionIntake {
         }
     }
 
+    /// What a checkpoint has of it.
+    fn saved(&self, source: usize, tracker: &WatermarkTracker) -> Option<Reached> {
+        let (position, skip) = self.reached()?;
+        Some(Reached { source, position, skip, highest: tracker.highest_of(self.number) })
+    }
+
     /// How far it was read and has gone through, and how many events behind that have gone through too.
     fn reached(&self) -> Option<(Position, u64)> {
         match (&self.pending, &self.begun) {
@@ -492,12 +505,8 @@ impl Intake {
     /// Says how far its partitions were read, and what else must outlive this process.
     pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>) {
         let Some(source) = self.kept_as else { return };
-        for partition in &self.partitions {
-            if let Some((position, skip)) = partition.reached() {
-                let highest = self.tracker.highest_of(partition.number);
-                part.reached.push(Reached { source, position, skip, highest });
-            }
-        }
+        part.reached.append(&mut self.left);
+        part.reached.extend(self.partitions.iter().filter_map(|one| one.saved(source, &self.tracker)));
         let mut bytes = Vec::new();
         self.tracker.save(&mut bytes);
         if bytes != self.saved {

@@ -2,8 +2,9 @@
 
 use super::checkpoint::{
     Barrier, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Loading, Origins, Outlet,
-    OutletOptions, Pace, Part, StateIds, match_nodes,
+    OutletOptions, Pace, Part, StateIds, match_nodes, surplus,
 };
+use super::dead_letters::SharedDeadLetters;
 use super::exchange::{Frontiers, Mail};
 use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
@@ -13,7 +14,7 @@ use super::worker::{Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
 use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
 use crate::plan::Plan;
-use crate::state::StateBackend;
+use crate::state::{DeadLetterLog, StateBackend};
 use crate::time::{Clock, Env, Millis, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,8 @@ pub struct Keeping {
     pub bytes_per_day: Option<u64>,
     /// Nodes whose state may be dropped.
     pub may_drop: Vec<String>,
+    /// Where rejected events are kept that nobody reads.
+    pub dead_letters: Option<DeadLetterLog>,
 }
 
 /// A pipeline whose sources and sinks are open.
@@ -166,7 +169,7 @@ impl Pipeline {
         let (mut barrier, mut coordinator) = (None, None);
         if let Some(found) = found {
             let meeting = Arc::new(Barrier::new(count, found.keeping.backend.epoch()));
-            coordinator = Some(load(found, &mut workers, deliveries, &meeting, plan.checkpoint, clock)?);
+            coordinator = Some(load(plan, found, &mut workers, deliveries, &meeting, clock)?);
             barrier = Some(meeting);
         }
         let common = Common {
@@ -244,7 +247,11 @@ fn end(
     }
     if arrived {
         let intakes = workers.into_iter().flat_map(Worker::into_intakes);
-        intakes.for_each(|mut intake| intake.close());
+        intakes.for_each(|mut intake| {
+            // All of it is durable where state is kept; where none is, nobody waits for that.
+            intake.checkpointed();
+            intake.close();
+        });
     }
     let failure = common.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     match failure {
@@ -329,7 +336,8 @@ fn open_sinks(
             let mut outlet = Outlet::new(sink, OutletOptions { exactly_once, buffer: node.buffer });
             outlet.open().map_err(failed)?;
             let (state, now) = (ids.sinks[number], clock.wall());
-            let delivery = Delivery::new(state, name.clone(), outlet.clone(), &keeping.backend, now);
+            let delivery =
+                Delivery::new((node.node, state), name.clone(), outlet.clone(), &keeping.backend, now);
             delivery.resume().map_err(failed)?;
             deliveries.push(delivery);
             sink = Box::new(outlet);
@@ -375,22 +383,29 @@ fn workers(
 
 /// Gives workers what an earlier run left.
 fn load(
+    plan: &Plan,
     found: Found,
     workers: &mut [Worker],
     deliveries: Vec<Delivery>,
     barrier: &Arc<Barrier>,
-    interval: Millis,
     clock: &dyn Clock,
 ) -> Result<Coordinator, String> {
     let Found { keeping, ids, origins, feeds } = found;
     let count = workers.len();
+    let surplus = surplus(&keeping.backend, &ids, count).map_err(|error| error.to_string())?;
     for (me, worker) in workers.iter_mut().enumerate() {
         let loading = Loading { backend: &keeping.backend, ids: &ids, worker: (me, count) };
         worker.load(&loading, &origins)?;
     }
-    let pace = Pace { interval, bytes_per_day: keeping.bytes_per_day };
+    let names = plan.nodes.iter().map(|node| node.name.clone());
+    let dead_letters = keeping.dead_letters.map(|log| SharedDeadLetters::new(log, names));
+    if let Some(dead_letters) = &dead_letters {
+        workers.iter_mut().for_each(|worker| worker.keep_dead_letters(dead_letters.part()));
+    }
+    let gone = ids.sources.iter().zip(&origins).flat_map(|(node, origins)| origins.gone(*node)).collect();
+    let pace = Pace { interval: plan.checkpoint, bytes_per_day: keeping.bytes_per_day };
     let (backend, barrier) = (keeping.backend, barrier.clone());
-    let with = Coordinating { backend, ids, barrier, deliveries, feeds, pace };
+    let with = Coordinating { backend, ids, barrier, deliveries, feeds, pace, gone, surplus, dead_letters };
     Ok(Coordinator::new(with, clock.elapsed()))
 }
 

@@ -1,6 +1,7 @@
 //! A worker: one thread that steps through its share of a pipeline.
 
 use super::checkpoint::{Barrier, Loading, Origins, Outlet, Part, StateIds};
+use super::dead_letters::DeadLetters;
 use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
 use super::intake::{Intake, Step};
@@ -291,6 +292,11 @@ impl Worker {
             }
         }
         Some(Stepped::Worked)
+    }
+
+    /// Where rejected events go that nobody reads.
+    pub fn keep_dead_letters(&mut self, part: DeadLetters) {
+        self.driver.keep_dead_letters(part);
     }
 
     /// Goes on with what an earlier run left.

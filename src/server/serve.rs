@@ -96,9 +96,8 @@ async fn asked(route: Route, control: Arc<dyn Control>) -> Answer {
 
 /// Nothing takes a body yet, so there must be none.
 async fn read_body(body: Incoming) -> Result<(), Answer> {
-    let arrived = match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
-        Err(_) => return Err(Answer::error(408, "the body did not arrive in time")),
-        Ok(arrived) => arrived,
+    let Ok(arrived) = timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await else {
+        return Err(Answer::error(408, "the body did not arrive in time"));
     };
     match arrived {
         Err(error) if error.is::<LengthLimitError>() => {

@@ -98,7 +98,7 @@ impl<'p> Rig<'p> {
         self.started = Started::new(self.plan, self.auto_watermark, &self.clock, &self.disk, &self.taps);
         let Started { driver, inputs, state } = &mut self.started;
         let mut intakes: Vec<&mut Intake> = inputs.iter_mut().map(|input| &mut input.intake).collect();
-        state.as_ref().map_err(|error| error.clone())?.load(driver, &mut intakes)?;
+        state.as_ref().map_err(Clone::clone)?.load(driver, &mut intakes)?;
         for name in self.ended.clone() {
             self.close_now(&name);
         }

@@ -81,7 +81,7 @@ fn a_node_opens_with_its_components() {
         "p.yaml:15:5: error: unknown key `formt` in source `events`
  15 |     formt: json
     |     ^^^^^
-  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `file`, `stdin`
+  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `id`, `id_within`, `file`, `stdin`
 "
     );
 }

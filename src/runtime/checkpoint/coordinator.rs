@@ -6,8 +6,11 @@ use super::frames::{JournalFeed, ONLY};
 use super::handle::KeeperHandle;
 use super::ids::StateIds;
 use super::part::{Part, Reached};
-use crate::dataflow;
-use crate::state::{Changes, Checkpoint, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError};
+use crate::dataflow::{self, RefusedEvent};
+use crate::runtime::dead_letters::SharedDeadLetters;
+use crate::state::{
+    Changes, Checkpoint, Content, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError,
+};
 use crate::time::{Clock, Millis};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -75,6 +78,9 @@ pub struct Coordinator {
     handle: KeeperHandle,
     figures: CheckpointFigures,
     written_bytes: u64,
+    /// Positions that are of no partition any more.
+    gone: Vec<SourceProgress>,
+    dead_letters: Option<SharedDeadLetters>,
 }
 
 /// What a coordinator works with.
@@ -91,12 +97,19 @@ pub struct Coordinating {
     pub feeds: Vec<JournalFeed>,
     /// How often.
     pub pace: Pace,
+    /// Positions that are of no partition any more, to be forgotten.
+    pub gone: Vec<SourceProgress>,
+    /// State that nobody has any more, to be forgotten.
+    pub surplus: Vec<Entry>,
+    /// Where rejected events are kept.
+    pub dead_letters: Option<SharedDeadLetters>,
 }
 
 impl Coordinator {
     /// A coordinator that asks for its first checkpoint an interval from now.
     pub fn new(with: Coordinating, now: Millis) -> Coordinator {
-        let Coordinating { backend, ids, barrier, deliveries, feeds, pace } = with;
+        let Coordinating { backend, ids, barrier, deliveries, feeds, pace, gone, surplus, dead_letters } =
+            with;
         let (epoch, until) = (backend.epoch(), now + pace.interval);
         let figures = CheckpointFigures { epoch, ..CheckpointFigures::default() };
         Coordinator {
@@ -108,7 +121,9 @@ impl Coordinator {
             pace,
             phase: Phase::Resting { until },
             epoch,
-            gathered: Part::default(),
+            gathered: Part { entries: surplus, ..Part::default() },
+            gone,
+            dead_letters,
             is_announced: false,
             asked: Vec::new(),
             awaited: Vec::new(),
@@ -149,7 +164,7 @@ impl Coordinator {
         }
         let mut worked = self.keep_journals(now)?;
         worked |= self.keep_checkpoints(clock, now)?;
-        worked |= self.deliver()?;
+        worked |= self.deliver(clock)?;
         if self.backend.fold_is_due() && !matches!(self.phase, Phase::Stuck { .. }) {
             // What is not folded stays in the log: it is tried again with the next checkpoint.
             if let Err(error) = self.backend.fold() {
@@ -186,7 +201,7 @@ impl Coordinator {
             }
         }
         loop {
-            let moved = self.deliver()?;
+            let moved = self.deliver(clock)?;
             let waits = self.deliveries.iter().any(|delivery| delivery.waiting() > 0);
             if !waits || (!moved && !patience()) {
                 break;
@@ -206,9 +221,17 @@ impl Coordinator {
                 Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
                 Ok(_) => {}
             }
+            delivery.locate();
         }
-        let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
-        self.backend.commit(Changes { markers, ..Changes::default() }).map(drop)
+        let markers: Vec<_> =
+            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
+        self.backend.commit(Changes { markers, ..Changes::default() })?;
+        for delivery in &mut self.deliveries {
+            if let Err(error) = delivery.outlet().committed() {
+                delivery.outlet().fail(error);
+            }
+        }
+        Ok(())
     }
 
     fn keep_journals(&mut self, now: Millis) -> Result<bool, StateError> {
@@ -329,7 +352,8 @@ impl Coordinator {
                 delivery.outlet().fail(error);
             }
         }
-        let sources = self.sources();
+        let mut sources = self.sources();
+        sources.extend(self.gone.iter().cloned());
         let sinks: Vec<_> =
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
@@ -353,8 +377,14 @@ impl Coordinator {
             self.gathered = Part::default();
             self.figures =
                 CheckpointFigures { epoch: self.epoch, written: self.figures.written + 1, ..self.figures };
-            self.deliveries.iter_mut().for_each(|delivery| delivery.committed(clock.wall()));
+            self.gone.clear();
+            for delivery in &mut self.deliveries {
+                if let Err(error) = delivery.committed(clock.wall()) {
+                    delivery.outlet().fail(error);
+                }
+            }
             self.tell_given_up();
+            self.dead_letters.iter().for_each(SharedDeadLetters::sync);
         }
         self.barrier.commit(self.epoch);
         Ok(())
@@ -398,9 +428,13 @@ impl Coordinator {
     }
 
     /// Delivers committed output.
-    fn deliver(&mut self) -> Result<bool, StateError> {
+    fn deliver(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
         let mut worked = false;
         for delivery in &mut self.deliveries {
+            let refused = delivery.outlet().take_refused();
+            if !refused.is_empty() {
+                tell_refused(delivery, &refused, self.dead_letters.as_ref(), clock);
+            }
             match delivery.deliver(&self.backend) {
                 Ok(moved) => worked |= moved,
                 Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
@@ -412,4 +446,21 @@ impl Coordinator {
         }
         Ok(worked)
     }
+}
+
+/// Says what a target refused for good, and keeps it where somebody will find it.
+fn tell_refused(
+    delivery: &Delivery,
+    refused: &[RefusedEvent],
+    dead_letters: Option<&SharedDeadLetters>,
+    clock: &dyn Clock,
+) {
+    let (name, first) = (delivery.name(), &refused[0].reason);
+    tracing::error!("sink `{name}`: its target refuses {} events: {first}", refused.len());
+    let Some(mut part) = dead_letters.map(SharedDeadLetters::part) else { return };
+    for RefusedEvent { reason, bytes } in refused {
+        let (now, elapsed) = (clock.wall(), clock.elapsed());
+        part.note_at(now, elapsed, delivery.sink, ("refused", reason), Content::Raw(bytes));
+    }
+    part.flush(clock.elapsed());
 }

@@ -1,6 +1,7 @@
 //! What is held for a sink, from the checkpoint that it belongs to until its target has acknowledged it.
 
 use super::outlet::{Outlet, Secured};
+use crate::dataflow;
 use crate::dataflow::{DrainOrder, SinkError, WhenFull};
 use crate::state::{Chunk, ChunkId, ChunkNumber, Epoch, NodeId, SinkProgress, StateBackend, StateError};
 use crate::time::Timestamp;
@@ -13,6 +14,8 @@ const MOST_UNSECURED: usize = 4 << 20;
 
 /// One sink's output in the log.
 pub struct Delivery {
+    /// Which of the plan's nodes it is.
+    pub sink: dataflow::NodeId,
     node: NodeId,
     /// For messages.
     name: String,
@@ -66,7 +69,7 @@ pub enum DeliveryError {
 impl Delivery {
     /// What an earlier run left.
     pub fn new(
-        node: NodeId,
+        (sink, node): (dataflow::NodeId, NodeId),
         name: String,
         outlet: Outlet,
         backend: &StateBackend,
@@ -85,7 +88,7 @@ impl Delivery {
         let left = backend.undelivered(node).map(|(id, place)| (id, place.length as usize));
         let queue = left.map(queued).collect();
         let (making, remembered, given_up) = (Vec::new(), 0, 0);
-        Delivery { node, name, outlet, making, queue, remembered, delivered, position, given_up }
+        Delivery { sink, node, name, outlet, making, queue, remembered, delivered, position, given_up }
     }
 
     /// Has the target go on where it stopped.
@@ -111,9 +114,9 @@ impl Delivery {
 
     /// Gathers what belongs to a checkpoint: what the target has not acknowledged, and behind it what was held.
     pub fn prepare(&mut self, epoch: Epoch) -> Result<(), SinkError> {
-        if !self.outlet.options().exactly_once {
-            let Secured { call, pending, position } = self.outlet.secure()?;
-            self.position = position;
+        let exactly_once = self.outlet.options().exactly_once;
+        if !exactly_once {
+            let Secured { call, pending } = self.outlet.secure()?;
             if !pending.is_empty() {
                 self.make(epoch, pending, Some(call));
             }
@@ -123,8 +126,12 @@ impl Delivery {
                 self.given_up += bytes.len() as u64;
                 continue;
             }
+            if exactly_once {
+                self.outlet.prepare(&bytes)?;
+            }
             self.make(epoch, bytes, None);
         }
+        self.position = self.outlet.position();
         Ok(())
     }
 
@@ -144,7 +151,7 @@ impl Delivery {
         self.making.iter().map(|made| Chunk { node: self.node, id: made.id, payload: &made.bytes })
     }
 
-    /// How far it has come, if the log does not know.
+    /// How far it has come, if the log does not know. Becomes durable before anything else is written.
     pub fn marker(&self, backend: &StateBackend) -> Option<SinkProgress> {
         let (delivered, position) = (self.delivered, self.position.clone());
         let now = SinkProgress { node: self.node, delivered, position };
@@ -156,8 +163,8 @@ impl Delivery {
         (!unchanged).then_some(now)
     }
 
-    /// The chunks are committed: what was held may be delivered.
-    pub fn committed(&mut self, now: Timestamp) {
+    /// The chunks and the position are durable: what was held may be delivered.
+    pub fn committed(&mut self, now: Timestamp) -> Result<(), SinkError> {
         for Made { id, bytes, call } in std::mem::take(&mut self.making) {
             let keep = call.is_none() && self.remembered + bytes.len() <= MOST_REMEMBERED;
             let stage = call.map_or(Stage::Waiting, Stage::Given);
@@ -167,6 +174,7 @@ impl Delivery {
         }
         self.give_up(now);
         self.outlet.note_waiting(self.waiting());
+        self.outlet.committed()
     }
 
     /// Gives up what is too old, and what is too much.
@@ -204,7 +212,7 @@ impl Delivery {
         }
         if given > 0 {
             // What is pending of it stands in the log already.
-            self.position = self.outlet.secure().map_err(DeliveryError::Sink)?.position;
+            self.outlet.secure().map_err(DeliveryError::Sink)?;
         }
         let settled = self.settle();
         if next.is_none()
@@ -257,8 +265,8 @@ impl Delivery {
         &self.name
     }
 
-    /// Whether everything that was committed is acknowledged.
-    pub fn is_done(&self) -> bool {
-        self.queue.is_empty()
+    /// Takes up where the target stands now.
+    pub fn locate(&mut self) {
+        self.position = self.outlet.position();
     }
 }

@@ -3,12 +3,29 @@
 use super::frames::ONLY;
 use super::ids::StateIds;
 use super::part::Reached;
-use crate::dataflow::{FrameNumber, Position, Resume, Saved};
+use crate::dataflow::{FrameNumber, Position, Resume, Saved, own_worker};
 use crate::event::bytes::Malformed;
-use crate::state::{self, Frame, Offset, RecordId, StateBackend, StateError};
+use crate::state::{
+    self, Entry, Frame, Offset, RecordId, SourceProgress, StateBackend, StateError, StateKey,
+};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+/// Bytes of workers that there are no more: they were given to others, and would be again.
+pub fn surplus(backend: &StateBackend, ids: &StateIds, workers: usize) -> Result<Vec<Entry>, StateError> {
+    let mut surplus = Vec::new();
+    let all = ids.steps.iter().chain(&ids.inlets).flatten().chain(&ids.sources);
+    for node in all {
+        backend.keyed().node(*node, &mut |group, key, _| {
+            if own_worker(key).is_some_and(|worker| worker >= workers as u64) {
+                surplus.push(Entry { key: StateKey::new(*node, group, key), value: None });
+            }
+            Ok(())
+        })?;
+    }
+    Ok(surplus)
+}
 
 /// State on its way to the operators of one worker.
 #[derive(Clone, Copy)]
@@ -47,6 +64,13 @@ pub struct Origins {
 }
 
 impl Origins {
+    /// Positions that are of no partition any more, of that source.
+    pub fn gone(&self, node: state::NodeId) -> Vec<SourceProgress> {
+        let gone = std::mem::take(&mut *self.resume.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        let forgotten = |partition| SourceProgress { node, partition, offset: Offset::Gone, watermark: None };
+        gone.into_iter().map(forgotten).collect()
+    }
+
     /// What was kept of a source.
     pub fn of(backend: &StateBackend, node: state::NodeId) -> Result<Origins, StateError> {
         let mut origins = Origins::default();

@@ -28,7 +28,7 @@ pub use delivery::Delivery;
 pub use frames::JournalFeed;
 pub use handle::KeeperHandle;
 pub use ids::{StateIds, match_nodes};
-pub use load::{Loading, Origins};
+pub use load::{Loading, Origins, surplus};
 pub use outlet::{Outlet, OutletOptions};
 pub use part::{Part, Reached};
 pub use rehearsal::Rehearsal;

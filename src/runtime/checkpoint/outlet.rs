@@ -4,7 +4,7 @@
 //! `at_least_once` it goes straight to the target, and is held only while the target takes nothing: then it waits in the
 //! log, in order, and is delivered when the target is back. See `delivery.rs` for what becomes of what is held.
 
-use crate::dataflow::{Buffer, Sink, SinkError, WhenFull};
+use crate::dataflow::{Buffer, RefusedEvent, Sink, SinkError, WhenFull};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a chunk, unless a single write is longer.
@@ -57,8 +57,6 @@ pub struct Secured {
     pub call: u64,
     /// What the target has not acknowledged.
     pub pending: Vec<u8>,
-    /// Where a later run goes on.
-    pub position: Vec<u8>,
 }
 
 impl Outlet {
@@ -112,11 +110,34 @@ impl Outlet {
     /// Makes the target secure what it was given.
     pub fn secure(&self) -> Result<Secured, SinkError> {
         let mut target = self.target();
-        let (mut pending, mut position) = (Vec::new(), Vec::new());
+        let mut pending = Vec::new();
         target.sink.secure(&mut pending)?;
         target.calls += 1;
-        target.sink.position(&mut position);
-        Ok(Secured { call: target.calls, pending, position })
+        Ok(Secured { call: target.calls, pending })
+    }
+
+    /// A chunk is about to be committed; see [`Sink::prepare`].
+    pub fn prepare(&self, chunk: &[u8]) -> Result<(), SinkError> {
+        self.target().sink.prepare(chunk)
+    }
+
+    /// Where a later run goes on; see [`Sink::position`].
+    pub fn position(&self) -> Vec<u8> {
+        let mut position = Vec::new();
+        self.target().sink.position(&mut position);
+        position
+    }
+
+    /// The position that was last asked for is durable. Only where nobody else writes meanwhile.
+    pub fn committed(&self) -> Result<(), SinkError> {
+        if self.0.options.exactly_once { self.target().sink.committed() } else { Ok(()) }
+    }
+
+    /// Takes out what the target has refused for good.
+    pub fn take_refused(&self) -> Vec<RefusedEvent> {
+        let mut refused = Vec::new();
+        self.target().sink.refused(&mut refused);
+        refused
     }
 
     /// The number of the call of [`Outlet::secure`] that comes next.

@@ -283,8 +283,11 @@ fn keeper(keyed: bool) -> MergeKeeper {
     MergeKeeper::new(RowForm::new(columns, vec![ID, NAME], true), keyed.then(|| vec![NAME]), 2, b"const")
 }
 
+/// An input, its rows as time and value, and the watermark behind them.
+type Fed = (usize, Vec<(i64, i64)>, i64);
+
 /// Rows of three inputs, in order of their watermarks, in batches.
-fn feed(random: &mut Random) -> Vec<(usize, Vec<(i64, i64)>, i64)> {
+fn feed(random: &mut Random) -> Vec<Fed> {
     let mut watermarks = [0i64; 3];
     let mut numbers = [0i64; 3];
     (0..40)
