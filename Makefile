@@ -8,6 +8,10 @@ FUZZ_VERSION := 0.13.2
 CASES ?=
 EVENTS ?= 5000000
 RUNS ?= 5
+# make simulate N=10000 FROM=200
+N ?= 10000
+FROM ?= 0
+SEED ?=
 # make fuzz T=json SECONDS=600
 T ?=
 SECONDS ?= 60
@@ -32,7 +36,13 @@ setup: ## what the tests need from the system (installs it when root)
 .PHONY: test
 test: setup ## all tests, and those inside the example pipelines (PROPTEST_RNG_SEED=… for other random cases)
 	PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked
+	cargo test --locked --features simulation --test simulation
 	cargo run --locked --quiet -- test pipelines/
+
+.PHONY: simulate
+simulate: ## runs N seeds of the simulator, from FROM on; SEED=… replays one, step by step
+	SIMULATE_SEEDS='$(N)' SIMULATE_FROM='$(FROM)' SIMULATE_SEED='$(SEED)' \
+		cargo test --locked --profile simulation --features simulation --test simulation -- --nocapture whatever
 
 .PHONY: lint
 lint: ## formatting, clippy, documentation; warnings are errors

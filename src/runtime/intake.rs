@@ -7,7 +7,7 @@ use super::rejected::RejectPort;
 use crate::dataflow::{
     Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Saved, Saving, Signal, SourceError, StageId,
 };
-use crate::event::bytes::{Malformed, Reader};
+use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Rejects, Row, Slot};
 use crate::expr::Program;
 use crate::time::{Clock, Timestamp};
@@ -49,6 +49,8 @@ pub struct Intake {
     saved: Vec<u8>,
     /// Partitions that have ended and whose places others have taken, since the last checkpoint.
     left: Vec<Reached>,
+    /// The workers whose trackers it goes on with: its own, and such as are no more.
+    stood_for: Vec<usize>,
 }
 
 /// What reading in canonical order takes.
@@ -145,6 +147,7 @@ impl Intake {
             kept_as: None,
             saved: Vec::new(),
             left: Vec::new(),
+            stood_for: Vec::new(),
         }
     }
 
@@ -492,6 +495,8 @@ impl Intake {
             let Some(taken) = partition.rows.resume(&origins.resume)? else { continue };
             let Some((skip, highest)) = origins.marks.get(&taken) else { continue };
             partition.skip = *skip;
+            #[cfg(feature = "simulation")]
+            let highest = &highest.map(|highest| Timestamp(highest.0 + too_new()));
             if let Some(highest) = highest {
                 self.tracker.resume(partition.number, *highest);
                 if let Some(aligned) = self.aligned.as_mut().filter(|_| self.tracker.follows_events()) {
@@ -503,11 +508,17 @@ impl Intake {
     }
 
     /// Says how far its partitions were read, and what else must outlive this process.
-    pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>) {
+    pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>, workers: usize) {
         let Some(source) = self.kept_as else { return };
         part.reached.append(&mut self.left);
         part.reached.extend(self.partitions.iter().filter_map(|one| one.saved(source, &self.tracker)));
+        let me = saving.worker();
+        for gone in self.stood_for.drain(..).filter(|worker| *worker != me) {
+            saving.remove_own_of(gone, b"");
+        }
         let mut bytes = Vec::new();
+        put_number(&mut bytes, me as u64);
+        put_number(&mut bytes, workers as u64);
         self.tracker.save(&mut bytes);
         if bytes != self.saved {
             saving.put_own(b"", |into| into.extend_from_slice(&bytes));
@@ -516,14 +527,19 @@ impl Intake {
     }
 
     /// Takes back what it saved beside positions.
-    pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
-        match saved {
-            Saved::Own { mine: true, value, .. } => {
-                let mut reader = Reader::new(value);
-                self.tracker.load(&mut reader)?;
-                reader.finish()
-            }
-            Saved::Own { .. } | Saved::Keyed { .. } => Ok(()),
+    pub fn load(&mut self, saved: Saved<'_>, workers: usize) -> Result<(), Malformed> {
+        let Saved::Own { mine, value, .. } = saved else { return Ok(()) };
+        let mut reader = Reader::new(value);
+        let (from, of) = (reader.number()? as usize, reader.number()? as usize);
+        if mine {
+            self.stood_for.push(from);
+            self.tracker.load(&mut reader)?;
+            reader.finish()
+        } else if of == workers {
+            Ok(())
+        } else {
+            // Other workers had other partitions: what one of them had passed, those of this one may not have.
+            self.tracker.load_watermark(&mut reader)
         }
     }
 
@@ -536,4 +552,11 @@ impl Intake {
     pub fn checkpointed(&mut self) {
         self.partitions.iter_mut().for_each(|partition| partition.rows.checkpointed());
     }
+}
+
+/// By how much a watermark that goes on is wrong, where that is asked for.
+#[cfg(feature = "simulation")]
+fn too_new() -> i64 {
+    use crate::state::mutation::{self, Mutation};
+    if mutation::is(Mutation::RestoreNewWatermark) { 100 } else { 0 }
 }

@@ -242,7 +242,7 @@ fn end(
         finish(coordinator, &mut workers, shared);
     }
     let arrived = common.close_sinks(shared);
-    if let Some(Err(error)) = coordinator.as_mut().map(Coordinator::mark) {
+    if let Some(Err(error)) = coordinator.as_mut().map(|coordinator| coordinator.mark(shared.clock)) {
         shared.fail(error.to_string());
     }
     if arrived {
@@ -336,7 +336,7 @@ fn open_sinks(
             let mut outlet = Outlet::new(sink, OutletOptions { exactly_once, buffer: node.buffer });
             outlet.open().map_err(failed)?;
             let (state, now) = (ids.sinks[number], clock.wall());
-            let delivery =
+            let mut delivery =
                 Delivery::new((node.node, state), name.clone(), outlet.clone(), &keeping.backend, now);
             delivery.resume().map_err(failed)?;
             deliveries.push(delivery);

@@ -222,7 +222,7 @@ impl Worker {
             return Ok(Stepped::Ended);
         }
         if let Some(barrier) = shared.barrier
-            && let Some(stepped) = self.meet(barrier, shared)
+            && let Some(stepped) = self.meet(barrier, shared)?
         {
             return Ok(stepped);
         }
@@ -256,19 +256,19 @@ impl Worker {
     }
 
     /// Takes part in a checkpoint if one is asked for; None if there is nothing to do for it.
-    fn meet(&mut self, barrier: &Barrier, shared: &Shared<'_>) -> Option<Stepped> {
+    fn meet(&mut self, barrier: &Barrier, shared: &Shared<'_>) -> Result<Option<Stepped>, String> {
         if self.told < barrier.committed() {
             self.told = barrier.committed();
             self.intakes.iter_mut().for_each(Intake::checkpointed);
         }
         let epoch = barrier.requested();
         if self.saved >= epoch && barrier.released() >= self.saved {
-            return None;
+            return Ok(None);
         }
         let rounds = self.exchanges.len();
         match self.rounds {
             // Saved, and others have not yet.
-            _ if self.saved >= epoch => return Some(Stepped::Waits),
+            _ if self.saved >= epoch => return Ok(Some(Stepped::Waits)),
             (done, false) if done < rounds => {
                 self.flush();
                 barrier.arrive();
@@ -277,13 +277,15 @@ impl Worker {
             (done, true) => {
                 if !barrier.have_all_arrived(self.meetings * rounds + done + 1) {
                     self.receive();
-                    return Some(Stepped::Waits);
+                    return Ok(Some(Stepped::Waits));
                 }
                 self.receive();
                 self.rounds = (done + 1, false);
             }
             _ => {
                 self.flush();
+                // What a sink did not take must not count as done.
+                self.check_sinks(shared)?;
                 self.rounds = (0, false);
                 self.meetings += 1;
                 self.saved = epoch;
@@ -291,7 +293,7 @@ impl Worker {
                 barrier.deposit(epoch, part, || shared.outlets.iter().for_each(Outlet::cut));
             }
         }
-        Some(Stepped::Worked)
+        Ok(Some(Stepped::Worked))
     }
 
     /// Where rejected events go that nobody reads.
@@ -306,7 +308,7 @@ impl Worker {
         for (source, intake) in self.intakes.iter_mut().enumerate() {
             intake.resume(source, &origins[source]).map_err(|error| error.to_string())?;
             let node = loading.ids.sources[source];
-            loading.node(node, &mut |saved| intake.load(saved)).map_err(failed)?;
+            loading.node(node, &mut |saved| intake.load(saved, loading.worker.1)).map_err(failed)?;
             intake.announce(&mut self.driver);
         }
         Ok(())
@@ -319,8 +321,9 @@ impl Worker {
         let mut entries = Vec::new();
         self.driver.save(self.number, &ids, &mut entries);
         for (source, intake) in self.intakes.iter_mut().enumerate() {
-            let env = &*self.driver.env();
-            intake.save(&mut part, &mut Saving::new(ids.sources[source], self.number, env, &mut entries));
+            let (env, workers) = (&*self.driver.env(), self.mail.workers());
+            let mut saving = Saving::new(ids.sources[source], self.number, env, &mut entries);
+            intake.save(&mut part, &mut saving, workers);
         }
         part.entries = entries;
         part

@@ -83,7 +83,15 @@ impl StateBackend {
     /// # Errors
     /// After an error of the disk nothing is lost and nothing is half there. Call again with the same or newer changes;
     /// until that has returned, it is not known whether the first are durable.
-    pub fn commit(&mut self, changes: Changes) -> Result<Option<Committed>, StateError> {
+    pub fn commit(&mut self, mut changes: Changes) -> Result<Option<Committed>, StateError> {
+        self.commit_all(&mut changes)
+    }
+
+    /// The same for changes that the caller keeps, to try again if need be; they are brought into order.
+    ///
+    /// # Errors
+    /// As of [`StateBackend::commit`].
+    pub fn commit_all(&mut self, changes: &mut Changes) -> Result<Option<Committed>, StateError> {
         let mut commit = Commit::new();
         if self.log.begins_segment() {
             self.ledger.progress.whole().push(RecordKind::Basis, &mut commit)?;
@@ -328,9 +336,9 @@ impl StateBackend {
     }
 }
 
-fn push_all(changes: Changes, commit: &mut Commit) -> Result<(), StateError> {
+fn push_all(changes: &mut Changes, commit: &mut Commit) -> Result<(), StateError> {
     changes.frames.iter().try_for_each(|frame| frame.push(commit))?;
-    if let Some(mut checkpoint) = changes.checkpoint.filter(|checkpoint| !checkpoint.is_empty()) {
+    if let Some(checkpoint) = changes.checkpoint.as_mut().filter(|checkpoint| !checkpoint.is_empty()) {
         checkpoint.sort();
         checkpoint.push(RecordKind::Checkpoint, commit)?;
     }

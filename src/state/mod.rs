@@ -15,6 +15,8 @@ mod journal;
 mod keyed;
 mod ledger;
 pub mod log;
+#[cfg(feature = "simulation")]
+pub mod mutation;
 mod number;
 mod outbox;
 mod progress;

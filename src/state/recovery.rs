@@ -6,16 +6,17 @@
 
 use super::backend::{StateBackend, StateLimits, metered};
 use super::checkpoint::Checkpoint;
-use super::disk::{Disk, DiskLock};
+use super::disk::{Disk, DiskLock, Open};
 use super::error::StateError;
 use super::ledger::Ledger;
 use super::log::{Log, LogScan};
-use super::number::{Epoch, Incarnation, Sequence};
+use super::number::{Epoch, Incarnation, SegmentNumber, Sequence};
 use super::progress::Progress;
 use super::replacement::{clear_next, finish_replacement, replace};
 use super::salvage::{Salvaged, finish_salvage, salvage};
 use super::store::{STORE_FILE, Store, StoreMeta};
 use crate::time::{Random, Timestamp};
+use std::io;
 use std::sync::Arc;
 
 /// The file by which a process holds the folder.
@@ -124,6 +125,24 @@ pub fn open_afresh(
     open_held(disk, options, held)
 }
 
+/// Makes what an earlier process left durable before anything is built upon it: one that was killed may not have come to
+/// sync its last writes, which a power cut later on would take away from under what comes now. What it failed to sync
+/// can be read and is on no disk: it is read no more.
+fn settle(disk: &dyn Disk) -> Result<(), StateError> {
+    let settle = || -> io::Result<()> {
+        let names = disk.list()?;
+        // All segments before the last were synced before it was begun.
+        let last = names.iter().rfind(|name| SegmentNumber::from_file_name(name).is_some());
+        for name in last.into_iter().chain(names.iter().filter(|name| *name == STORE_FILE)) {
+            let file = disk.open(name, Open::Existing)?;
+            file.sync()?;
+            file.forget()?;
+        }
+        disk.sync_folder()
+    };
+    settle().map_err(|error| StateError::disk("syncing what was there", error))
+}
+
 /// Holds the folder.
 pub(super) fn hold(disk: &dyn Disk) -> Result<DiskLock, StateError> {
     let lock = disk.lock(LOCK_FILE).map_err(|error| StateError::disk("locking the folder", error))?;
@@ -135,6 +154,7 @@ fn open_held(
     options: &OpenOptions,
     lock: DiskLock,
 ) -> Result<(StateBackend, Recovery), StateError> {
+    settle(&**disk)?;
     finish_replacement(&**disk)?;
     let (log_disk, log_meter) = metered(disk);
     let (store_disk, store_meter) = metered(disk);

@@ -39,8 +39,17 @@ enum Phase {
     Resting { until: Millis },
     /// Workers save.
     Gathering { since: Millis, told: bool },
-    /// The disk did not take it.
-    Stuck { again: Millis, pause: Millis },
+    /// All is gathered; the disk has not taken it yet.
+    Writing { since: Millis },
+}
+
+/// The disk takes nothing, or did not when it was tried last.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    /// When it is tried again.
+    again: Millis,
+    /// How long that is from the last time.
+    pause: Millis,
 }
 
 /// Figures of a pipeline's checkpoints.
@@ -67,10 +76,13 @@ pub struct Coordinator {
     feeds: Vec<JournalFeed>,
     pace: Pace,
     phase: Phase,
+    trouble: Option<Trouble>,
+    /// A sink failed for good: nothing is committed any more, as what it was given may be lost.
+    has_failed: bool,
     epoch: Epoch,
     /// What workers gave and no commit has yet.
     gathered: Part,
-    /// Nodes that the log does not know yet.
+    /// Whether the log knows the nodes.
     is_announced: bool,
     /// Who asked for a checkpoint that is not under way yet, and who for the one that is.
     asked: Vec<Sender<CheckpointFigures>>,
@@ -120,6 +132,8 @@ impl Coordinator {
             feeds,
             pace,
             phase: Phase::Resting { until },
+            trouble: None,
+            has_failed: false,
             epoch,
             gathered: Part { entries: surplus, ..Part::default() },
             gone,
@@ -165,14 +179,28 @@ impl Coordinator {
         let mut worked = self.keep_journals(now)?;
         worked |= self.keep_checkpoints(clock, now)?;
         worked |= self.deliver(clock)?;
-        if self.backend.fold_is_due() && !matches!(self.phase, Phase::Stuck { .. }) {
-            // What is not folded stays in the log: it is tried again with the next checkpoint.
-            if let Err(error) = self.backend.fold() {
-                self.fail_or_wait(error, now)?;
+        if self.backend.fold_is_due() && !self.is_waiting(now) {
+            // What is not folded stays in the log.
+            match self.backend.fold() {
+                Ok(folded) => self.recover(folded),
+                Err(error) => self.fail_or_wait(error, now)?,
             }
             worked = true;
         }
         Ok(worked)
+    }
+
+    /// Whether the disk is not to be tried yet.
+    fn is_waiting(&self, now: Millis) -> bool {
+        self.has_failed || self.trouble.is_some_and(|trouble| now < trouble.again)
+    }
+
+    /// The disk took something, if `written`.
+    fn recover(&mut self, written: bool) {
+        if written && self.trouble.take().is_some() {
+            tracing::info!("the disk takes state again");
+            self.barrier.hold_back(false);
+        }
     }
 
     /// All workers have ended and given what they had: takes the last checkpoint and delivers what can be. `patience` says
@@ -193,9 +221,9 @@ impl Coordinator {
         loop {
             let now = clock.elapsed();
             self.feeds.iter_mut().for_each(|feed| feed.take(now, true));
-            let done = self.commit_frames().and_then(|()| self.commit(clock));
+            let done = self.commit_frames().and_then(|_| self.commit(clock));
             match done {
-                Ok(()) => break,
+                Ok(_) => break,
                 Err(error) if error.remedy() == Remedy::Retry && patience() => clock.wait(AGAIN[0]),
                 Err(error) => return Err(error),
             }
@@ -210,58 +238,53 @@ impl Coordinator {
                 clock.wait(Millis(10));
             }
         }
-        self.mark()
+        self.mark(clock)
     }
 
     /// Writes down how far sinks have come: what they have acknowledged is not delivered again.
-    pub fn mark(&mut self) -> Result<(), StateError> {
-        for delivery in &mut self.deliveries {
-            match delivery.deliver(&self.backend) {
-                Err(DeliveryError::State(error)) => return Err(error),
-                Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
-                Ok(_) => {}
-            }
-            delivery.locate();
-        }
-        let markers: Vec<_> =
-            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
+    pub fn mark(&mut self, clock: &dyn Clock) -> Result<(), StateError> {
+        self.deliver(clock)?;
+        self.deliveries.iter_mut().for_each(Delivery::locate);
+        let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         self.backend.commit(Changes { markers, ..Changes::default() })?;
-        for delivery in &mut self.deliveries {
-            if let Err(error) = delivery.outlet().committed() {
-                delivery.outlet().fail(error);
-            }
-        }
+        self.tell_committed();
         Ok(())
     }
 
     fn keep_journals(&mut self, now: Millis) -> Result<bool, StateError> {
-        if let Phase::Stuck { .. } = self.phase {
+        if self.is_waiting(now) {
             return Ok(false);
         }
         self.feeds.iter_mut().for_each(|feed| feed.take(now, false));
-        let waits = self.feeds.iter().any(JournalFeed::is_waiting);
         match self.commit_frames() {
-            Ok(()) => Ok(waits),
+            Ok(written) => {
+                self.recover(written);
+                Ok(written)
+            }
             Err(error) => self.fail_or_wait(error, now).map(|()| true),
         }
     }
 
-    /// Makes what senders do not repeat durable.
-    fn commit_frames(&mut self) -> Result<(), StateError> {
+    /// Makes what senders do not repeat durable. Tells whether there was anything.
+    fn commit_frames(&mut self) -> Result<bool, StateError> {
         let frames: Vec<_> = self.feeds.iter().flat_map(JournalFeed::frames).collect();
         if frames.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        let committed = self.backend.commit(Changes { frames, ..Changes::default() })?;
+        // A later start finds frames by the name of their source.
+        let checkpoint = (!self.is_announced)
+            .then(|| self.announced(Checkpoint { epoch: self.backend.epoch(), ..Checkpoint::default() }));
+        let committed = self.backend.commit(Changes { frames, checkpoint, ..Changes::default() })?;
+        self.is_announced = true;
         let places = committed.map(|committed| committed.places).unwrap_or_default();
         let mut places = places.iter();
         self.feeds.iter_mut().for_each(|feed| feed.committed(&mut places));
-        Ok(())
+        Ok(true)
     }
 
     fn keep_checkpoints(&mut self, clock: &dyn Clock, now: Millis) -> Result<bool, StateError> {
         match self.phase {
-            Phase::Resting { until } if now >= until || !self.asked.is_empty() => {
+            Phase::Resting { until } if now >= until || !self.asked.is_empty() || self.holds_much() => {
                 self.awaited.append(&mut self.asked);
                 self.epoch = self.epoch.next();
                 self.barrier.request(self.epoch);
@@ -272,7 +295,7 @@ impl Coordinator {
                 let gathered = self.barrier.take();
                 self.gathered.absorb(gathered);
                 self.feeds.iter_mut().for_each(|feed| feed.take(now, true));
-                self.try_commit(clock, since)?;
+                self.phase = Phase::Writing { since };
                 Ok(true)
             }
             Phase::Gathering { since, told: false }
@@ -286,23 +309,26 @@ impl Coordinator {
                 self.phase = Phase::Gathering { since, told: true };
                 Ok(true)
             }
-            Phase::Stuck { again, .. } if now >= again => {
-                self.try_commit(clock, now)?;
+            Phase::Writing { since } if !self.is_waiting(now) => {
+                self.try_commit(clock, since)?;
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
+    /// Whether so much output is held for a checkpoint that it should not wait.
+    fn holds_much(&self) -> bool {
+        self.deliveries.iter().any(|delivery| delivery.outlet().holds_much())
+    }
+
     fn try_commit(&mut self, clock: &dyn Clock, since: Millis) -> Result<(), StateError> {
-        let committed = self.commit_frames().and_then(|()| self.commit(clock));
+        let committed = self.commit_frames().and_then(|_| self.commit(clock));
         let now = clock.elapsed();
         match committed {
-            Ok(()) => {
-                if let Phase::Stuck { .. } = self.phase {
-                    tracing::info!("the disk takes state again: checkpoint {} is written", self.epoch);
-                }
-                self.barrier.hold_back(false);
+            Ok(_) if self.has_failed => Ok(()),
+            Ok(written) => {
+                self.recover(written);
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
                 self.phase = Phase::Resting { until: self.next_due(since, now) };
                 // Who asked may be gone.
@@ -332,25 +358,29 @@ impl Coordinator {
             return Err(error);
         }
         self.figures.failures += 1;
-        let pause = match self.phase {
-            Phase::Stuck { pause, .. } => Millis((pause.0 * 2).min(AGAIN[1].0)),
-            _ => {
+        let pause = match self.trouble {
+            Some(Trouble { pause, .. }) => Millis((pause.0 * 2).min(AGAIN[1].0)),
+            None => {
                 let what = if error.is_full() { "the disk is full" } else { "the disk takes no state" };
                 tracing::error!("{what}: {error}; sources are held back until it does, nothing is lost");
                 AGAIN[0]
             }
         };
         self.barrier.hold_back(true);
-        self.phase = Phase::Stuck { again: now + pause, pause };
+        self.trouble = Some(Trouble { again: now + pause, pause });
         Ok(())
     }
 
-    /// Commits what was gathered for the epoch, if it says anything new.
-    fn commit(&mut self, clock: &dyn Clock) -> Result<(), StateError> {
+    /// Commits what was gathered for the epoch, if it says anything new. Tells whether it did.
+    fn commit(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
         for delivery in &mut self.deliveries {
             if let Err(error) = delivery.prepare(self.epoch) {
                 delivery.outlet().fail(error);
+                self.has_failed = true;
             }
+        }
+        if self.has_failed {
+            return Ok(false);
         }
         let mut sources = self.sources();
         sources.extend(self.gone.iter().cloned());
@@ -358,36 +388,55 @@ impl Coordinator {
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
         let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
-        if !(sources.is_empty() && sinks.is_empty() && chunks.is_empty() && !keyed) {
-            let checkpoint = Checkpoint {
+        let is_new = !(sources.is_empty() && sinks.is_empty() && chunks.is_empty() && !keyed);
+        if is_new {
+            let entries = std::mem::take(&mut self.gathered.entries);
+            let checkpoint = self.announced(Checkpoint {
                 epoch: self.epoch,
-                dropped: if self.is_announced {
-                    Vec::new()
-                } else {
-                    self.ids.dropped.iter().map(|node| node.id).collect()
-                },
-                nodes: if self.is_announced { Vec::new() } else { self.ids.new.clone() },
                 sources,
                 sinks,
-                entries: self.gathered.entries.clone(),
+                entries,
                 ..Checkpoint::default()
-            };
-            self.backend.commit(Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() })?;
+            });
+            #[cfg(feature = "simulation")]
+            let checkpoint = mutated(checkpoint);
+            let mut changes = Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() };
+            if let Err(error) = self.backend.commit_all(&mut changes) {
+                self.gathered.entries = changes.checkpoint.map(|left| left.entries).unwrap_or_default();
+                return Err(error);
+            }
             self.is_announced = true;
             self.gathered = Part::default();
             self.figures =
                 CheckpointFigures { epoch: self.epoch, written: self.figures.written + 1, ..self.figures };
             self.gone.clear();
-            for delivery in &mut self.deliveries {
-                if let Err(error) = delivery.committed(clock.wall()) {
-                    delivery.outlet().fail(error);
-                }
-            }
+            let now = clock.wall();
+            self.deliveries.iter_mut().for_each(|delivery| delivery.committed(now));
+            self.tell_committed();
             self.tell_given_up();
             self.dead_letters.iter().for_each(SharedDeadLetters::sync);
         }
         self.barrier.commit(self.epoch);
-        Ok(())
+        Ok(is_new)
+    }
+
+    /// A checkpoint that says which nodes there are, if no earlier one of this run does.
+    fn announced(&self, checkpoint: Checkpoint) -> Checkpoint {
+        if self.is_announced {
+            return checkpoint;
+        }
+        let dropped = self.ids.dropped.iter().map(|node| node.id).collect();
+        Checkpoint { dropped, nodes: self.ids.new.clone(), ..checkpoint }
+    }
+
+    /// Sinks do what waited for their positions to be durable.
+    fn tell_committed(&mut self) {
+        for delivery in &self.deliveries {
+            if let Err(error) = delivery.outlet().committed() {
+                delivery.outlet().fail(error);
+                self.has_failed = true;
+            }
+        }
     }
 
     fn tell_given_up(&mut self) {
@@ -430,6 +479,9 @@ impl Coordinator {
     /// Delivers committed output.
     fn deliver(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
         let mut worked = false;
+        if self.has_failed {
+            return Ok(false);
+        }
         for delivery in &mut self.deliveries {
             let refused = delivery.outlet().take_refused();
             if !refused.is_empty() {
@@ -437,7 +489,10 @@ impl Coordinator {
             }
             match delivery.deliver(&self.backend) {
                 Ok(moved) => worked |= moved,
-                Err(DeliveryError::Sink(error)) => delivery.outlet().fail(error),
+                Err(DeliveryError::Sink(error)) => {
+                    delivery.outlet().fail(error);
+                    self.has_failed = true;
+                }
                 Err(DeliveryError::State(error)) if error.remedy() == Remedy::Retry => {
                     tracing::warn!("sink `{}`: {error}: it is tried again", delivery.name());
                 }
@@ -463,4 +518,15 @@ fn tell_refused(
         part.note_at(now, elapsed, delivery.sink, ("refused", reason), Content::Raw(bytes));
     }
     part.flush(clock.elapsed());
+}
+
+/// The checkpoint without one of the keys that are gone, where that is asked for.
+#[cfg(feature = "simulation")]
+fn mutated(mut checkpoint: Checkpoint) -> Checkpoint {
+    use crate::state::mutation::{self, Mutation};
+    let gone = checkpoint.entries.iter().rposition(|entry| entry.value.is_none());
+    if let Some(gone) = gone.filter(|_| mutation::is(Mutation::LoseTombstone)) {
+        checkpoint.entries.remove(gone);
+    }
+    checkpoint
 }

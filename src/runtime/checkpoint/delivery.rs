@@ -3,6 +3,8 @@
 use super::outlet::{Outlet, Secured};
 use crate::dataflow;
 use crate::dataflow::{DrainOrder, SinkError, WhenFull};
+#[cfg(feature = "simulation")]
+use crate::state::mutation;
 use crate::state::{Chunk, ChunkId, ChunkNumber, Epoch, NodeId, SinkProgress, StateBackend, StateError};
 use crate::time::Timestamp;
 use std::collections::VecDeque;
@@ -92,8 +94,14 @@ impl Delivery {
     }
 
     /// Has the target go on where it stopped.
-    pub fn resume(&self) -> Result<(), SinkError> {
-        self.outlet.resume(&self.position, !self.queue.is_empty())
+    pub fn resume(&mut self) -> Result<(), SinkError> {
+        self.outlet.resume(&self.position, !self.queue.is_empty())?;
+        if self.outlet.options().exactly_once {
+            // The first output is to find its place again too, should it be cut short: the place becomes durable with it.
+            self.outlet.secure()?;
+            self.position = self.outlet.position();
+        }
+        Ok(())
     }
 
     /// The outlet.
@@ -117,6 +125,11 @@ impl Delivery {
         let exactly_once = self.outlet.options().exactly_once;
         if !exactly_once {
             let Secured { call, pending } = self.outlet.secure()?;
+            #[cfg(feature = "simulation")]
+            let pending = match mutation::is(mutation::Mutation::PassUnacknowledged) {
+                true => Vec::new(),
+                false => pending,
+            };
             if !pending.is_empty() {
                 self.make(epoch, pending, Some(call));
             }
@@ -164,7 +177,7 @@ impl Delivery {
     }
 
     /// The chunks and the position are durable: what was held may be delivered.
-    pub fn committed(&mut self, now: Timestamp) -> Result<(), SinkError> {
+    pub fn committed(&mut self, now: Timestamp) {
         for Made { id, bytes, call } in std::mem::take(&mut self.making) {
             let keep = call.is_none() && self.remembered + bytes.len() <= MOST_REMEMBERED;
             let stage = call.map_or(Stage::Waiting, Stage::Given);
@@ -174,7 +187,6 @@ impl Delivery {
         }
         self.give_up(now);
         self.outlet.note_waiting(self.waiting());
-        self.outlet.committed()
     }
 
     /// Gives up what is too old, and what is too much.

@@ -1,6 +1,8 @@
 //! The journals of sources on their way into the log.
 
 use crate::dataflow::{FrameNumber, Journal};
+#[cfg(feature = "simulation")]
+use crate::state::mutation;
 use crate::state::{Frame, NodeId, RecordId, RecordKind, RecordPlace};
 use crate::time::Millis;
 use std::collections::VecDeque;
@@ -45,6 +47,10 @@ impl JournalFeed {
             let (frames, last) = self.journal.take();
             self.waiting.extend(frames);
             self.last = last;
+            #[cfg(feature = "simulation")]
+            if mutation::is(mutation::Mutation::AcknowledgeBeforeCommit) {
+                self.journal.committed(last, 0);
+            }
         }
     }
 

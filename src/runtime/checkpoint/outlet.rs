@@ -145,9 +145,10 @@ impl Outlet {
         self.target().calls + 1
     }
 
-    /// How many calls of [`Outlet::secure`] have led to nothing that is not acknowledged.
+    /// How many calls of [`Outlet::secure`] have led to nothing that is not acknowledged. One that failed is none.
     pub fn acknowledged(&self) -> u64 {
-        self.target().sink.acknowledged()
+        let target = self.target();
+        target.sink.acknowledged().min(target.calls)
     }
 
     /// Whether the target takes more at once.
@@ -177,6 +178,11 @@ impl Outlet {
         if !self.0.options.exactly_once && empty {
             gate.holding = false;
         }
+    }
+
+    /// Whether so much is held that a checkpoint should not wait.
+    pub fn holds_much(&self) -> bool {
+        self.gate().held.len() >= MOST_HELD / 2
     }
 
     /// Whether writes are held.

@@ -40,7 +40,7 @@ impl Rehearsal {
         driver.save(0, &self.ids, &mut part.entries);
         for (intake, node) in intakes.iter_mut().zip(&self.ids.sources) {
             let mut own = Part::default();
-            intake.save(&mut own, &mut Saving::new(*node, 0, driver.env(), &mut part.entries));
+            intake.save(&mut own, &mut Saving::new(*node, 0, driver.env(), &mut part.entries), 1);
         }
         let epoch = self.backend.epoch().next();
         let nodes = std::mem::take(&mut self.ids.new);
@@ -58,7 +58,7 @@ impl Rehearsal {
         driver.load(&loading).map_err(|error| error.to_string())?;
         for ((source, intake), node) in intakes.iter_mut().enumerate().zip(&self.ids.sources) {
             intake.keep_as(source);
-            let loaded = loading.node(*node, &mut |saved| intake.load(saved));
+            let loaded = loading.node(*node, &mut |saved| intake.load(saved, 1));
             loaded.map_err(|error| error.to_string())?;
             intake.announce(driver);
         }

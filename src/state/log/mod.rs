@@ -20,6 +20,8 @@ pub use writer::SegmentWriter;
 
 use super::disk::{Disk, DiskFile, MeteredDisk, Open};
 use super::error::StateError;
+#[cfg(feature = "simulation")]
+use super::mutation;
 use super::number::{Incarnation, SegmentNumber, Sequence};
 use std::collections::VecDeque;
 use std::io;
@@ -118,6 +120,10 @@ impl Log {
 
     /// Cuts off what is torn of the last segment; one without a whole commit goes as a whole.
     fn cut_tail(&mut self, scan: &LogScan) -> Result<(), StateError> {
+        #[cfg(feature = "simulation")]
+        if mutation::is(mutation::Mutation::ForgetTornTail) {
+            return Ok(());
+        }
         let Some((number, found)) = scan.segments.last() else { return Ok(()) };
         if found.records.is_empty() {
             self.segments.pop_back();

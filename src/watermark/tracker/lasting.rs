@@ -54,9 +54,7 @@ impl WatermarkTracker {
     /// # Errors
     /// The bytes are none of that, or `partition_by` has too many different values.
     pub fn load(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        let watermark = reader.time()?;
-        self.watermark = if self.loaded { self.watermark.min(watermark) } else { watermark };
-        self.loaded = true;
+        self.load_watermark(reader)?;
         for _ in 0..reader.count()? {
             let partition = reader.small()?.checked_rem(self.feeds.len() as u32);
             let partition = Partition(partition.ok_or(Malformed("a key of no partition"))?);
@@ -67,6 +65,17 @@ impl WatermarkTracker {
             self.release(partition.0 as usize);
             self.place(number, highest, holds);
         }
+        Ok(())
+    }
+
+    /// Reads the watermark alone of what [`WatermarkTracker::save`] wrote.
+    ///
+    /// # Errors
+    /// The bytes do not begin with one.
+    pub fn load_watermark(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        let watermark = reader.time()?;
+        self.watermark = if self.loaded { self.watermark.min(watermark) } else { watermark };
+        self.loaded = true;
         Ok(())
     }
 

@@ -1,0 +1,288 @@
+//! One seed: lives of a pipeline with all that goes wrong in them, until its input has gone through.
+
+use crate::draw::Draw;
+use crate::oracle;
+use crate::scenario::Scenario;
+use crate::sinks::{SimulatedSink, Target};
+use crate::sources::SimulatedSource;
+use crate::world::{PowerCut, World};
+use headwater::config::{self, Faults, ProcessEnvironment, SourceFile, read_pipeline};
+use headwater::plan::{self, Plan};
+use headwater::runtime::{Found, Instruments, Keeping, Pipeline, Stepped, Steps};
+use headwater::state::disk::Disk;
+use headwater::state::disk::simulated::{Fault, Moment};
+use headwater::state::{self, OnCorruption, OpenOptions, Repair};
+use headwater::time::{Clock, Millis};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Steps after which a pipeline that nothing disturbs must have gone through all.
+const PATIENCE: usize = 60_000;
+/// Lives after which something is wrong with the simulation itself.
+const MOST_LIVES: usize = 40;
+
+/// How a life ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The power went.
+    Crashed,
+    /// A sink or the disk failed.
+    Failed,
+    /// It was told to stop.
+    Stopped,
+    /// All input has gone through.
+    Done,
+}
+
+/// Runs a seed.
+///
+/// # Errors
+/// What is not as it must be.
+pub fn run(seed: u64, trace: bool) -> Result<(), String> {
+    let mut draw = Draw::new(seed);
+    let scenario = Scenario::draw(&mut draw);
+    let world = World::new(draw.seed(), trace);
+    world.tell(|| scenario.describe());
+    let targets =
+        scenario.sinks.iter().enumerate().map(|(number, sink)| {
+            Target::new(format!("out{number}"), sink.exactly_once, &world, draw.seed())
+        });
+    let targets: Vec<Arc<Target>> = targets.collect();
+    let mut simulation = Simulation { scenario, world, targets, draw, disturbed: false };
+    simulation.run()
+}
+
+struct Simulation {
+    scenario: Scenario,
+    world: Arc<World>,
+    targets: Vec<Arc<Target>>,
+    draw: Draw,
+    /// Whether anything went wrong.
+    disturbed: bool,
+}
+
+impl Simulation {
+    fn run(&mut self) -> Result<(), String> {
+        for life in 0..self.scenario.troubled {
+            let end = self.guarded(true)?;
+            self.world.tell(|| format!("life {life} ends: {end:?}"));
+            self.after(&end);
+        }
+        self.targets.iter().for_each(|target| target.heal());
+        self.world.restart();
+        let mut lives = 0;
+        loop {
+            let end = self.guarded(false)?;
+            self.world.tell(|| format!("quiet life {lives} ends: {end:?}"));
+            lives += 1;
+            match end {
+                End::Done => break,
+                End::Stopped if lives < MOST_LIVES => {}
+                _ => return Err(format!("nothing goes wrong any more, and it ends: {end:?}")),
+            }
+        }
+        self.check()?;
+        // All is done: another life adds nothing.
+        self.guarded(false)?;
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let results = self.targets.iter().enumerate().map(|(number, target)| {
+            oracle::check(&self.scenario, number, target, self.disturbed)
+                .map_err(|fault| format!("{}: {fault}", target.name))
+        });
+        results.collect()
+    }
+
+    fn is_complete(&self) -> bool {
+        let mut all = self.targets.iter().enumerate();
+        all.all(|(number, target)| oracle::missing(&self.scenario, number, target).is_none())
+    }
+
+    fn after(&mut self, end: &End) {
+        self.disturbed |= matches!(end, End::Crashed | End::Failed | End::Stopped);
+        match end {
+            End::Crashed => self.world.restart(),
+            End::Failed | End::Stopped | End::Done if self.draw.often(500) => self.world.restart(),
+            _ => self.world.begin_process(),
+        }
+        if self.draw.often(100) {
+            let by = Millis(self.draw.between(-5_000, 100_000));
+            self.world.tell(|| format!("the clock jumps by {by}"));
+            self.world.jump(by);
+        }
+    }
+
+    /// A life, which may end anywhere.
+    fn guarded(&mut self, troubled: bool) -> Result<End, String> {
+        let world = self.world.clone();
+        match catch_unwind(AssertUnwindSafe(|| self.live(troubled))) {
+            Ok(_) if world.is_off() => Ok(End::Crashed),
+            Ok(end) => end,
+            Err(payload) if payload.is::<PowerCut>() => Ok(End::Crashed),
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    fn live(&mut self, troubled: bool) -> Result<End, String> {
+        let mut faults = if troubled { 1 + self.draw.below(400) } else { usize::MAX };
+        if troubled && self.draw.often(500) {
+            self.plan_disk_faults();
+        }
+        let workers = match (self.scenario.is_alone, self.scenario.rescales) {
+            (true, _) => 1,
+            (false, true) => 2 + self.draw.below(3),
+            (false, false) => 3,
+        };
+        let Some(mut steps) = self.open(workers, troubled)? else { return Ok(End::Failed) };
+        let mut settled = 0;
+        for step in 0..PATIENCE {
+            if self.world.is_off() {
+                return Ok(End::Crashed);
+            }
+            if steps.have_ended() {
+                return self.end(steps, troubled, End::Done);
+            }
+            if let Err(error) = self.step(&mut steps) {
+                self.world.tell(|| format!("failed: {error}"));
+                return if troubled { Ok(End::Failed) } else { Err(error) };
+            }
+            faults -= 1;
+            if faults == 0 {
+                if self.draw.often(300) {
+                    steps.stop();
+                    return self.end(steps, troubled, End::Stopped);
+                }
+                self.world.cut_power();
+                return Ok(End::Crashed);
+            }
+            if !troubled && self.scenario.is_live() && step % 200 == 0 && self.is_complete() {
+                settled += 1;
+                if settled == 3 {
+                    steps.stop();
+                    return self.end(steps, troubled, End::Done);
+                }
+            }
+        }
+        Err(format!("nothing goes wrong, and after {PATIENCE} steps {}", self.what_is_missing()))
+    }
+
+    fn what_is_missing(&self) -> String {
+        let mut all = self.targets.iter().enumerate();
+        let found = all.find_map(|(number, target)| oracle::missing(&self.scenario, number, target));
+        found.unwrap_or_else(|| "it has not ended, with all output there".to_owned())
+    }
+
+    fn end(&mut self, steps: Steps, troubled: bool, end: End) -> Result<End, String> {
+        match steps.end(&*self.world) {
+            Ok(_) => Ok(end),
+            Err(error) if troubled => {
+                self.world.tell(|| format!("the end failed: {error}"));
+                Ok(End::Failed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn step(&mut self, steps: &mut Steps) -> Result<(), String> {
+        let workers = steps.workers();
+        match self.draw.below(workers + 2) {
+            worker if worker < workers => {
+                let stepped = steps.step_worker(worker, &*self.world)?;
+                if stepped == Stepped::Idle {
+                    self.world.advance(Millis(1));
+                }
+            }
+            number if number == workers => _ = steps.step_coordinator(&*self.world)?,
+            _ => {
+                let span = self.draw.one_of(&[0, 1, 5, 30]);
+                self.world.advance(Millis(span));
+            }
+        }
+        Ok(())
+    }
+
+    fn plan_disk_faults(&mut self) {
+        let (disk, draw) = (&self.world.state, &mut self.draw);
+        for _ in 0..1 + draw.below(4) {
+            let fault = draw.one_of(&[Fault::PowerCut, Fault::Broken, Fault::Full]);
+            let moment = match draw.often(500) {
+                true => Moment::Operation(disk.operations() + draw.below(60) as u64),
+                false => Moment::Sync(disk.syncs() + draw.below(20) as u64),
+            };
+            self.world.tell(|| format!("{fault:?} at {moment:?}"));
+            disk.fail_at(moment, fault);
+        }
+        if draw.often(300) {
+            let (room, span) = (draw.below(200_000), Millis(draw.between(1, 5_000)));
+            self.world.tell(|| format!("room for {room} bytes only, for {span}"));
+            self.world.fill_disk(room, span);
+        }
+    }
+
+    /// Starts the pipeline. None where the disk does not let it.
+    fn open(&mut self, workers: usize, troubled: bool) -> Result<Option<Steps>, String> {
+        let disk: Arc<dyn Disk> = Arc::new(self.world.state.clone());
+        let options = OpenOptions {
+            limits: self.scenario.limits,
+            on_corruption: OnCorruption::Refuse,
+            entropy: self.world.entropy(),
+            now: self.world.wall(),
+        };
+        let (backend, recovery) = match state::open(&disk, &options) {
+            Ok(opened) => opened,
+            Err(error @ state::StateError::Disk { .. }) if troubled => {
+                self.world.tell(|| format!("the state does not open: {error}"));
+                return Ok(None);
+            }
+            Err(error) => return Err(format!("the state does not open: {error}")),
+        };
+        self.world.tell(|| format!("{workers} workers, epoch {:?}, {:?}", recovery.epoch, recovery.repairs));
+        if let Some(loss) = recovery.repairs.iter().find(|repair| repair.is_loss()) {
+            return Err(format!("the disk has kept its word, and something is lost: {loss:?}"));
+        }
+        let _: &[Repair] = &recovery.repairs;
+        let mut plan = self.plan(workers);
+        let keeping = Keeping { backend, bytes_per_day: None, may_drop: Vec::new(), dead_letters: None };
+        let found = Found::find(&mut plan, keeping)?;
+        let pipeline = Pipeline::open_with(&plan, &*self.world, &Nothing, Some(found))?;
+        Ok(Some(pipeline.into_steps()))
+    }
+
+    fn plan(&mut self, workers: usize) -> Plan {
+        let text = self.scenario.text(workers);
+        let faults = Faults::new(SourceFile::new("simulated.yaml", text.clone().into()).unwrap());
+        let environment = ProcessEnvironment::default();
+        let file = read_pipeline(&faults, config::Surroundings { environment: &environment, overrides: &[] });
+        let surroundings =
+            plan::Surroundings { folder: Path::new(""), taps: &[], instance: &Default::default() };
+        let plan = file.and_then(|file| plan::plan(&file, &surroundings, &faults));
+        let mut plan = plan.unwrap_or_else(|| panic!("{text}{:#?}", faults.diagnostics()));
+        plan.checkpoint = self.scenario.interval;
+        for (number, source) in plan.sources.iter_mut().enumerate() {
+            source.plan = Box::new(SimulatedSource {
+                number,
+                live: self.scenario.sources[number].live,
+                input: self.scenario.sources[number].input.clone(),
+                world: self.world.clone(),
+                journal: None,
+                seed: self.draw.seed(),
+            });
+        }
+        for (number, sink) in plan.sinks.iter_mut().enumerate() {
+            sink.plan = Box::new(SimulatedSink(self.targets[number].clone()));
+            sink.delivery = match self.scenario.sinks[number].exactly_once {
+                true => config::Delivery::ExactlyOnce,
+                false => config::Delivery::AtLeastOnce,
+            };
+            sink.buffer = headwater::dataflow::Buffer::of(sink.delivery);
+        }
+        plan
+    }
+}
+
+struct Nothing;
+
+impl Instruments for Nothing {}
