@@ -25,6 +25,45 @@ fn main() {
         log.print("log, one fold at the end", payload);
         store.print("a commit of the store each", payload);
     }
+    for pipelines in [1, 20] {
+        print_hour(keys, pipelines);
+    }
+}
+
+/// An hour of checkpoints every 10 s, 1,000 keys updated each second, in one pipeline or spread over several.
+fn print_hour(keys: u64, pipelines: u64) {
+    let changed = 10_000 / pipelines;
+    let payload = 360 * changed * pipelines * (16 + VALUE_BYTES as u64);
+    let mut bytes = 0;
+    for pipeline in 0..pipelines {
+        bytes += in_folder(|disk| hour(disk, keys / pipelines, changed, pipeline)).bytes;
+    }
+    let times = bytes as f64 / payload as f64;
+    println!(
+        "an hour, {pipelines} pipelines of {} keys: {bytes} bytes ({times:.2}x {payload})",
+        keys / pipelines
+    );
+}
+
+fn hour(disk: Arc<dyn Disk>, keys: u64, changed: u64, seed: u64) -> Cost {
+    let (mut state, mut random) = (opened(&disk), Random::seeded(seed));
+    commit(&mut state, 1, entries(0..keys, &mut random));
+    state.fold().expect("room for the state");
+    let (before, folded) = (state.written_bytes(), state.meters().1.bytes());
+    for epoch in 2..362 {
+        commit(&mut state, epoch, drawn(keys, changed, &mut random));
+        if state.fold_is_due() {
+            state.fold().expect("room for the state");
+        }
+    }
+    let fold_bytes = state.meters().1.bytes() - folded;
+    Cost { bytes: state.written_bytes() - before, fold_bytes, microseconds: 0 }
+}
+
+fn opened(disk: &Arc<dyn Disk>) -> StateBackend {
+    let limits = StateLimits { cache_bytes: CACHE_BYTES, ..StateLimits::default() };
+    let (on_corruption, now) = (OnCorruption::Refuse, Timestamp(0));
+    open(disk, &OpenOptions { limits, on_corruption, entropy: 1, now }).expect("an empty folder").0
 }
 
 /// What a checkpoint cost on average.
@@ -74,11 +113,7 @@ fn commit(state: &mut StateBackend, epoch: u64, entries: Vec<Entry>) {
 }
 
 fn through_log(disk: Arc<dyn Disk>, keys: u64, changed: u64) -> Cost {
-    let limits = StateLimits { cache_bytes: CACHE_BYTES, ..StateLimits::default() };
-    let (on_corruption, now) = (OnCorruption::Refuse, Timestamp(0));
-    let options = OpenOptions { limits, on_corruption, entropy: 1, now };
-    let (mut state, _) = open(&disk, &options).expect("an empty folder");
-    let mut random = Random::seeded(1);
+    let (mut state, mut random) = (opened(&disk), Random::seeded(1));
     commit(&mut state, 1, entries(0..keys, &mut random));
     state.fold().expect("room for the state");
     let written = |state: &StateBackend| (state.meters().0.bytes(), state.meters().1.bytes());

@@ -34,7 +34,7 @@ impl Default for StateLimits {
     fn default() -> StateLimits {
         StateLimits {
             cache_bytes: 16 << 20,
-            unfolded_bytes: 32 << 20,
+            unfolded_bytes: 256 << 20,
             log_bytes: 64 << 20,
             segment_bytes: 8 << 20,
         }
