@@ -15,6 +15,8 @@ SEED ?=
 # make fuzz T=json SECONDS=600
 T ?=
 SECONDS ?= 60
+# make durability N=200
+N ?= 200
 
 .PHONY: help
 help: ## this list
@@ -43,6 +45,10 @@ test: setup ## all tests, and those inside the example pipelines (PROPTEST_RNG_S
 simulate: ## runs N seeds of the simulator, from FROM on; SEED=… replays one, step by step
 	SIMULATE_SEEDS='$(N)' SIMULATE_FROM='$(FROM)' SIMULATE_SEED='$(SEED)' \
 		cargo test --locked --profile simulation --features simulation --test simulation -- --nocapture whatever
+
+.PHONY: durability
+durability: setup ## kills running pipelines N times a case, and lets one idle for a minute; what comes out must be exact
+	DURABILITY_KILLS=$(N) DURABILITY_IDLE=60 cargo test --locked --test durability -- --test-threads 2
 
 .PHONY: lint
 lint: ## formatting, clippy, documentation; warnings are errors

@@ -4,13 +4,15 @@ pub mod common;
 
 use common::Folder;
 use headwater::server::{
-    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SOCKET, Server, ask,
+    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SOCKET, Server,
+    SnapshotStatus, ask, ask_with,
 };
 use headwater::time::{Millis, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,12 +30,14 @@ impl Control for Process {
             sent: 2,
             rejected: 1,
             discarded: 0,
+            undelivered_bytes: None,
         };
         let running = PipelineStatus {
             name: "a".to_owned(),
             state: PipelineState::Running,
             checkpoint: Some(DONE),
             written_bytes: 999,
+            disk_bytes: 1_000,
             nodes: vec![node],
         };
         let failed = PipelineStatus {
@@ -41,6 +45,7 @@ impl Control for Process {
             state: PipelineState::Failed("the disk is gone".to_owned()),
             checkpoint: None,
             written_bytes: 0,
+            disk_bytes: 0,
             nodes: Vec::new(),
         };
         vec![running, failed]
@@ -54,6 +59,22 @@ impl Control for Process {
             "panic" => panic!("a fault of the process"),
             _ => Err(Refusal::Unknown),
         }
+    }
+
+    fn savepoint(&self, pipeline: &str, file: &Path) -> Result<Value, Refusal> {
+        self.checkpoint(pipeline).map(|done| json!({ "file": file, "epoch": done.epoch }))
+    }
+
+    fn state(&self, pipeline: &str) -> Result<Value, Refusal> {
+        self.checkpoint(pipeline).map(|_| json!({ "pipeline": pipeline }))
+    }
+
+    fn snapshots(&self) -> Option<SnapshotStatus> {
+        Some(SnapshotStatus { place: "copies".to_owned(), taken: 3, failed: 1, sent_bytes: 456 })
+    }
+
+    fn snapshot(&self) -> Result<SnapshotStatus, Refusal> {
+        Err(Refusal::Conflict("the process takes no snapshots".to_owned()))
     }
 }
 
@@ -130,18 +151,27 @@ fn what_is_asked_is_answered() {
     assert_eq!(served.asked("GET", "/live"), (200, json!({ "live": true })));
     let (status, said) = served.asked("GET", "/api/v1/pipelines");
     let checkpoint = json!({ "epoch": 7, "at": 1000, "duration_ms": 12, "bytes": 345 });
-    let node =
-        json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0 });
+    let node = json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0, "undelivered_bytes": null });
     let pipelines = json!({ "pipelines": [
-        { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "nodes": [node] },
-        { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "nodes": [] },
-    ] });
+        { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "disk_bytes": 1000, "nodes": [node] },
+        { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "disk_bytes": 0, "nodes": [] },
+    ], "snapshots": { "place": "copies", "taken": 3, "failed": 1, "sent_bytes": 456 } });
     assert_eq!((status, said), (200, pipelines));
     let now = |name: &str| served.asked("POST", &format!("/api/v1/pipelines/{name}/checkpoint"));
     assert_eq!(now("a"), (200, checkpoint));
     assert_eq!(now("b"), (409, json!({ "error": "pipeline `b` does not run" })));
     assert_eq!(now("c"), (500, json!({ "error": "no space" })));
     assert_eq!(now("d"), (404, json!({ "error": "there is no pipeline `d`" })));
+    let savepoint = |body: &str| {
+        let path = "/api/v1/pipelines/a/savepoint";
+        let answered = ask_with(served.folder.path(), "POST", path, body.to_owned()).unwrap().unwrap();
+        (answered.status, answered.body)
+    };
+    assert_eq!(savepoint(r#"{"file":"/x"}"#), (200, json!({ "file": "/x", "epoch": 7 })));
+    assert_eq!(savepoint(r#"{"file":"x"}"#).0, 400);
+    assert_eq!(savepoint("").0, 400);
+    assert_eq!(served.asked("GET", "/api/v1/pipelines/a/state"), (200, json!({ "pipeline": "a" })));
+    assert_eq!(served.asked("POST", "/api/v1/snapshots").0, 409);
 }
 
 #[test]
@@ -185,6 +215,7 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a server that waits does so in real time")]
 fn the_slow_are_left_and_hold_nobody_up() {
     let served = Served::start();
     let started = Instant::now();

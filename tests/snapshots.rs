@@ -4,6 +4,10 @@ pub mod common;
 
 #[path = "snapshots/bucket.rs"]
 mod bucket;
+#[path = "snapshots/lost.rs"]
+mod lost;
+#[path = "running/run.rs"]
+mod run;
 #[path = "snapshots/server.rs"]
 mod server;
 #[path = "snapshots/state.rs"]

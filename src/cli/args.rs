@@ -84,13 +84,15 @@ pub enum Verb {
     Explain(Paths),
     /// Runs a pipeline as fast as its input comes and measures it
     Bench(BenchArgs),
-    /// Lists snapshots of state, or restores them into a data directory
+    /// What the process that uses the data directory does: pipelines, checkpoints, bytes written, events by node
+    Status,
+    /// Takes, lists or restores snapshots of state
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
     /// All that a pipeline must not lose as one file, which another machine or a changed pipeline goes on from
     #[command(subcommand)]
     Savepoint(SavepointVerb),
-    /// What pipelines keep in the data directory, while no process uses it
+    /// What pipelines keep in the data directory; `list` also while a process uses it
     #[command(subcommand)]
     State(StateVerb),
     /// Shows events that were rejected and that no pipeline reads, or writes them to standard output as they came
@@ -134,10 +136,11 @@ pub struct RunArgs {
     /// Ends where what earlier runs kept is damaged, in place of setting that aside
     #[arg(long)]
     pub strict_recovery: bool,
-    /// Writes again what may have arrived already, where that is unknown
+    /// Goes on where damaged state breaks `exactly_once`: sets it aside, and output may be there twice, or be missing where
+    /// what was to be delivered is lost
     #[arg(long, conflicts_with = "accept_gap")]
     pub accept_duplicates: bool,
-    /// Leaves out what may not have arrived, where that is unknown
+    /// The same: no sink of this version can tell what its target lacks
     #[arg(long)]
     pub accept_gap: bool,
     /// Drops what was kept for a node where it no longer fits; may be given several times
@@ -175,6 +178,8 @@ pub struct TestArgs {
 /// What to do with snapshots.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SnapshotVerb {
+    /// Has the process that uses the data directory take a snapshot of every pipeline now
+    Create,
     /// Lists the snapshots at a target that are whole
     List(SnapshotArgs),
     /// Restores the newest snapshot of each pipeline, or that of a time, into a data directory in which they have no state
@@ -184,9 +189,10 @@ pub enum SnapshotVerb {
 /// Which snapshots.
 #[derive(Clone, Debug, Args)]
 pub struct SnapshotArgs {
-    /// A directory, or s3://BUCKET/PREFIX (keys by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); with @TIME those of that time
+    /// A directory, or s3://BUCKET/PREFIX (keys by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); with @TIME those of that
+    /// time. Absent, or only @TIME: where `snapshots` of headwater.yaml go
     #[arg(value_name = "TARGET[@TIME]", value_hint = ValueHint::AnyPath)]
-    pub target: String,
+    pub target: Option<String>,
     /// Only those of this gateway
     #[arg(long, value_name = "ID")]
     pub instance: Option<String>,
@@ -315,7 +321,5 @@ pub enum Color {
 }
 
 /// Verbs of the language that this version does not have.
-pub const LATER_VERBS: &[&str] = &[
-    "status", "top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua",
-    "export",
-];
+pub const LATER_VERBS: &[&str] =
+    &["top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua", "export"];

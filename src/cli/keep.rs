@@ -3,7 +3,8 @@
 use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use crate::config::Delivery;
-use crate::runtime::{Found, Keeping, RunOptions};
+use crate::plan::Plan;
+use crate::runtime::{Found, Keeping, RunOptions, waits_between_workers};
 use crate::state::disk::{Disk, RealDisk};
 use crate::state::{self, OnCorruption, OpenOptions, Recovery, Repair, StateLimits};
 use crate::state::{DeadLetterLimits, DeadLetterLog, dead_letters_folder};
@@ -16,8 +17,14 @@ const CACHE_SHARE: u64 = 4;
 /// The least memory that a store works with.
 const LEAST_CACHE: u64 = 1 << 20;
 
+/// The share of `limits.disk` that the log may take before it is folded, and that of the log for a segment.
+const LOG_SHARE: u64 = 4;
+/// The least size of a segment.
+const LEAST_SEGMENT: u64 = 64 << 10;
+
 /// Opens the state of a pipeline in the data directory and finds what of it belongs to the plan. `share` is the number
-/// of pipelines among which limits are divided.
+/// of pipelines among which limits are divided; `replan` gives the plan with the ways between workers, see
+/// [`plan_between_workers`](super::load::plan_between_workers).
 ///
 /// # Errors
 /// It cannot be opened, or does not belong to the plan: what is wrong and what can be done.
@@ -27,6 +34,7 @@ pub fn find(
     options: &RunOptions,
     share: u64,
     clock: &dyn Clock,
+    replan: &dyn Fn(&Loaded) -> Option<Plan>,
 ) -> Result<Found, String> {
     let folder = pipeline_folder(data_dir, &loaded.plan.name);
     let disk = RealDisk::new(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
@@ -43,9 +51,22 @@ pub fn find(
     let opened = if options.fresh { state::open_afresh(&disk, &how) } else { state::open(&disk, &how) };
     let (backend, recovery) = opened.map_err(|error| refusal(&error, &folder, options, exactly_once))?;
     say(&loaded.plan.name, &recovery);
+    if waits_between_workers(&loaded.plan, &backend)
+        && let Some(plan) = replan(loaded)
+    {
+        loaded.plan = plan;
+    }
+    if exactly_once && recovery.repairs.iter().any(|repair| !matches!(repair, Repair::TornTail { .. })) {
+        tracing::error!(
+            "pipeline `{}`: `exactly_once` does not hold across this start: sources whose position was lost begin anew, \
+             so output may be there twice; output that was lost before it was delivered is missing",
+            loaded.plan.name
+        );
+    }
     let keeping = Keeping {
         backend,
         bytes_per_day: options.limits.writes_per_day.map(|bytes| bytes / share),
+        disk_bytes: options.limits.disk.map(|bytes| bytes / share),
         may_drop: options.allow_dropped_state.clone(),
         dead_letters: dead_letters(&loaded.plan.name, data_dir, clock.entropy()),
     };
@@ -64,10 +85,17 @@ fn dead_letters(pipeline: &str, data_dir: &Path, entropy: u64) -> Option<DeadLet
 }
 
 fn limits(options: &RunOptions, share: u64) -> StateLimits {
-    let default = StateLimits::default();
-    let Some(memory) = options.limits.memory else { return default };
-    let part = (memory / share / CACHE_SHARE).max(LEAST_CACHE) as usize;
-    StateLimits { cache_bytes: part, unfolded_bytes: part, ..default }
+    let mut limits = StateLimits::default();
+    if let Some(memory) = options.limits.memory {
+        let part = (memory / share / CACHE_SHARE).max(LEAST_CACHE) as usize;
+        (limits.cache_bytes, limits.unfolded_bytes) = (part, part);
+    }
+    if let Some(disk) = options.limits.disk {
+        limits.log_bytes = limits.log_bytes.min(disk / share / LOG_SHARE);
+        // The last one stays, whatever is in it.
+        limits.segment_bytes = limits.segment_bytes.min(limits.log_bytes / LOG_SHARE).max(LEAST_SEGMENT);
+    }
+    limits
 }
 
 fn refusal(error: &state::StateError, folder: &Path, options: &RunOptions, exactly_once: bool) -> String {
@@ -79,8 +107,8 @@ fn refusal(error: &state::StateError, folder: &Path, options: &RunOptions, exact
             )
         }
         state::StateError::Corrupt { .. } if exactly_once => format!(
-            "{what}; setting it aside would break `exactly_once`: allow it by `--accept-gap` or `--accept-duplicates`, \
-             or start over by `--fresh`"
+            "{what}; without it some output may be written twice and some never, which breaks `exactly_once`: allow it \
+             by `--accept-duplicates` or `--accept-gap`, which set it aside, or start over by `--fresh`"
         ),
         _ => what,
     }

@@ -27,6 +27,26 @@ pub struct Loaded {
     pub secrets: Secrets,
     /// Where the names of the plan's nodes stand.
     places: Vec<Place>,
+    /// The folder of the file.
+    folder: PathBuf,
+}
+
+/// The same plan with the ways between workers that it has for several, though it has one: rows of an earlier run may
+/// wait there. None if the pipeline cannot be read as it was before.
+pub fn plan_between_workers(
+    loaded: &Loaded,
+    instance: &Instance,
+    paths: &Paths,
+    process: &Process,
+) -> Option<Plan> {
+    let overrides = process.overrides(&overrides(paths).ok()?);
+    let faults = Faults::new(loaded.source.clone());
+    let surroundings = Surroundings { environment: &process.environment, overrides: &overrides };
+    let mut file = read_pipeline(&faults, surroundings)?;
+    file.options.parallelism = 2;
+    let surroundings = plan::Surroundings { folder: &loaded.folder, taps: &[], instance };
+    let plan = plan::plan(&file, &surroundings, &faults)?;
+    Some(Plan { parallelism: loaded.plan.parallelism, ..plan })
 }
 
 impl Loaded {
@@ -152,7 +172,8 @@ pub fn load_as(
             let surroundings = plan::Surroundings { folder, taps: &taps, instance };
             if let Some(plan) = plan::plan(&file, &surroundings, &faults) {
                 let places = file.nodes.iter().map(|node| node.place).collect();
-                findings.loaded.push(Loaded { source, plan, secrets: faults.secrets().clone(), places });
+                let (secrets, folder) = (faults.secrets().clone(), folder.to_owned());
+                findings.loaded.push(Loaded { source, plan, secrets, places, folder });
             }
         }
         findings.diagnostics.extend(faults.diagnostics());
@@ -187,6 +208,15 @@ pub fn refuse_unknown_overrides(
 /// Whether something cannot run.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Says what is wrong with `headwater.yaml`, for verbs that need nothing else of it.
+///
+/// # Errors
+/// It is faulty.
+pub fn said(process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+    process.diagnostics.iter().for_each(|diagnostic| terminal.diagnostic(diagnostic));
+    if has_errors(&process.diagnostics) { Err(Exit::Config) } else { Ok(()) }
 }
 
 fn refuse_same_names(findings: &mut Findings) {

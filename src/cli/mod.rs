@@ -9,6 +9,7 @@ mod data_dir;
 mod dlq;
 mod exit;
 mod explain;
+mod fleet;
 mod functions;
 mod graph;
 mod keep;
@@ -18,12 +19,14 @@ mod new;
 mod process;
 mod progress;
 pub mod reference;
+mod remote;
 mod rewrite;
 mod run;
 mod savepoint;
 mod schema;
 mod snapshot;
 mod state;
+mod status;
 mod terminal;
 mod test;
 
@@ -67,8 +70,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Explain(paths) => explain::explain(paths, &cli.shared, &process, terminal),
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),
         Verb::Bench(args) => bench::bench(args, &process, terminal),
+        Verb::Status => status::status(process.data_dir(&cli.shared).as_deref(), terminal),
         Verb::Snapshot(verb) => {
-            snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process.environment, terminal)
+            snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process, terminal)
         }
         Verb::Savepoint(verb) => {
             savepoint::savepoint(verb, &Whereabouts::of(&process, &cli.shared, terminal)?, terminal)

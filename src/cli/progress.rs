@@ -62,6 +62,12 @@ pub fn totals(roles: &[Role], counts: &[NodeCounts]) -> (u64, u64) {
     (sum(Role::Source, |c| c.received), sum(Role::Sink, |c| c.received))
 }
 
+/// Whether a run read nothing, though all of its sources came to their ends.
+pub fn found_nothing(plan: &Plan, counts: &[NodeCounts]) -> bool {
+    let received: u64 = plan.sources.iter().map(|source| counts[source.node.0 as usize].received).sum();
+    received == 0 && !plan.sources.iter().any(|source| source.plan.is_live())
+}
+
 /// What a run did, a line and one for each kind of loss.
 pub fn summary(plan: &Plan, counts: &[NodeCounts], elapsed: Millis, terminal: &Terminal) -> String {
     let roles: Vec<Role> = plan.nodes.iter().map(|node| node.role).collect();

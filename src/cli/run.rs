@@ -3,14 +3,19 @@
 use super::args::{RunArgs, Shared};
 use super::data_dir::{self, DataDir};
 use super::exit::Exit;
+use super::fleet::Fleet;
 use super::keep;
 use super::load::{self, Loaded};
 use super::process::Process;
-use super::progress::{Progress, summary};
+use super::progress::{Progress, found_nothing, summary};
+use super::snapshot;
 use super::terminal::Terminal;
 use crate::config::{Delivery, Role};
 use crate::dataflow::Instance;
+use crate::plan::Plan;
 use crate::runtime::{NodeCounts, Pipeline, RunOptions};
+use crate::server::Server;
+use crate::state::snapshot::{SnapshotOptions, Snapshots};
 use crate::time::{Clock, Millis, SystemClock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
@@ -31,7 +36,7 @@ const LOOK_EVERY: Millis = Millis(100);
 /// # Errors
 /// If one cannot run, or fails while it runs.
 pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
-    let clock = SystemClock::new();
+    let clock = Arc::new(SystemClock::new());
     let options = options(args, process.data_dir(shared), process)?;
     // Held until the end: nobody else may use the directory meanwhile.
     let (_data_dir, instance) = take_data_dir(&options, process, &clock)?;
@@ -42,28 +47,43 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     let stop = stop_on_signals()?;
     let unfinished = Unfinished::new(&findings.loaded);
     end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
-    let runner = Runner { clock: &clock, unfinished: &unfinished, terminal, options: &options };
+    let replan = |loaded: &Loaded| load::plan_between_workers(loaded, &instance, &args.paths, process);
+    let runner =
+        Runner { clock: &clock, unfinished: &unfinished, terminal, options: &options, replan: &replan };
     // One after the other: a pipeline may read what one before it writes.
     let share = findings.loaded.len() as u64;
     let pipelines: Vec<_> = findings.loaded.iter_mut().map(|loaded| runner.open(loaded, share)).collect();
     let loaded = &findings.loaded;
     say_what_is_kept(loaded, &options, terminal);
-    let show = loaded.len() == 1 && terminal.watched && !terminal.json;
-    let (sender, outcomes) = channel();
-    let ended_well = std::thread::scope(|scope| {
-        for (number, pipeline) in pipelines.into_iter().enumerate() {
-            let Some(pipeline) = pipeline else { continue };
-            let progress = show.then(|| Progress::new(&loaded[number].plan, terminal));
-            let (clock, stop, sender) = (&clock, &*stop, sender.clone());
-            scope.spawn(move || {
-                // The receiver is there until all senders are gone.
-                let _ = sender.send((number, in_motion(pipeline, clock, stop, progress)));
-            });
-        }
-        drop(sender);
-        outcomes.iter().filter(|(number, outcome)| runner.conclude(&loaded[*number], outcome)).count()
-    });
+    let lasting = options.data_dir.as_deref().map(|path| (path, instance.id.as_str()));
+    let fleet = lasting.map(|lasting| Arc::new(Fleet::new(lasting, loaded, &pipelines, clock.clone())));
+    let _server = fleet.as_ref().and_then(|fleet| serve(fleet, &options, &instance, &clock));
+    let ended_well = runner.run_all(loaded, pipelines, &stop, fleet.as_deref());
     if ended_well == loaded.len() { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// Answers on the control socket and takes snapshots. That either cannot be is no reason not to run.
+fn serve(
+    fleet: &Arc<Fleet>,
+    options: &RunOptions,
+    instance: &Instance,
+    clock: &Arc<SystemClock>,
+) -> Option<Server> {
+    if let Some(snapshots) = &options.snapshots {
+        let every = SnapshotOptions { every: snapshots.every, keep: snapshots.keep };
+        let started = snapshot::open_target(&snapshots.to, clock.clone()).and_then(|target| {
+            let sources = fleet.snapshot_sources();
+            let started = Snapshots::start(every, &instance.id, sources, target, clock.clone());
+            started.map_err(|error| error.to_string())
+        });
+        match started {
+            // It is set once.
+            Ok(snapshots) => drop(fleet.snapshots.set(snapshots)),
+            Err(error) => tracing::error!("no snapshots are taken: {error}"),
+        }
+    }
+    let server = Server::start(options.data_dir.as_deref()?, fleet.clone());
+    server.inspect_err(|error| tracing::warn!("this process cannot be asked: {error}")).ok()
 }
 
 /// What the run is told.
@@ -134,14 +154,16 @@ fn refuse_without_state(loaded: &[Loaded], options: &RunOptions) -> Result<(), E
 /// What came of a pipeline: what its nodes counted, or why it failed.
 type Outcome = Result<Vec<NodeCounts>, String>;
 
-/// Runs a pipeline to its end.
+/// Runs a pipeline to its end. `seen` is told what its nodes have counted.
 fn in_motion(
     pipeline: Pipeline,
     clock: &SystemClock,
     stop: &AtomicBool,
     mut progress: Option<Progress>,
+    seen: impl Fn(&[NodeCounts]),
 ) -> Outcome {
     let outcome = pipeline.run(clock, stop, &mut |counts: &[NodeCounts]| {
+        seen(counts);
         if let Some(progress) = &mut progress {
             progress.show(counts, clock.elapsed());
         }
@@ -158,29 +180,73 @@ struct Runner<'a> {
     unfinished: &'a Unfinished,
     terminal: &'a Terminal,
     options: &'a RunOptions,
+    /// The plan with the ways between workers.
+    replan: &'a (dyn Fn(&Loaded) -> Option<Plan> + Sync),
 }
 
 impl Runner<'_> {
-    /// None if that failed, which is said.
-    fn open(&self, loaded: &mut Loaded, share: u64) -> Option<Pipeline> {
+    /// Runs what could be opened; how many of them ended well.
+    fn run_all(
+        &self,
+        loaded: &[Loaded],
+        pipelines: Vec<Result<Pipeline, String>>,
+        stop: &AtomicBool,
+        fleet: Option<&Fleet>,
+    ) -> usize {
+        let show = loaded.len() == 1 && self.terminal.watched && !self.terminal.json;
+        let resumed: Vec<bool> = pipelines.iter().map(|p| p.as_ref().is_ok_and(Pipeline::goes_on)).collect();
+        let (sender, outcomes) = channel();
+        std::thread::scope(|scope| {
+            for (number, pipeline) in pipelines.into_iter().enumerate() {
+                let Ok(pipeline) = pipeline else { continue };
+                let (name, clock, sender) = (&loaded[number].plan.name, self.clock, sender.clone());
+                let progress = show.then(|| Progress::new(&loaded[number].plan, self.terminal));
+                let seen = move |counts: &[NodeCounts]| {
+                    fleet.iter().for_each(|fleet| fleet.count(name, counts));
+                };
+                scope.spawn(move || {
+                    // The receiver is there until all senders are gone.
+                    let _ = sender.send((number, in_motion(pipeline, clock, stop, progress, seen)));
+                });
+            }
+            drop(sender);
+            let conclude = |(number, outcome): &(usize, Outcome)| {
+                let loaded = &loaded[*number];
+                let known = outcome.as_deref().map_err(|message| loaded.secrets.mask(message).into_owned());
+                fleet.iter().for_each(|fleet| fleet.conclude(&loaded.plan.name, known.clone()));
+                let ran_out = resumed[*number] && !stop.load(Ordering::Relaxed);
+                self.conclude(loaded, ran_out, outcome)
+            };
+            outcomes.iter().filter(conclude).count()
+        })
+    }
+
+    /// # Errors
+    /// Why it cannot run, which is said.
+    fn open(&self, loaded: &mut Loaded, share: u64) -> Result<Pipeline, String> {
         let found = self
             .options
             .data_dir
             .as_ref()
-            .map(|path| keep::find(loaded, path, self.options, share, self.clock));
+            .map(|path| keep::find(loaded, path, self.options, share, self.clock, self.replan));
         let opened =
             found.transpose().and_then(|found| Pipeline::open_keeping(&loaded.plan, self.clock, found));
-        opened.map_err(|message| self.say_failed(loaded, &message)).ok()
+        opened.inspect_err(|message| self.say_failed(loaded, message))
     }
 
-    /// Says what a pipeline did; false if it failed.
-    fn conclude(&self, loaded: &Loaded, outcome: &Outcome) -> bool {
+    /// Says what a pipeline did; false if it failed. `ran_out` tells that it went on where an earlier run stopped, and came
+    /// to the end of its input.
+    fn conclude(&self, loaded: &Loaded, ran_out: bool, outcome: &Outcome) -> bool {
         match outcome {
             Ok(counts) => {
                 self.unfinished.remove(&loaded.plan.name);
                 if !self.terminal.quiet {
                     let elapsed = self.clock.elapsed();
                     self.terminal.say(&summary(&loaded.plan, counts, elapsed, self.terminal));
+                    if ran_out && found_nothing(&loaded.plan, counts) {
+                        self.terminal
+                            .say("  nothing new: all of its input was read before; `--fresh` starts over\n");
+                    }
                 }
             }
             Err(message) => self.say_failed(loaded, message),
@@ -248,8 +314,16 @@ fn end_in_time(stop: Arc<AtomicBool>, unfinished: Unfinished, terminal: Terminal
     spawned.map(drop).map_err(|error| Exit::failed(format!("cannot start a thread: {error}")))
 }
 
-/// Without a data directory state is kept in memory: said once, since a restart loses it.
+/// Without a data directory state is kept in memory: said once, since a restart loses it. A flag that concerns no pipeline
+/// here is told of.
 fn say_what_is_kept(loaded: &[Loaded], options: &RunOptions, terminal: &Terminal) {
+    let exactly_once =
+        |loaded: &Loaded| loaded.plan.sinks.iter().any(|sink| sink.delivery == Delivery::ExactlyOnce);
+    if (options.accept_duplicates || options.accept_gap) && !loaded.iter().any(exactly_once) {
+        tracing::warn!(
+            "`--accept-duplicates` and `--accept-gap` are for `exactly_once`, which no pipeline here has"
+        );
+    }
     if options.data_dir.is_some() {
         return;
     }

@@ -1,6 +1,7 @@
 //! `savepoint`: the state of a pipeline as one file, and back.
 
 use super::exit::Exit;
+use super::remote;
 use super::state::args::SavepointVerb;
 use super::state::folders::{Folders, Whereabouts, said};
 use super::state::list;
@@ -22,6 +23,9 @@ use std::path::{Path, PathBuf};
 pub fn savepoint(verb: &SavepointVerb, whereabouts: &Whereabouts, terminal: &Terminal) -> Result<(), Exit> {
     match verb {
         SavepointVerb::Create { pipeline, file } => {
+            if create_live(pipeline, file, whereabouts, terminal)? {
+                return Ok(());
+            }
             let folders = Folders::existing(whereabouts)?;
             let (state, _) = folders.open(pipeline, OnCorruption::Refuse)?;
             let (instance, taken) = (folders.instance().to_owned(), folders.clock().wall());
@@ -38,10 +42,42 @@ pub fn savepoint(verb: &SavepointVerb, whereabouts: &Whereabouts, terminal: &Ter
     }
 }
 
+/// Asks the process that uses the data directory; false if none does.
+fn create_live(
+    pipeline: &str,
+    file: &Path,
+    whereabouts: &Whereabouts,
+    terminal: &Terminal,
+) -> Result<bool, Exit> {
+    let at =
+        std::path::absolute(file).map_err(|error| Exit::failed(format!("{}: {error}", file.display())))?;
+    let path = format!("/api/v1/pipelines/{pipeline}/savepoint");
+    let body = json!({ "file": at.to_string_lossy() }).to_string();
+    let Some(done) = remote::ask_some(whereabouts.data_dir()?, "POST", &path, body)? else {
+        return Ok(false);
+    };
+    let count = |name: &str| done[name].as_u64().unwrap_or_default();
+    let counts = Counts {
+        keys: count("keys"),
+        frames: count("frames"),
+        chunks: count("chunks"),
+        refused: count("refused"),
+    };
+    say(terminal, &format!("wrote {}: {}", file.display(), shown(counts)));
+    Ok(true)
+}
+
 fn say(terminal: &Terminal, text: &str) {
     if !terminal.quiet {
         terminal.say(&format!("{text}\n"));
     }
+}
+
+/// As programs read it.
+pub fn counted(counts: Counts) -> Map<String, Value> {
+    let Counts { keys, frames, chunks, refused } = counts;
+    let counted = json!({ "keys": keys, "frames": frames, "chunks": chunks, "refused": refused });
+    counted.as_object().cloned().unwrap_or_default()
 }
 
 fn shown(counts: Counts) -> String {

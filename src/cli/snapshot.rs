@@ -3,10 +3,13 @@
 use super::args::{SnapshotArgs, SnapshotVerb};
 use super::data_dir::{DataDir, pipeline_folder};
 use super::exit::Exit;
+use super::load;
+use super::process::Process;
+use super::remote;
 use super::terminal::Terminal;
 use crate::clients::mqtt::Hidden;
 use crate::clients::s3::{S3Options, S3Target};
-use crate::config::Environment;
+use crate::config::{self, Environment};
 use crate::state::disk::{Disk, RealDisk};
 use crate::state::snapshot::{
     FolderTarget, Manifest, SnapshotError, SnapshotId, SnapshotTarget, find_snapshots, restore,
@@ -19,34 +22,89 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Lists or restores.
+/// Takes, lists or restores.
 ///
 /// # Errors
-/// The target cannot be read, there is nothing to restore, or there is state already where it would go.
+/// The target cannot be read, there is nothing to restore, or there is state already where it would go; no process runs.
 pub fn snapshot(
     verb: &SnapshotVerb,
     data_dir: Option<&Path>,
-    environment: &dyn Environment,
+    process: &Process,
     terminal: &Terminal,
 ) -> Result<(), Exit> {
-    let (SnapshotVerb::List(args) | SnapshotVerb::Restore(args)) = verb;
+    let (SnapshotVerb::List(args) | SnapshotVerb::Restore(args)) = verb else {
+        return create(data_dir, terminal);
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (place, time) = split_time(&args.target);
-    let mut target = target(place, args, environment, clock.clone())?;
+    let (place, time) = split_time(args.target.as_deref().unwrap_or_default());
+    let mut target = match place {
+        "" => configured(process, clock.clone(), terminal)?,
+        place => target(place, args, &process.environment, clock.clone())?,
+    };
     let found = find(&mut *target, args, time.as_ref(), terminal)?;
-    match verb {
-        SnapshotVerb::List(_) => {
+    match data_dir {
+        _ if matches!(verb, SnapshotVerb::List(_)) => {
             list(&found, terminal);
             Ok(())
         }
-        SnapshotVerb::Restore(_) => {
-            let Some(data_dir) = data_dir else {
-                return Err(Exit::usage("`snapshot restore` needs --data-dir DIR"));
-            };
+        None => Err(Exit::usage("`snapshot restore` needs --data-dir DIR")),
+        Some(data_dir) => {
             let chosen = choose(found, time.as_ref())?;
             restore_all(&chosen, &mut *target, data_dir, &*clock, terminal)
         }
     }
+}
+
+/// Has the process that runs take one.
+fn create(data_dir: Option<&Path>, terminal: &Terminal) -> Result<(), Exit> {
+    let done = remote::ask(data_dir, "POST", "/api/v1/snapshots")?;
+    terminal.print(&match terminal.json {
+        true => format!("{done}\n"),
+        false => format!(
+            "what runs is copied to {}: {} snapshots since the start\n",
+            done["place"].as_str().unwrap_or_default(),
+            done["taken"]
+        ),
+    });
+    Ok(())
+}
+
+/// Where `headwater.yaml` has snapshots go.
+fn configured(
+    process: &Process,
+    clock: Arc<dyn Clock>,
+    terminal: &Terminal,
+) -> Result<Box<dyn SnapshotTarget>, Exit> {
+    load::said(process, terminal)?;
+    match &process.file.snapshots {
+        Some(snapshots) => open_target(&snapshots.to, clock).map_err(Exit::failed),
+        None => Err(Exit::usage("which snapshots? name a TARGET, or `snapshots` in headwater.yaml")),
+    }
+}
+
+/// Where snapshots go, as `headwater.yaml` says.
+///
+/// # Errors
+/// It cannot be a target.
+pub fn open_target(
+    to: &config::SnapshotTarget,
+    clock: Arc<dyn Clock>,
+) -> Result<Box<dyn SnapshotTarget>, String> {
+    let bucket = match to {
+        config::SnapshotTarget::Directory(path) => return Ok(Box::new(FolderTarget::new(path))),
+        config::SnapshotTarget::S3(bucket) => bucket,
+    };
+    let options = S3Options {
+        bucket: bucket.bucket.clone(),
+        prefix: bucket.prefix.clone(),
+        endpoint: bucket.endpoint.clone(),
+        region: Some(bucket.region.clone()),
+        access_key: bucket.access_key.clone(),
+        secret_key: Hidden(bucket.secret_key.clone()),
+        session_token: None,
+    };
+    let target = S3Target::new(options, clock);
+    Ok(Box::new(target.map_err(|error| format!("`snapshots`: bucket `{}`: {error}", bucket.bucket))?))
 }
 
 /// A target, and the time behind its last `@`, if what stands there is one.

@@ -46,6 +46,10 @@ impl StepPlan for UniquePlan {
         Some(format!("1 id {}", self.name))
     }
 
+    fn drops_repeats(&self) -> Option<Millis> {
+        Some(self.within)
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let seen = KeyedState::durable(vec![self.slot], context.hash_seed, context.durable);
         Box::new(Unique {

@@ -19,7 +19,9 @@ mod start;
 mod stats;
 mod worker;
 
-pub use checkpoint::{CheckpointFigures, Coordinator, KeeperHandle, Rehearsal};
+pub use checkpoint::{
+    CheckpointFigures, Coordinator, KeeperFigures, KeeperHandle, Rehearsal, waits_between_workers,
+};
 pub use dead_letters::{DeadLetters, SharedDeadLetters};
 pub use driver::Driver;
 pub use exchange::WorkerId;

@@ -14,7 +14,7 @@ use super::worker::{Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
 use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
 use crate::plan::Plan;
-use crate::state::{DeadLetterLog, StateBackend};
+use crate::state::{DeadLetterLog, Epoch, StateBackend};
 use crate::time::{Clock, Env, Millis, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,8 @@ pub struct Keeping {
     pub backend: StateBackend,
     /// Bytes that may be written a day: beyond, checkpoints become rarer.
     pub bytes_per_day: Option<u64>,
+    /// Bytes that log and store may take on the disk: beyond, sources are held back.
+    pub disk_bytes: Option<u64>,
     /// Nodes whose state may be dropped.
     pub may_drop: Vec<String>,
     /// Where rejected events are kept that nobody reads.
@@ -220,6 +222,11 @@ impl Pipeline {
         end(&common, workers, coordinator, &shared)
     }
 
+    /// Whether it goes on where an earlier run stopped.
+    pub fn goes_on(&self) -> bool {
+        self.coordinator.as_ref().is_some_and(|coordinator| coordinator.figures().epoch > Epoch::default())
+    }
+
     /// A way to whoever keeps its state, for other threads; None where none is kept.
     pub fn keeper(&self) -> Option<KeeperHandle> {
         self.coordinator.as_ref().map(Coordinator::handle)
@@ -403,7 +410,11 @@ fn load(
         workers.iter_mut().for_each(|worker| worker.keep_dead_letters(dead_letters.part()));
     }
     let gone = ids.sources.iter().zip(&origins).flat_map(|(node, origins)| origins.gone(*node)).collect();
-    let pace = Pace { interval: plan.checkpoint, bytes_per_day: keeping.bytes_per_day };
+    let pace = Pace {
+        interval: plan.checkpoint,
+        bytes_per_day: keeping.bytes_per_day,
+        disk_bytes: keeping.disk_bytes,
+    };
     let (backend, barrier) = (keeping.backend, barrier.clone());
     let with = Coordinating { backend, ids, barrier, deliveries, feeds, pace, gone, surplus, dead_letters };
     Ok(Coordinator::new(with, clock.elapsed()))

@@ -1,7 +1,7 @@
 //! What verbs use to speak to a running process.
 
 use super::listen::{SOCKET, check_length};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -33,6 +33,14 @@ pub struct Answered {
 /// # Errors
 /// Why there is no answer.
 pub fn ask(data_dir: &Path, method: &str, path: &str) -> Result<Option<Answered>, String> {
+    ask_with(data_dir, method, path, String::new())
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// Why there is no answer.
+pub fn ask_with(data_dir: &Path, method: &str, path: &str, body: String) -> Result<Option<Answered>, String> {
     let socket = data_dir.join(SOCKET);
     check_length(&socket)?;
     let failed = |why: String| format!("`{}`: {why}", socket.display());
@@ -44,7 +52,7 @@ pub fn ask(data_dir: &Path, method: &str, path: &str) -> Result<Option<Answered>
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        match timeout(PATIENCE, exchange(stream, method, path)).await {
+        match timeout(PATIENCE, exchange(stream, method, path, body)).await {
             Err(_) => Err(failed("there was no answer in time".to_owned())),
             Ok(answered) => answered.map(Some).map_err(failed),
         }
@@ -56,13 +64,13 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-async fn exchange(stream: UnixStream, method: &str, path: &str) -> Result<Answered, String> {
+async fn exchange(stream: UnixStream, method: &str, path: &str, body: String) -> Result<Answered, String> {
     let said = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
     // It ends with the runtime.
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header(HOST, "headwater");
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(said)?;
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;

@@ -2,6 +2,7 @@
 
 use crate::time::{Millis, Timestamp};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// A running process, for those who speak to it. Calls come from the server's threads and may wait.
 pub trait Control: Send + Sync + 'static {
@@ -13,6 +14,27 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why there is none.
     fn checkpoint(&self, pipeline: &str) -> Result<Checkpointed, Refusal>;
+
+    /// Takes a checkpoint and writes it to a file of this machine as a savepoint. What is in it, as programs read it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn savepoint(&self, pipeline: &str, file: &Path) -> Result<Value, Refusal>;
+
+    /// What is kept of a pipeline as of its last checkpoint, as programs read it.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    fn state(&self, pipeline: &str) -> Result<Value, Refusal>;
+
+    /// What came of snapshots since the start; None where none are taken.
+    fn snapshots(&self) -> Option<SnapshotStatus>;
+
+    /// Takes a snapshot of every pipeline that runs, now.
+    ///
+    /// # Errors
+    /// Why there is none of one of them.
+    fn snapshot(&self) -> Result<SnapshotStatus, Refusal>;
 }
 
 /// What a pipeline does.
@@ -26,6 +48,8 @@ pub struct PipelineStatus {
     pub checkpoint: Option<Checkpointed>,
     /// Bytes written to the data directory since the start.
     pub written_bytes: u64,
+    /// Bytes that its state took there at the last checkpoint.
+    pub disk_bytes: u64,
     /// What its nodes have counted, in the order of the file.
     pub nodes: Vec<NodeStatus>,
 }
@@ -56,6 +80,21 @@ pub struct NodeStatus {
     pub rejected: u64,
     /// Events dropped by intent, late ones among them.
     pub discarded: u64,
+    /// Bytes of output that wait in the data directory for their delivery; None where nothing can.
+    pub undelivered_bytes: Option<u64>,
+}
+
+/// What came of snapshots since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotStatus {
+    /// Where they go.
+    pub place: String,
+    /// How many were taken.
+    pub taken: u64,
+    /// How often one failed.
+    pub failed: u64,
+    /// Bytes that were sent.
+    pub sent_bytes: u64,
 }
 
 /// A checkpoint that is durable.
@@ -92,7 +131,7 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
     let node = |node: &NodeStatus| {
         json!({
             "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
-            "rejected": node.rejected, "discarded": node.discarded,
+            "rejected": node.rejected, "discarded": node.discarded, "undelivered_bytes": node.undelivered_bytes,
         })
     };
     json!({
@@ -101,6 +140,7 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
         "error": error,
         "checkpoint": status.checkpoint.as_ref().map(checkpointed_to_json),
         "written_bytes": status.written_bytes,
+        "disk_bytes": status.disk_bytes,
         "nodes": status.nodes.iter().map(node).collect::<Value>(),
     })
 }
@@ -108,4 +148,10 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
 /// As programs read it.
 pub fn checkpointed_to_json(done: &Checkpointed) -> Value {
     json!({ "epoch": done.epoch, "at": done.at.0, "duration_ms": done.duration.0, "bytes": done.bytes })
+}
+
+/// As programs read it.
+pub fn snapshots_to_json(status: &SnapshotStatus) -> Value {
+    let SnapshotStatus { place, taken, failed, sent_bytes } = status;
+    json!({ "place": place, "taken": taken, "failed": failed, "sent_bytes": sent_bytes })
 }

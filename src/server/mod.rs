@@ -9,9 +9,9 @@ mod listen;
 mod route;
 mod serve;
 
-pub use client::{Answered, ask};
+pub use client::{Answered, ask, ask_with};
 pub use control::{
-    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, checkpointed_to_json,
-    status_to_json,
+    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus,
+    checkpointed_to_json, snapshots_to_json, status_to_json,
 };
 pub use listen::{SOCKET, Server};

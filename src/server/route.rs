@@ -1,7 +1,8 @@
 //! What can be asked for: paths and methods, and what each leads to.
 
-use super::control::{Control, Refusal, checkpointed_to_json, status_to_json};
+use super::control::{Control, Refusal, checkpointed_to_json, snapshots_to_json, status_to_json};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,19 @@ pub enum Route {
     Pipelines,
     /// A checkpoint of a pipeline, now.
     Checkpoint(String),
+    /// The same as a file: the body is `{"file": "/where/it/goes"}`.
+    Savepoint(String),
+    /// What is kept of a pipeline.
+    State(String),
+    /// Snapshots of all pipelines, now.
+    Snapshots,
+}
+
+impl Route {
+    /// Whether a body belongs to it.
+    pub fn takes_body(&self) -> bool {
+        matches!(self, Route::Savepoint(_))
+    }
 }
 
 /// An answer: its status and what it says.
@@ -48,8 +62,15 @@ pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
     let (takes, route) = match parts.as_slice() {
         ["live"] => ("GET", Route::Live),
         ["api", "v1", "pipelines"] => ("GET", Route::Pipelines),
-        ["api", "v1", "pipelines", name, "checkpoint"] if !name.is_empty() && name.len() <= MAX_NAME => {
-            ("POST", Route::Checkpoint((*name).to_owned()))
+        ["api", "v1", "snapshots"] => ("POST", Route::Snapshots),
+        ["api", "v1", "pipelines", name, what] if !name.is_empty() && name.len() <= MAX_NAME => {
+            let name = (*name).to_owned();
+            match *what {
+                "checkpoint" => ("POST", Route::Checkpoint(name)),
+                "savepoint" => ("POST", Route::Savepoint(name)),
+                "state" => ("GET", Route::State(name)),
+                _ => return Err(Answer::error(404, "there is nothing of this name")),
+            }
         }
         _ => return Err(Answer::error(404, "there is nothing of this name")),
     };
@@ -62,25 +83,55 @@ pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
 }
 
 /// Does what is asked for. May wait.
-pub fn answer(route: &Route, control: &dyn Control) -> Answer {
-    match route {
-        Route::Live => Answer::ok(json!({ "live": true })),
-        Route::Pipelines => {
-            let pipelines = control.pipelines();
-            Answer::ok(json!({ "pipelines": pipelines.iter().map(status_to_json).collect::<Value>() }))
+pub fn answer(route: &Route, body: &[u8], control: &dyn Control) -> Answer {
+    let (pipeline, done) = match route {
+        Route::Live => ("", Ok(json!({ "live": true }))),
+        Route::Pipelines => ("", Ok(all(control))),
+        Route::Checkpoint(name) => {
+            (name.as_str(), control.checkpoint(name).map(|done| checkpointed_to_json(&done)))
         }
-        Route::Checkpoint(name) => match control.checkpoint(name) {
-            Ok(done) => Answer::ok(checkpointed_to_json(&done)),
-            Err(Refusal::Unknown) => Answer::error(404, format!("there is no pipeline `{name}`")),
-            Err(Refusal::Conflict(why)) => Answer::error(409, why),
-            Err(Refusal::Failed(why)) => Answer::error(500, why),
+        Route::Savepoint(name) => match file(body) {
+            Some(file) => (name.as_str(), control.savepoint(name, Path::new(&file))),
+            None => {
+                return Answer::error(400, r#"the body must be {"file": PATH} with a path from the root"#);
+            }
         },
+        Route::State(name) => (name.as_str(), control.state(name)),
+        Route::Snapshots => ("", control.snapshot().map(|status| snapshots_to_json(&status))),
+    };
+    match done {
+        Ok(body) => Answer::ok(body),
+        Err(Refusal::Unknown) => Answer::error(404, format!("there is no pipeline `{pipeline}`")),
+        Err(Refusal::Conflict(why)) => Answer::error(409, why),
+        Err(Refusal::Failed(why)) => Answer::error(500, why),
     }
+}
+
+fn all(control: &dyn Control) -> Value {
+    let pipelines = control.pipelines();
+    json!({
+        "pipelines": pipelines.iter().map(status_to_json).collect::<Value>(),
+        "snapshots": control.snapshots().as_ref().map(snapshots_to_json),
+    })
+}
+
+/// The file that a body names. Where whoever asks works is not where this process does, so it begins at the root.
+fn file(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body["file"].as_str().filter(|file| file.starts_with('/')).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_named_from_the_root() {
+        assert_eq!(file(br#"{"file":"/a/b"}"#).as_deref(), Some("/a/b"));
+        for wrong in [&b""[..], b"{}", b"[]", br#"{"file":"a"}"#, br#"{"file":1}"#] {
+            assert_eq!(file(wrong), None);
+        }
+    }
 
     #[test]
     fn paths_lead_to_what_they_name() {
@@ -89,6 +140,9 @@ mod tests {
         let checkpoint = Route::Checkpoint("a-1".to_owned());
         assert_eq!(route("POST", "/api/v1/pipelines/a-1/checkpoint"), Ok(checkpoint));
         let status = |method: &str, path: &str| route(method, path).map_err(|answer| answer.status);
+        assert_eq!(route("POST", "/api/v1/pipelines/a/savepoint"), Ok(Route::Savepoint("a".to_owned())));
+        assert_eq!(route("GET", "/api/v1/pipelines/a/state"), Ok(Route::State("a".to_owned())));
+        assert_eq!(route("POST", "/api/v1/snapshots"), Ok(Route::Snapshots));
         for path in
             ["", "/", "/liv", "/live/", "//live", "/api/v1/pipelines//checkpoint", "/api/v1/pipelines/a"]
         {

@@ -82,20 +82,23 @@ async fn respond(
         Ok(_) if request.uri().query().is_some() => Answer::error(400, "nothing here takes a query"),
         Ok(route) => match read_body(request.into_body()).await {
             Err(refused) => refused,
-            Ok(()) => asked(route, control).await,
+            Ok(body) if !body.is_empty() && !route.takes_body() => {
+                Answer::error(400, "nothing here takes a body")
+            }
+            Ok(body) => asked(route, body, control).await,
         },
     };
     Ok(written(&answer))
 }
 
 /// Asks the process beside the runtime, as that may wait.
-async fn asked(route: Route, control: Arc<dyn Control>) -> Answer {
-    let answer = tokio::task::spawn_blocking(move || route::answer(&route, &*control)).await;
+async fn asked(route: Route, body: Bytes, control: Arc<dyn Control>) -> Answer {
+    let answer = tokio::task::spawn_blocking(move || route::answer(&route, &body, &*control)).await;
     answer.unwrap_or_else(|_| Answer::error(500, "the process failed to answer"))
 }
 
-/// Nothing takes a body yet, so there must be none.
-async fn read_body(body: Incoming) -> Result<(), Answer> {
+/// The body, within limits of size and time.
+async fn read_body(body: Incoming) -> Result<Bytes, Answer> {
     let Ok(arrived) = timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await else {
         return Err(Answer::error(408, "the body did not arrive in time"));
     };
@@ -104,10 +107,7 @@ async fn read_body(body: Incoming) -> Result<(), Answer> {
             Err(Answer::error(413, format!("the body is longer than {MAX_BODY} bytes")))
         }
         Err(_) => Err(Answer::error(400, "the body did not arrive")),
-        Ok(body) => match body.to_bytes().is_empty() {
-            true => Ok(()),
-            false => Err(Answer::error(400, "nothing here takes a body")),
-        },
+        Ok(body) => Ok(body.to_bytes()),
     }
 }
 

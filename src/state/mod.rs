@@ -49,7 +49,7 @@ pub use number::{
 };
 pub use outbox::{Chunk, Refused};
 pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress};
-pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, open, open_afresh, set_aside};
+pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, is_aside, open, open_afresh, set_aside};
 pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};
 pub use survey::{NodeSurvey, Survey};
 

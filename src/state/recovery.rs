@@ -306,8 +306,13 @@ pub(super) fn ledger_of(meta: &StoreMeta) -> Result<Ledger, StateError> {
 
 pub(super) fn names_aside(disk: &dyn Disk) -> Result<Vec<String>, StateError> {
     let mut names = disk.list().map_err(|error| StateError::disk("reading the folder", error))?;
-    names.retain(|name| name.starts_with(ASIDE));
+    names.retain(|name| is_aside(name));
     Ok(names)
+}
+
+/// Whether a file of this name was set aside.
+pub fn is_aside(name: &str) -> bool {
+    name.starts_with(ASIDE)
 }
 
 /// Gives a file a name that nothing reads: `corrupt-`, the time, and its name. The folder is to be synced.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// What to do with savepoints.
 #[derive(Debug, Subcommand)]
 pub enum SavepointVerb {
-    /// Writes the state of a pipeline to a file
+    /// Writes the state of a pipeline to a file, also while it runs
     Create {
         /// The pipeline's name
         #[arg(value_name = "PIPELINE")]
@@ -38,7 +38,7 @@ pub enum SavepointVerb {
 /// What to do with state.
 #[derive(Debug, Subcommand)]
 pub enum StateVerb {
-    /// Says what is kept: epochs, nodes with their keys and bytes, positions, output that waits, files
+    /// Says what is kept: epochs, nodes with their keys and bytes, positions, output that waits, files; also while a process runs
     List(Chosen),
     /// Shows keys of a node with their values
     Get {

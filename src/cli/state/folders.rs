@@ -3,7 +3,7 @@
 use super::super::args::Shared;
 use super::super::data_dir::{DataDir, pipeline_folder, pipelines};
 use super::super::exit::Exit;
-use super::super::load::has_errors;
+use super::super::load;
 use super::super::process::Process;
 use super::super::terminal::Terminal;
 use super::args::Chosen;
@@ -28,17 +28,16 @@ impl Whereabouts {
     /// # Errors
     /// Its file is faulty, which is said.
     pub fn of(process: &Process, shared: &Shared, terminal: &Terminal) -> Result<Whereabouts, Exit> {
-        process.diagnostics.iter().for_each(|diagnostic| terminal.diagnostic(diagnostic));
-        match has_errors(&process.diagnostics) {
-            true => Err(Exit::Config),
-            false => {
-                let (data_dir, instance) = (process.data_dir(shared), process.file.instance.clone());
-                Ok(Whereabouts { data_dir, instance })
-            }
-        }
+        load::said(process, terminal)?;
+        let (data_dir, instance) = (process.data_dir(shared), process.file.instance.clone());
+        Ok(Whereabouts { data_dir, instance })
     }
 
-    fn data_dir(&self) -> Result<&Path, Exit> {
+    /// The data directory.
+    ///
+    /// # Errors
+    /// None was given.
+    pub fn data_dir(&self) -> Result<&Path, Exit> {
         let hint = "which data directory? give `--data-dir`, or `data_dir` in headwater.yaml";
         self.data_dir.as_deref().ok_or_else(|| Exit::usage(hint))
     }

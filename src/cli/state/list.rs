@@ -2,17 +2,19 @@
 
 use super::super::data_dir::pipeline_folder;
 use super::super::exit::Exit;
+use super::super::remote;
 use super::super::terminal::Terminal;
 use super::args::Chosen;
 use super::folders::Folders;
 use super::key::readable;
 use crate::state::{
-    Checkpoint, Epoch, Incarnation, NodeId, Offset, OnCorruption, Recovery, SinkProgress, SourceProgress,
-    StateBackend, Survey,
+    Checkpoint, Epoch, Incarnation, NodeId, Offset, OnCorruption, SinkProgress, SourceProgress, StateBackend,
+    Survey, is_aside,
 };
 use crate::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Lists the state of pipelines.
 ///
@@ -20,36 +22,64 @@ use std::os::unix::fs::MetadataExt;
 /// That of one cannot be read.
 pub fn list(folders: &Folders, chosen: &Chosen, terminal: &Terminal) -> Result<(), Exit> {
     folders.each(chosen, terminal, |pipeline| {
-        let (state, recovery) = folders.open(pipeline, OnCorruption::Refuse)?;
-        let entry = entry(folders, pipeline, &state, &recovery);
+        let (state, _) = folders.open(pipeline, OnCorruption::Refuse)?;
+        let entry = entry(&pipeline_folder(folders.path(), pipeline), pipeline, &state);
         let entry = entry.map_err(|message| Exit::failed(format!("pipeline `{pipeline}`: {message}")))?;
-        terminal.print(&match terminal.json {
-            true => format!("{}\n", Value::Object(entry)),
-            false => text(&entry),
-        });
+        print(&entry, terminal);
         Ok(())
     })
 }
 
-fn entry(
-    folders: &Folders,
-    pipeline: &str,
-    state: &StateBackend,
-    recovery: &Recovery,
-) -> Result<Map<String, Value>, String> {
+/// The same of a running process. False if none uses the data directory.
+///
+/// # Errors
+/// It refuses, or knows no such pipeline.
+pub fn list_live(data_dir: &Path, chosen: &Chosen, terminal: &Terminal) -> Result<bool, Exit> {
+    let Some(all) = remote::ask_some(data_dir, "GET", "/api/v1/pipelines", String::new())? else {
+        return Ok(false);
+    };
+    let all = all["pipelines"].as_array().into_iter().flatten();
+    let names = match &chosen.pipeline {
+        Some(name) => vec![name.clone()],
+        None => all.filter_map(|status| status["name"].as_str()).map(str::to_owned).collect(),
+    };
+    for name in names {
+        let path = format!("/api/v1/pipelines/{name}/state");
+        match remote::ask_some(data_dir, "GET", &path, String::new())? {
+            Some(Value::Object(entry)) => print(&entry, terminal),
+            _ => return Err(Exit::failed("the process that uses the data directory has gone meanwhile")),
+        }
+    }
+    Ok(true)
+}
+
+fn print(entry: &Map<String, Value>, terminal: &Terminal) {
+    terminal.print(&match terminal.json {
+        true => format!("{}\n", Value::Object(entry.clone())),
+        false => text(entry),
+    });
+}
+
+/// All that is said of a pipeline's state.
+///
+/// # Errors
+/// It cannot be read.
+pub fn entry(folder: &Path, pipeline: &str, state: &StateBackend) -> Result<Map<String, Value>, String> {
     let survey = state.survey().map_err(|error| error.to_string())?;
-    let (files, changed) = files(folders, pipeline).map_err(|error| error.to_string())?;
+    let (files, changed) = files(folder).map_err(|error| error.to_string())?;
+    let aside: Vec<&String> = files.iter().map(|(name, _)| name).filter(|name| is_aside(name)).collect();
     let mut entry = described(pipeline, state.incarnation(), &state.progress().whole(), &survey);
     entry.insert("changed".to_owned(), json!(time(changed)));
-    entry.insert("files".to_owned(), files);
-    entry.insert("aside".to_owned(), json!(recovery.aside));
+    entry.insert("aside".to_owned(), json!(aside));
+    let files = files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
+    entry.insert("files".to_owned(), files.collect());
     Ok(entry)
 }
 
-/// The files of a pipeline, and when one of them was last written to.
-fn files(folders: &Folders, pipeline: &str) -> std::io::Result<(Value, Timestamp)> {
+/// The files of a pipeline with their sizes, and when one of them was last written to.
+fn files(folder: &Path) -> std::io::Result<(Vec<(String, u64)>, Timestamp)> {
     let (mut files, mut changed) = (Vec::new(), Timestamp(0));
-    for entry in std::fs::read_dir(pipeline_folder(folders.path(), pipeline))? {
+    for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let (name, metadata) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?);
         if name.starts_with("log-") {
@@ -58,8 +88,7 @@ fn files(folders: &Folders, pipeline: &str) -> std::io::Result<(Value, Timestamp
         files.push((name, metadata.len()));
     }
     files.sort_unstable();
-    let files = files.into_iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
-    Ok((files.collect(), changed))
+    Ok((files, changed))
 }
 
 /// State as it stands in a folder or a savepoint.

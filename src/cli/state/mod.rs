@@ -1,4 +1,4 @@
-//! `state`: what pipelines keep in the data directory, seen and mended while no process uses it.
+//! `state`: what pipelines keep in the data directory, seen, and mended while no process uses it.
 
 pub mod args;
 pub mod folders;
@@ -17,6 +17,11 @@ use folders::{Folders, Whereabouts};
 /// # Errors
 /// There is no such state, another process uses it, or something is wrong with it.
 pub fn state(verb: &StateVerb, whereabouts: &Whereabouts, terminal: &Terminal) -> Result<(), Exit> {
+    if let StateVerb::List(chosen) = verb
+        && list::list_live(whereabouts.data_dir()?, chosen, terminal)?
+    {
+        return Ok(());
+    }
     let folders = Folders::existing(whereabouts)?;
     match verb {
         StateVerb::List(chosen) => list::list(&folders, chosen, terminal),

@@ -3,7 +3,7 @@
 use super::barrier::Barrier;
 use super::delivery::{Delivery, DeliveryError};
 use super::frames::{JournalFeed, ONLY};
-use super::handle::KeeperHandle;
+use super::handle::{KeeperFigures, KeeperHandle};
 use super::ids::StateIds;
 use super::part::{Part, Reached};
 use crate::dataflow::{self, RefusedEvent};
@@ -22,6 +22,8 @@ pub struct Pace {
     pub interval: Millis,
     /// Bytes that may be written a day: beyond, checkpoints become rarer.
     pub bytes_per_day: Option<u64>,
+    /// Bytes that log and store may take on the disk: beyond, sources are held back.
+    pub disk_bytes: Option<u64>,
 }
 
 /// The shortest rest between two checkpoints, as a share of the interval.
@@ -65,6 +67,8 @@ pub struct CheckpointFigures {
     pub took: Millis,
     /// When the last was committed, in elapsed time.
     pub at: Millis,
+    /// The bytes written for it, with all that was written since the one before.
+    pub bytes: u64,
 }
 
 /// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see [`super`].
@@ -90,6 +94,9 @@ pub struct Coordinator {
     handle: KeeperHandle,
     figures: CheckpointFigures,
     written_bytes: u64,
+    disk_bytes: u64,
+    /// Whether that is more than there may be.
+    is_over: bool,
     /// Positions that are of no partition any more.
     gone: Vec<SourceProgress>,
     dead_letters: Option<SharedDeadLetters>,
@@ -144,6 +151,8 @@ impl Coordinator {
             handle: KeeperHandle::default(),
             figures,
             written_bytes: 0,
+            disk_bytes: 0,
+            is_over: false,
         }
     }
 
@@ -187,6 +196,9 @@ impl Coordinator {
             }
             worked = true;
         }
+        if worked {
+            self.publish();
+        }
         Ok(worked)
     }
 
@@ -199,8 +211,20 @@ impl Coordinator {
     fn recover(&mut self, written: bool) {
         if written && self.trouble.take().is_some() {
             tracing::info!("the disk takes state again");
-            self.barrier.hold_back(false);
+            self.barrier.hold_back(self.is_over);
         }
+    }
+
+    /// Tells others how things stand.
+    fn publish(&self) {
+        let (checkpoints, written_bytes, disk_bytes) =
+            (self.figures, self.backend.written_bytes(), self.disk_bytes);
+        self.handle.publish(|figures| {
+            let mut undelivered = std::mem::take(&mut figures.undelivered);
+            undelivered.clear();
+            undelivered.extend(self.deliveries.iter().map(Delivery::waiting));
+            *figures = KeeperFigures { checkpoints, written_bytes, disk_bytes, undelivered };
+        });
     }
 
     /// All workers have ended and given what they had: takes the last checkpoint and delivers what can be. `patience` says
@@ -248,6 +272,7 @@ impl Coordinator {
         let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         self.backend.commit(Changes { markers, ..Changes::default() })?;
         self.tell_committed();
+        self.publish();
         Ok(())
     }
 
@@ -329,8 +354,11 @@ impl Coordinator {
             Ok(_) if self.has_failed => Ok(()),
             Ok(written) => {
                 self.recover(written);
+                self.weigh();
+                self.barrier.hold_back(self.is_over || self.trouble.is_some());
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
                 self.phase = Phase::Resting { until: self.next_due(since, now) };
+                self.publish();
                 // Who asked may be gone.
                 self.awaited.drain(..).for_each(|told| _ = told.send(self.figures));
                 Ok(())
@@ -345,11 +373,47 @@ impl Coordinator {
         let due = (since + interval).max(now + Millis(interval.0 / SHORTEST_REST));
         let written = self.backend.written_bytes();
         let cost = written - std::mem::replace(&mut self.written_bytes, written);
+        self.figures.bytes = cost;
         let stretched = self.pace.bytes_per_day.map_or(0, |most| {
             let millis = u128::from(cost) * DAY as u128 / u128::from(most.max(1));
             i64::try_from(millis).unwrap_or(DAY).min(DAY)
         });
         due.max(since + Millis(stretched))
+    }
+
+    /// Looks at what log and store take on the disk. Beyond the limit what can go goes; if that is not enough, sources wait
+    /// until output that waits is delivered.
+    fn weigh(&mut self) {
+        let outcome = self.backend.disk_bytes().and_then(|bytes| {
+            self.disk_bytes = bytes;
+            if self.is_beyond() {
+                self.backend.fold()?;
+                self.disk_bytes = self.backend.disk_bytes()?;
+            }
+            if self.is_beyond() && !self.is_over {
+                self.backend.compact()?;
+                self.disk_bytes = self.backend.disk_bytes()?;
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            tracing::warn!("making room within `limits.disk`: {error}: it is tried again");
+        }
+        let is = self.is_beyond();
+        let was = std::mem::replace(&mut self.is_over, is);
+        let (bytes, most) = (self.disk_bytes, self.pace.disk_bytes.unwrap_or_default());
+        match (was, is) {
+            (false, true) => tracing::error!(
+                "state takes {bytes} bytes of the {most} that `limits.disk` leaves it; sources are held back until output \
+                 that waits is delivered, or the limit is raised"
+            ),
+            (true, false) => tracing::info!("state takes {bytes} bytes, within `limits.disk` again"),
+            _ => {}
+        }
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.pace.disk_bytes.is_some_and(|most| self.disk_bytes > most)
     }
 
     /// An error of the disk is waited out while sources are held back.
@@ -530,3 +594,6 @@ fn mutated(mut checkpoint: Checkpoint) -> Checkpoint {
     }
     checkpoint
 }
+
+#[cfg(test)]
+mod tests;

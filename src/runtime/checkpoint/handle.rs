@@ -3,7 +3,7 @@
 use super::coordinator::{CheckpointFigures, Coordinator};
 use crate::time::Millis;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Something to be done between two steps of the coordinator.
@@ -17,6 +17,20 @@ pub struct KeeperHandle(Arc<Mutex<Inbox>>);
 struct Inbox {
     requests: Vec<Request>,
     closed: bool,
+    figures: KeeperFigures,
+}
+
+/// Figures of the state of a pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct KeeperFigures {
+    /// Of its checkpoints.
+    pub checkpoints: CheckpointFigures,
+    /// Bytes written since the start.
+    pub written_bytes: u64,
+    /// Bytes that log and store took on the disk at the last checkpoint.
+    pub disk_bytes: u64,
+    /// Bytes that wait for their delivery, by sink of the plan.
+    pub undelivered: Vec<u64>,
 }
 
 impl KeeperHandle {
@@ -40,8 +54,23 @@ impl KeeperHandle {
         receive(&receiver, at_most)
     }
 
+    /// The last figures; waits for nobody, and lasts beyond the end of the pipeline.
+    pub fn figures(&self) -> KeeperFigures {
+        self.inbox().figures.clone()
+    }
+
+    /// Changes what others see.
+    pub(super) fn publish(&self, change: impl FnOnce(&mut KeeperFigures)) {
+        change(&mut self.inbox().figures);
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Whoever panicked left whole values.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn put(&self, request: Request) -> Option<()> {
-        let mut inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox();
         if inbox.closed {
             return None;
         }
@@ -51,12 +80,12 @@ impl KeeperHandle {
 
     /// What was asked since this was called last.
     pub(super) fn take(&self) -> Vec<impl FnOnce(&mut Coordinator) + Send + use<>> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).requests)
+        std::mem::take(&mut self.inbox().requests)
     }
 
     /// Nobody answers any more: who waits is told.
     pub(super) fn close(&self) {
-        let mut inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox();
         inbox.closed = true;
         inbox.requests.clear();
     }

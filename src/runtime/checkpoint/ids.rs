@@ -1,9 +1,12 @@
 //! Which state on disk belongs to which part of a plan.
 
-use crate::dataflow::{NodeId, StageId};
+use crate::dataflow::{self, NodeId, StageId};
 use crate::plan::Plan;
 use crate::state::{self, Node, Progress, ShapeHash, StateBackend};
 use xxhash_rust::xxh3::xxh3_64;
+
+/// What the names of ways between workers begin with, where rows wait.
+const WAY: &str = "exchange:";
 
 /// The numbers under which the parts of a plan keep their state.
 #[derive(Debug, Default)]
@@ -44,8 +47,9 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
     matching.match_all(plan);
     let Matching { known, mut ids, .. } = matching;
     let progress = backend.progress();
-    let left =
-        progress.nodes.values().filter(|node| !known.contains(&node.id) && keeps_something(backend, node));
+    let unknown = progress.nodes.values().filter(|node| !known.contains(&node.id));
+    let (left, empty): (Vec<_>, Vec<_>) = unknown.partition(|node| keeps_something(backend, node));
+    ids.dropped.extend(empty.into_iter().filter(|node| node.name.starts_with(WAY)).cloned());
     let mut refused = Vec::new();
     for node in left {
         match may_drop.iter().any(|name| name == bare(&node.name)) {
@@ -54,6 +58,16 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
         }
     }
     if refused.is_empty() { Ok(ids) } else { Err(refused.join("; ")) }
+}
+
+/// Whether rows wait on a way between workers that the plan does not have: an earlier run had several workers. Such rows
+/// can go on in a plan with these ways alone, though one worker may be on both ends of them.
+pub fn waits_between_workers(plan: &Plan, backend: &StateBackend) -> bool {
+    let mut matching = Matching { backend, known: Vec::new(), ids: StateIds::default() };
+    matching.match_all(plan);
+    let nodes = backend.progress().nodes.values();
+    let mut ways = nodes.filter(|node| node.name.starts_with(WAY) && !matching.known.contains(&node.id));
+    ways.any(|node| keeps_something(backend, node))
 }
 
 /// The name of the node in the pipeline that a state's name begins with.
@@ -83,10 +97,11 @@ fn keeps_something(backend: &StateBackend, node: &Node) -> bool {
         let unread = backend.unread_frames().any(|(source, ..)| source == node.id);
         return unread || sources.keys().any(|(source, _)| *source == node.id);
     }
-    let mut any = false;
+    let (mut any, is_way) = (false, node.name.starts_with(WAY));
     // What cannot be read may be something.
-    let read = backend.keyed().node(node.id, &mut |_, _, _| {
-        any = true;
+    let read = backend.keyed().node(node.id, &mut |_, key, _| {
+        // On a way between workers only rows have keys; how far workers have come ends with them.
+        any |= !is_way || !dataflow::is_own(key);
         Ok(())
     });
     any || read.is_err()
@@ -126,7 +141,9 @@ impl Matching<'_> {
             let id = super::super::start::inlet_state(plan, stage).map(|(reader, shape)| {
                 let count = &mut counts[reader.0 as usize];
                 *count += 1;
-                self.id(Wanted::new(format!("into:{}", numbered(&node(reader).name, *count)), &shape))
+                let is_way = plan.draft.stages[number].exchange.is_some();
+                let kind = if is_way { WAY } else { "into:" };
+                self.id(Wanted::new(format!("{kind}{}", numbered(&node(reader).name, *count)), &shape))
             });
             self.ids.inlets.push(id);
         }

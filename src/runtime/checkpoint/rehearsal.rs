@@ -38,8 +38,9 @@ impl Rehearsal {
     pub fn save(&mut self, driver: &mut Driver, intakes: &mut [&mut Intake]) -> Result<(), String> {
         let mut part = Part::default();
         driver.save(0, &self.ids, &mut part.entries);
-        for (intake, node) in intakes.iter_mut().zip(&self.ids.sources) {
+        for ((source, intake), node) in intakes.iter_mut().enumerate().zip(&self.ids.sources) {
             let mut own = Part::default();
+            intake.keep_as(source);
             intake.save(&mut own, &mut Saving::new(*node, 0, driver.env(), &mut part.entries), 1);
         }
         let epoch = self.backend.epoch().next();

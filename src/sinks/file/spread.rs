@@ -318,7 +318,10 @@ impl Sink for SpreadSink {
         }
         self.open.clear();
         self.begun.clear();
-        self.exact = Some(Exact { secured: marks.clone(), marks, prepared: pending, ..Exact::default() });
+        // What the last run was about to pack is left as it was: perhaps nothing will go there any more.
+        let aside = marks.keys().cloned().collect();
+        self.exact =
+            Some(Exact { secured: marks.clone(), marks, prepared: pending, aside, ..Exact::default() });
         match self.only.clone() {
             Some(path) => self.find(&path).map(|_| ()),
             None => Ok(()),

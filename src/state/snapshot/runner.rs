@@ -10,9 +10,11 @@ use super::retention::keep_newest;
 use super::target::{SnapshotOwner, SnapshotTarget};
 use crate::time::{Clock, Millis};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 /// After a failure it is tried again after this time, then after twice that, and so on.
 const RETRY_FIRST: Millis = Millis(10_000);
@@ -69,8 +71,13 @@ impl SnapshotCounts {
 pub struct Snapshots {
     counts: Arc<SnapshotCounts>,
     stop: Arc<AtomicBool>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    place: String,
     thread: Thread,
 }
+
+/// Who waits for a snapshot of all pipelines: is told what went wrong.
+type Asked = Sender<Vec<String>>;
 
 impl Snapshots {
     /// Begins to take snapshots. The first of a pipeline is due when the newest at the target is old enough.
@@ -90,10 +97,32 @@ impl Snapshots {
         };
         let jobs = sources.into_iter().map(job).collect::<Result<Vec<_>, SnapshotError>>()?;
         let (counts, stop) = (Arc::<SnapshotCounts>::default(), Arc::<AtomicBool>::default());
-        let mut runner = Runner { options, jobs, target, clock, counts: counts.clone(), stop: stop.clone() };
+        let (asked, place) = (Arc::<Mutex<Vec<Asked>>>::default(), target.place());
+        let mut runner = Runner {
+            options,
+            jobs,
+            target,
+            clock,
+            counts: counts.clone(),
+            stop: stop.clone(),
+            asked: asked.clone(),
+        };
         let thread = thread::Builder::new().name("snapshots".to_owned()).spawn(move || runner.run());
         let thread = thread.map_err(|error: io::Error| StateError::disk("starting a thread", error))?;
-        Ok(Snapshots { counts, stop, thread: thread.thread().clone() })
+        Ok(Snapshots { counts, stop, asked, place, thread: thread.thread().clone() })
+    }
+
+    /// Takes a snapshot of every pipeline that runs, and waits for that: what went wrong. None if it takes longer.
+    pub fn take_now(&self, at_most: Millis) -> Option<Vec<String>> {
+        let (sender, receiver) = channel();
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        self.thread.unpark();
+        receiver.recv_timeout(Duration::from_millis(at_most.0.max(0) as u64)).ok()
+    }
+
+    /// Where they go, to be shown to people.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// What came of it so far.
@@ -128,14 +157,17 @@ struct Runner {
     clock: Arc<dyn Clock>,
     counts: Arc<SnapshotCounts>,
     stop: Arc<AtomicBool>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Runner {
     fn run(&mut self) {
         while !self.is_stopped() {
+            self.answer();
             for at in 0..self.jobs.len() {
                 if self.jobs[at].due <= self.clock.elapsed() && !self.is_stopped() {
-                    self.attend(at);
+                    // Said already.
+                    let _ = self.attend(at);
                 }
             }
             let next = self.jobs.iter().map(|job| job.due.0).min();
@@ -147,12 +179,29 @@ impl Runner {
         }
     }
 
+    /// Takes the snapshots that were asked for.
+    fn answer(&mut self) {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        if asked.is_empty() {
+            return;
+        }
+        let mut wrong = Vec::new();
+        for at in 0..self.jobs.len() {
+            self.jobs[at].is_known = true;
+            if let Err(error) = self.attend(at) {
+                wrong.push(format!("pipeline `{}`: {error}", self.jobs[at].owner.pipeline));
+            }
+        }
+        // Who asked may be gone.
+        asked.into_iter().for_each(|asked| _ = asked.send(wrong.clone()));
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Does what is due for a pipeline, and says when the next is.
-    fn attend(&mut self, at: usize) {
+    fn attend(&mut self, at: usize) -> Result<(), SnapshotError> {
         let outcome = self.advance(at);
         let (now, every, job) = (self.clock.elapsed(), self.options.every, &mut self.jobs[at]);
         let pipeline = job.owner.pipeline.as_str();
@@ -160,6 +209,7 @@ impl Runner {
             Ok(wait) => {
                 job.failures = 0;
                 job.due = Millis(now.0.saturating_add(wait.0));
+                Ok(())
             }
             Err(error) => {
                 self.counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -171,6 +221,7 @@ impl Runner {
                     "no snapshot of `{pipeline}` to {place}: {error}; trying again in {} s",
                     wait / 1000
                 );
+                Err(error)
             }
         }
     }
