@@ -114,6 +114,29 @@ fn refusal(error: &state::StateError, folder: &Path, options: &RunOptions, exact
     }
 }
 
+/// What was wrong and what is lost with it.
+fn damage(repair: &Repair) -> String {
+    let folded = "windows and keys that were only in it are lost, as far as the log does not have them";
+    match repair {
+        Repair::TornTail { bytes } => format!("{bytes} bytes of a commit are cut off"),
+        Repair::StoreSetAside { name, what } => format!("{what}; the store is `{name}` now: {folded}"),
+        Repair::StoreMissing => format!("the store is missing: {folded}"),
+        Repair::LogSetAside { names, what, is_mixed } => {
+            let mixed = if *is_mixed { "; some keys may be of a later time than others" } else { "" };
+            let names = names.join("`, `");
+            format!(
+                "{what}; the log is `{names}` now: what it had since then is lost, and input is read again{mixed}"
+            )
+        }
+        Repair::SalvageFinished { names } => {
+            format!(
+                "an earlier start was interrupted while it set `{}` aside; it is done now",
+                names.join("`, `")
+            )
+        }
+    }
+}
+
 /// Says what was found, loudly where something may be lost.
 fn say(pipeline: &str, recovery: &Recovery) {
     for repair in &recovery.repairs {
@@ -122,7 +145,7 @@ fn say(pipeline: &str, recovery: &Recovery) {
                 "pipeline `{pipeline}`: the power went in the middle of a commit: {bytes} bytes that nobody was told of \
                  are cut off"
             ),
-            repair => tracing::error!("pipeline `{pipeline}`: state was damaged: {repair:?}"),
+            repair => tracing::error!("pipeline `{pipeline}`: state was damaged: {}", damage(repair)),
         }
     }
     if !recovery.aside.is_empty() {

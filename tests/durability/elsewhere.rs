@@ -57,14 +57,14 @@ fn a_savepoint_goes_on_in_another_directory() {
 
 #[test]
 fn a_snapshot_goes_on_where_it_was_taken() {
-    let (folder, expected) = prepared(120_000);
+    let (folder, expected) = prepared(200_000);
     folder.write("headwater.yaml", "instance: gateway\nsnapshots: { every: 100ms, to: copies }\n");
     let mut victim = Victim::start(&folder, &[]);
     until("a snapshot", || {
         assert!(!victim.has_ended(), "it was done too soon");
-        fs::read_dir(folder.path().join("copies/snapshots/gateway/p")).is_ok_and(|all| all.count() > 0)
+        let listed = folder.run(&["snapshot", "list", "copies"]);
+        listed.status == Some(0) && listed.stdout.contains("epoch")
     });
-    assert!(victim.live(100), "it was done too soon");
     victim.kill();
     folder.run(&["snapshot", "restore", "copies", "--data-dir", "restored"]).succeeded();
     folder.run(&["run", "--data-dir", "restored", "p.yaml"]).succeeded();
@@ -73,7 +73,7 @@ fn a_snapshot_goes_on_where_it_was_taken() {
 
 #[test]
 fn a_store_that_is_gone_is_said() {
-    let (folder, expected) = prepared(60_000);
+    let (folder, _) = prepared(60_000);
     killed_in_the_middle(&folder);
     // At the end of a run everything is folded into the store.
     folder.run(&["state", "compact", "--data-dir", "data", "p"]).succeeded();
@@ -82,14 +82,15 @@ fn a_store_that_is_gone_is_said() {
     fs::remove_file(&stores[0]).unwrap();
     let ran = folder.run(&["run", "--data-dir", "data", "p.yaml"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("would break `exactly_once`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("breaks `exactly_once`"), "{}", ran.stderr);
     let before = folder.read("out/results/rows.ndjson");
     let ran = folder.run(&["run", "--data-dir", "data", "--accept-duplicates", "p.yaml"]).succeeded();
-    assert!(ran.stderr.contains("state was damaged"), "{}", ran.stderr);
-    let after = outputs(&folder.path().join("out"));
-    println!("{} before, {} after, {} expected\n{}", before.lines().count(), after["results"].len(), expected["results"].len(), ran.stderr);
-    assert!(after["results"].len() > expected["results"].len(), "what was written before is written again");
-    assert!(folder.read("out/results/rows.ndjson").starts_with(&before), "behind what stood there");
+    for said in ["the store is missing", "`exactly_once` does not hold across this start"] {
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    let after = folder.read("out/results/rows.ndjson");
+    assert!(after.len() > before.len() && after.starts_with(&before), "it goes on behind what stood there");
+    drop(outputs(&folder.path().join("out")));
 }
 
 fn files_below(folder: PathBuf, extension: &str) -> Vec<PathBuf> {

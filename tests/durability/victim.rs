@@ -59,8 +59,20 @@ impl<'f> Victim<'f> {
 
     /// Asks it to end, which it must do well. Returns all that was said in this folder.
     pub fn stop(mut self) -> String {
+        // Before it listens to the signal it would just be killed by it.
+        while !self.heeds_signals() && !self.has_ended() {
+            pause(1);
+        }
         self.signal(Signal::TERM);
         self.succeeded()
+    }
+
+    /// Whether it has said what is to be done at SIGTERM.
+    fn heeds_signals(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask >> (Signal::TERM.as_raw() - 1) & 1 == 1)
     }
 
     /// Waits until it ends, which it must do well. Returns all that was said in this folder.

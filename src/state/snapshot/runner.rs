@@ -1,7 +1,7 @@
 //! The thread that takes snapshots of all pipelines of the process.
 
 use super::super::error::StateError;
-use super::super::number::{Incarnation, Sequence};
+use super::super::number::{Epoch, Incarnation, Sequence};
 use super::copying::{Copying, Taken};
 use super::error::SnapshotError;
 use super::manifest::SnapshotId;
@@ -21,6 +21,9 @@ const RETRY_FIRST: Millis = Millis(10_000);
 
 /// But at least so often.
 const RETRY_MOST: Millis = Millis(10 * 60 * 1000);
+
+/// How often a pipeline is looked at that has no checkpoint yet.
+const UNBEGUN: Millis = Millis(1_000);
 
 /// When and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +239,10 @@ impl Runner {
             }
         }
         let Some(snapshot) = self.jobs[at].source.begin()? else { return Ok(self.options.every) };
+        if snapshot.epoch == Epoch::default() {
+            // Nothing is known yet of what sinks have: whoever restored that would write their output again.
+            return Ok(UNBEGUN.min(self.options.every));
+        }
         let state = (snapshot.incarnation, snapshot.last);
         if self.jobs[at].last == Some(state) {
             return Ok(self.options.every);
