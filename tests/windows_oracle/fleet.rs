@@ -24,6 +24,8 @@ pub struct Fleet {
     rows: Vec<Vec<Row>>,
     pub store: Store,
     seed: u64,
+    /// The last real watermark.
+    watermark: i64,
 }
 
 impl Fleet {
@@ -39,6 +41,7 @@ impl Fleet {
             rows: Vec::new(),
             store: Store::new(),
             seed: 40,
+            watermark: i64::MIN,
         };
         fleet.restart(workers).expect("nothing to read");
         fleet
@@ -61,6 +64,11 @@ impl Fleet {
         let slots = 3 + self.plan.aggregates.len();
         self.outputs.resize_with(workers.max(self.outputs.len()), || Collector::new(slots));
         self.rows.resize_with(workers, Vec::new);
+        // What is upstream has kept its watermark, and tells it before anything else.
+        let watermark = Signal::Watermark(Timestamp(self.watermark));
+        for (operator, out) in self.operators.iter_mut().zip(&mut self.outputs) {
+            operator.signal(watermark, out);
+        }
         // What belonged to workers that are no more: the others have it now.
         self.store.retain(|key, _| !matches!(key.key(), [OWN, from, ..] if usize::from(*from) >= workers));
         Ok(())
@@ -79,6 +87,9 @@ impl Fleet {
     /// Drives the batch, and the watermark behind it.
     pub fn drive(&mut self, watermark: i64) {
         self.batch.watermark = Timestamp(watermark);
+        if watermark < i64::MAX {
+            self.watermark = self.watermark.max(watermark);
+        }
         for ((operator, rows), out) in self.operators.iter_mut().zip(&mut self.rows).zip(&mut self.outputs) {
             operator.process(&mut self.batch, rows, out);
             operator.signal(Signal::Watermark(Timestamp(watermark)), out);
