@@ -76,7 +76,7 @@ struct Unique {
 impl Unique {
     /// Forgets ids whose time is up.
     fn reach(&mut self, elapsed: Millis) {
-        self.now = self.now.max(Timestamp(self.before.0 + elapsed.0));
+        self.now = self.now.max(Timestamp(self.before.0.saturating_add(elapsed.0)));
         while let Some((_, key)) = self.seen.take_due(self.now) {
             self.seen.forget(key);
         }
@@ -137,7 +137,7 @@ impl Operator for Unique {
             // All workers have run as long as the one that has noted it last.
             Saved::Own { .. } => {
                 self.now = self.now.max(Timestamp(time));
-                self.before = Millis(self.now.0 - env.elapsed.0);
+                self.before = Millis(self.now.0.saturating_sub(env.elapsed.0));
             }
             Saved::Keyed { key, .. } => _ = self.seen.restore(key, (), Some(Timestamp(time))),
         }

@@ -47,6 +47,8 @@ pub struct Intake {
     kept_as: Option<usize>,
     /// What was last saved of the tracker.
     saved: Vec<u8>,
+    /// Whether anything was read since the last checkpoint.
+    was_fed: bool,
     /// Partitions that have ended and whose places others have taken, since the last checkpoint.
     left: Vec<Reached>,
     /// The workers whose trackers it goes on with: its own, and such as are no more.
@@ -146,6 +148,7 @@ impl Intake {
             is_canonical: several && !parts.live,
             kept_as: None,
             saved: Vec::new(),
+            was_fed: false,
             left: Vec::new(),
             stood_for: Vec::new(),
         }
@@ -273,6 +276,7 @@ impl Intake {
         }
         let polled = self.partitions[i].rows.fill(&mut batch, &mut self.refused, driver.env())?;
         self.partitions[i].ended = polled == Polled::End;
+        self.was_fed |= polled == Polled::Data;
         // What is refused before times are assigned keeps these.
         batch.times.fill(self.tracker.ingestion_time());
         batch.watermarks.fill(batch.watermark);
@@ -510,6 +514,7 @@ impl Intake {
     /// Says how far its partitions were read, and what else must outlive this process.
     pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>, workers: usize) {
         let Some(source) = self.kept_as else { return };
+        part.was_fed |= std::mem::take(&mut self.was_fed);
         part.reached.append(&mut self.left);
         part.reached.extend(self.partitions.iter().filter_map(|one| one.saved(source, &self.tracker)));
         let me = saving.worker();

@@ -10,7 +10,7 @@ use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
 use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
-use super::worker::{Shared, Stepped, WATCH_EVERY, Worker};
+use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
 use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
 use crate::plan::Plan;
@@ -207,9 +207,7 @@ impl Pipeline {
         let workers: Vec<Worker> = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 workers.into_iter().map(|worker| scope.spawn(|| worker.run(&shared))).collect();
-            if let Some(coordinator) = &mut coordinator {
-                scope.spawn(|| keep(coordinator, &shared, &resting));
-            }
+            let keeper = coordinator.take().map(|keeper| scope.spawn(|| keep(keeper, &shared, &resting)));
             while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 clock.wait(WATCH_EVERY);
                 watch(&common.counts());
@@ -217,6 +215,8 @@ impl Pipeline {
             // One that panicked has left its failure behind.
             let workers = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
             resting.store(true, Ordering::Release);
+            // What one that panicked has left is not to be written.
+            coordinator = keeper.and_then(|keeper| keeper.join().ok());
             workers
         });
         end(&common, workers, coordinator, &shared)
@@ -421,20 +421,22 @@ fn load(
 }
 
 /// Keeps state until all workers are gone.
-fn keep(coordinator: &mut Coordinator, shared: &Shared<'_>, resting: &AtomicBool) {
+fn keep(mut coordinator: Coordinator, shared: &Shared<'_>, resting: &AtomicBool) -> Coordinator {
+    let _guard = PanicGuard(shared);
     while !resting.load(Ordering::Acquire) {
         match coordinator.step(shared.clock) {
             Ok(true) => {}
             Ok(false) => shared.clock.doze(KEEPER_REST),
             Err(error) => {
                 shared.fail(error.to_string());
-                return;
+                break;
             }
         }
     }
+    coordinator
 }
 
-/// Takes the last checkpoint: of a pipeline that failed too, as what its workers gave is whole.
+/// Takes the last checkpoint; of a pipeline that failed the last one before stays.
 fn finish(coordinator: &mut Coordinator, workers: &mut [Worker], shared: &Shared<'_>) {
     if shared.has_failed() {
         return;

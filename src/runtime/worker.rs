@@ -71,8 +71,8 @@ impl Shared<'_> {
     }
 }
 
-/// Ends the pipeline when a worker panics: the others wait for its rows and would do so for ever.
-struct PanicGuard<'a>(&'a Shared<'a>);
+/// Ends the pipeline when one of its threads panics: the others wait for it and would do so for ever.
+pub struct PanicGuard<'a>(pub &'a Shared<'a>);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
@@ -257,11 +257,14 @@ impl Worker {
 
     /// Takes part in a checkpoint if one is asked for; None if there is nothing to do for it.
     fn meet(&mut self, barrier: &Barrier, shared: &Shared<'_>) -> Result<Option<Stepped>, String> {
-        if self.told < barrier.committed() {
-            self.told = barrier.committed();
+        // In this order: whoever sees that a checkpoint is asked for also sees that the one before is durable, and tells
+        // sources so before they are asked how far they are now.
+        let epoch = barrier.requested();
+        let committed = barrier.committed();
+        if self.told < committed {
+            self.told = committed;
             self.intakes.iter_mut().for_each(Intake::checkpointed);
         }
-        let epoch = barrier.requested();
         if self.saved >= epoch && barrier.released() >= self.saved {
             return Ok(None);
         }

@@ -248,6 +248,11 @@ impl StateBackend {
         self.ledger.chunks_of(sink)
     }
 
+    /// One chunk of that.
+    pub fn undelivered_chunk(&self, sink: NodeId, chunk: ChunkId) -> Option<&RecordPlace> {
+        self.ledger.chunk(sink, chunk)
+    }
+
     /// Output that was not delivered, a sink after the other, each in order.
     pub fn all_undelivered(&self) -> impl Iterator<Item = &RecordPlace> {
         self.ledger.chunks().map(|(_, _, place)| place)

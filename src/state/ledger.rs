@@ -197,6 +197,11 @@ impl Ledger {
         range.map(|((_, id), place)| (*id, place))
     }
 
+    /// One chunk of a sink that was not delivered.
+    pub fn chunk(&self, sink: NodeId, chunk: ChunkId) -> Option<&RecordPlace> {
+        self.chunks.get(&(sink, chunk))
+    }
+
     /// Rows that targets refused and nobody took over, in order.
     pub fn refused(&self) -> impl Iterator<Item = &RecordPlace> {
         self.refused.values()

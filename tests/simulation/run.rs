@@ -245,7 +245,13 @@ impl Simulation {
         }
         let _: &[Repair] = &recovery.repairs;
         let mut plan = self.plan(workers);
-        let keeping = Keeping { backend, bytes_per_day: None, may_drop: Vec::new(), dead_letters: None };
+        let keeping = Keeping {
+            backend,
+            bytes_per_day: None,
+            disk_bytes: None,
+            may_drop: Vec::new(),
+            dead_letters: None,
+        };
         let found = Found::find(&mut plan, keeping)?;
         let pipeline = Pipeline::open_with(&plan, &*self.world, &Nothing, Some(found))?;
         Ok(Some(pipeline.into_steps()))

@@ -3,13 +3,13 @@
 use super::barrier::Barrier;
 use super::delivery::{Delivery, DeliveryError};
 use super::frames::{JournalFeed, ONLY};
-use super::handle::{KeeperFigures, KeeperHandle};
+use super::handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
 use super::ids::StateIds;
 use super::part::{Part, Reached};
-use crate::dataflow::{self, RefusedEvent};
+use crate::dataflow;
 use crate::runtime::dead_letters::SharedDeadLetters;
 use crate::state::{
-    Changes, Checkpoint, Content, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError,
+    Changes, Checkpoint, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError,
 };
 use crate::time::{Clock, Millis};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const SHORTEST_REST: i64 = 2;
 const LONG: Millis = Millis(60_000);
 /// How long to wait before a commit that failed is tried again: doubled each time, up to the second.
 const AGAIN: [Millis; 2] = [Millis(50), Millis(5_000)];
+/// How long output that waits is delivered once somebody wants an end; the rest waits for the next run.
+const LAST: Millis = Millis(3_000);
 const DAY: i64 = 24 * 3_600_000;
 
 /// Where a checkpoint stands.
@@ -52,23 +54,6 @@ struct Trouble {
     again: Millis,
     /// How long that is from the last time.
     pause: Millis,
-}
-
-/// Figures of a pipeline's checkpoints.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CheckpointFigures {
-    /// The last epoch that is durable.
-    pub epoch: Epoch,
-    /// How many were written since the start.
-    pub written: u64,
-    /// How many times writing failed.
-    pub failures: u64,
-    /// From the request to the commit of the last one.
-    pub took: Millis,
-    /// When the last was committed, in elapsed time.
-    pub at: Millis,
-    /// The bytes written for it, with all that was written since the one before.
-    pub bytes: u64,
 }
 
 /// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see [`super`].
@@ -252,10 +237,13 @@ impl Coordinator {
                 Err(error) => return Err(error),
             }
         }
-        loop {
+        let mut until = None;
+        while !self.has_failed {
             let moved = self.deliver(clock)?;
+            let (is_patient, now) = (patience(), clock.elapsed());
             let waits = self.deliveries.iter().any(|delivery| delivery.waiting() > 0);
-            if !waits || (!moved && !patience()) {
+            let is_over = !is_patient && now >= *until.get_or_insert(now + LAST);
+            if !waits || is_over || !(moved || is_patient) {
                 break;
             }
             if !moved {
@@ -265,9 +253,13 @@ impl Coordinator {
         self.mark(clock)
     }
 
-    /// Writes down how far sinks have come: what they have acknowledged is not delivered again.
+    /// Writes down how far sinks have come: what they have acknowledged is not delivered again. Nothing of sinks that have
+    /// failed, nor while chunks that were announced to them are not durable.
     pub fn mark(&mut self, clock: &dyn Clock) -> Result<(), StateError> {
         self.deliver(clock)?;
+        if self.has_failed || self.deliveries.iter().any(Delivery::is_making) {
+            return Ok(());
+        }
         self.deliveries.iter_mut().for_each(Delivery::locate);
         let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         self.backend.commit(Changes { markers, ..Changes::default() })?;
@@ -452,8 +444,14 @@ impl Coordinator {
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
         let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
-        let is_new = !(sources.is_empty() && sinks.is_empty() && chunks.is_empty() && !keyed);
-        if is_new {
+        // What a worker keeps for itself alone is how far time has come, unless something was read.
+        let is_changed = keyed || (self.gathered.was_fed && !self.gathered.entries.is_empty());
+        let is_new = is_changed || !(sources.is_empty() && sinks.is_empty() && chunks.is_empty());
+        if !is_new {
+            self.gathered.forget_replaced();
+        } else {
+            // Behind this nobody reads again what was rejected.
+            self.dead_letters.iter().for_each(SharedDeadLetters::sync);
             let entries = std::mem::take(&mut self.gathered.entries);
             let checkpoint = self.announced(Checkpoint {
                 epoch: self.epoch,
@@ -478,7 +476,6 @@ impl Coordinator {
             self.deliveries.iter_mut().for_each(|delivery| delivery.committed(now));
             self.tell_committed();
             self.tell_given_up();
-            self.dead_letters.iter().for_each(SharedDeadLetters::sync);
         }
         self.barrier.commit(self.epoch);
         Ok(is_new)
@@ -547,10 +544,7 @@ impl Coordinator {
             return Ok(false);
         }
         for delivery in &mut self.deliveries {
-            let refused = delivery.outlet().take_refused();
-            if !refused.is_empty() {
-                tell_refused(delivery, &refused, self.dead_letters.as_ref(), clock);
-            }
+            delivery.tell_refused(self.dead_letters.as_ref(), clock);
             match delivery.deliver(&self.backend) {
                 Ok(moved) => worked |= moved,
                 Err(DeliveryError::Sink(error)) => {
@@ -558,7 +552,7 @@ impl Coordinator {
                     self.has_failed = true;
                 }
                 Err(DeliveryError::State(error)) if error.remedy() == Remedy::Retry => {
-                    tracing::warn!("sink `{}`: {error}: it is tried again", delivery.name());
+                    delivery.tell_unread(&error);
                 }
                 Err(DeliveryError::State(error)) => return Err(error),
             }
@@ -567,21 +561,11 @@ impl Coordinator {
     }
 }
 
-/// Says what a target refused for good, and keeps it where somebody will find it.
-fn tell_refused(
-    delivery: &Delivery,
-    refused: &[RefusedEvent],
-    dead_letters: Option<&SharedDeadLetters>,
-    clock: &dyn Clock,
-) {
-    let (name, first) = (delivery.name(), &refused[0].reason);
-    tracing::error!("sink `{name}`: its target refuses {} events: {first}", refused.len());
-    let Some(mut part) = dead_letters.map(SharedDeadLetters::part) else { return };
-    for RefusedEvent { reason, bytes } in refused {
-        let (now, elapsed) = (clock.wall(), clock.elapsed());
-        part.note_at(now, elapsed, delivery.sink, ("refused", reason), Content::Raw(bytes));
+/// Who still waits for an answer is told that there will be none.
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.handle.close();
     }
-    part.flush(clock.elapsed());
 }
 
 /// The checkpoint without one of the keys that are gone, where that is asked for.

@@ -2,11 +2,14 @@
 
 use super::outlet::{Outlet, Secured};
 use crate::dataflow;
-use crate::dataflow::{DrainOrder, SinkError, WhenFull};
+use crate::dataflow::{DrainOrder, RefusedEvent, SinkError, WhenFull};
+use crate::runtime::dead_letters::SharedDeadLetters;
 #[cfg(feature = "simulation")]
 use crate::state::mutation;
-use crate::state::{Chunk, ChunkId, ChunkNumber, Epoch, NodeId, SinkProgress, StateBackend, StateError};
-use crate::time::Timestamp;
+use crate::state::{
+    Chunk, ChunkId, ChunkNumber, Content, Epoch, NodeId, SinkProgress, StateBackend, StateError,
+};
+use crate::time::{Clock, Timestamp};
 use std::collections::VecDeque;
 
 /// Bytes of committed chunks that stay in memory until they are delivered; the rest is read from the log.
@@ -17,7 +20,7 @@ const MOST_UNSECURED: usize = 4 << 20;
 /// One sink's output in the log.
 pub struct Delivery {
     /// Which of the plan's nodes it is.
-    pub sink: dataflow::NodeId,
+    sink: dataflow::NodeId,
     node: NodeId,
     /// For messages.
     name: String,
@@ -26,12 +29,16 @@ pub struct Delivery {
     making: Vec<Made>,
     /// Committed chunks that are not acknowledged, in order.
     queue: VecDeque<Queued>,
+    /// Bytes of those of them that wait.
+    waiting: u64,
     remembered: usize,
     /// The last chunk that is acknowledged with all before it.
     delivered: Option<ChunkId>,
     position: Vec<u8>,
     /// Bytes that were given up since somebody asked.
     given_up: u64,
+    /// Whether the log could not be read when it was tried last, which is said once.
+    unread: bool,
 }
 
 /// A chunk that is not committed yet.
@@ -88,14 +95,29 @@ impl Delivery {
             stage: Stage::Waiting,
         };
         let left = backend.undelivered(node).map(|(id, place)| (id, place.length as usize));
-        let queue = left.map(queued).collect();
+        let queue: VecDeque<Queued> = left.map(queued).collect();
+        let waiting = queue.iter().map(|chunk| chunk.length as u64).sum();
         let (making, remembered, given_up) = (Vec::new(), 0, 0);
-        Delivery { sink, node, name, outlet, making, queue, remembered, delivered, position, given_up }
+        Delivery {
+            sink,
+            node,
+            name,
+            outlet,
+            making,
+            queue,
+            waiting,
+            remembered,
+            delivered,
+            position,
+            given_up,
+            unread: false,
+        }
     }
 
     /// Has the target go on where it stopped.
     pub fn resume(&mut self) -> Result<(), SinkError> {
         self.outlet.resume(&self.position, !self.queue.is_empty())?;
+        self.outlet.note_waiting(self.waiting);
         if self.outlet.options().exactly_once {
             // The first output is to find its place again too, should it be cut short: the place becomes durable with it.
             self.outlet.secure()?;
@@ -116,8 +138,7 @@ impl Delivery {
 
     /// Bytes that wait for their delivery.
     pub fn waiting(&self) -> u64 {
-        let waiting = self.queue.iter().filter(|chunk| chunk.stage == Stage::Waiting);
-        waiting.map(|chunk| chunk.length as u64).sum()
+        self.waiting
     }
 
     /// Gathers what belongs to a checkpoint: what the target has not acknowledged, and behind it what was held.
@@ -164,6 +185,11 @@ impl Delivery {
         self.making.iter().map(|made| Chunk { node: self.node, id: made.id, payload: &made.bytes })
     }
 
+    /// Whether there are any.
+    pub fn is_making(&self) -> bool {
+        !self.making.is_empty()
+    }
+
     /// How far it has come, if the log does not know. Becomes durable before anything else is written.
     pub fn marker(&self, backend: &StateBackend) -> Option<SinkProgress> {
         let (delivered, position) = (self.delivered, self.position.clone());
@@ -183,6 +209,7 @@ impl Delivery {
             let stage = call.map_or(Stage::Waiting, Stage::Given);
             let length = bytes.len();
             self.remembered += if keep { length } else { 0 };
+            self.waiting += if stage == Stage::Waiting { length as u64 } else { 0 };
             self.queue.push_back(Queued { id, length, bytes: keep.then_some(bytes), since: now, stage });
         }
         self.give_up(now);
@@ -193,7 +220,7 @@ impl Delivery {
     fn give_up(&mut self, now: Timestamp) {
         let options = self.outlet.options().buffer;
         let mut surplus = match options.when_full {
-            WhenFull::DropOldest => self.waiting().saturating_sub(options.max),
+            WhenFull::DropOldest => self.waiting.saturating_sub(options.max),
             _ => 0,
         };
         for chunk in self.queue.iter_mut().filter(|chunk| chunk.stage == Stage::Waiting) {
@@ -204,6 +231,7 @@ impl Delivery {
             surplus = surplus.saturating_sub(chunk.length as u64);
             self.remembered -= chunk.bytes.take().map_or(0, |bytes| bytes.len());
             chunk.stage = Stage::GivenUp;
+            self.waiting -= chunk.length as u64;
             self.given_up += chunk.length as u64;
         }
     }
@@ -212,14 +240,23 @@ impl Delivery {
     pub fn deliver(&mut self, backend: &StateBackend) -> Result<bool, DeliveryError> {
         let mut given = 0;
         let mut next = self.queue.iter().position(|chunk| chunk.stage == Stage::Waiting);
+        let mut unread = None;
         while let Some(at) = next
             && given < MOST_UNSECURED
             && self.outlet.takes_more()
         {
-            let bytes = self.bytes(at, backend).map_err(DeliveryError::State)?;
+            let bytes = match self.bytes(at, backend) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    unread = Some(error);
+                    break;
+                }
+            };
+            self.unread = false;
             self.outlet.deliver(&bytes).map_err(DeliveryError::Sink)?;
             given += bytes.len().max(1);
             self.queue[at].stage = Stage::Given(self.outlet.next_call());
+            self.waiting -= self.queue[at].length as u64;
             next = (at + 1..self.queue.len()).find(|at| self.queue[*at].stage == Stage::Waiting);
         }
         if given > 0 {
@@ -227,15 +264,16 @@ impl Delivery {
             self.outlet.secure().map_err(DeliveryError::Sink)?;
         }
         let settled = self.settle();
-        if next.is_none()
-            || (self.outlet.options().buffer.order == DrainOrder::LiveFirst && self.outlet.takes_more())
-        {
+        let live_first = self.outlet.options().buffer.order == DrainOrder::LiveFirst;
+        // What is not committed yet comes before what is written now.
+        let is_through = next.is_none() && !self.is_making();
+        if is_through || (live_first && self.outlet.takes_more()) {
             self.outlet.let_through();
         }
         if given > 0 || settled {
-            self.outlet.note_waiting(self.waiting());
+            self.outlet.note_waiting(self.waiting);
         }
-        Ok(given > 0 || settled)
+        unread.map_or(Ok(given > 0 || settled), |error| Err(DeliveryError::State(error)))
     }
 
     fn bytes(&mut self, at: usize, backend: &StateBackend) -> Result<Vec<u8>, StateError> {
@@ -243,9 +281,8 @@ impl Delivery {
             self.remembered -= bytes.len();
             return Ok(bytes);
         }
-        let id = self.queue[at].id;
-        let place = backend.undelivered(self.node).find(|(other, _)| *other == id);
-        let (_, place) =
+        let place = backend.undelivered_chunk(self.node, self.queue[at].id);
+        let place =
             place.ok_or_else(|| StateError::corrupt("the log", "a chunk that was committed is missing"))?;
         let record = backend.read(place)?;
         Ok(Chunk::decode(&record)?.payload.to_vec())
@@ -270,6 +307,27 @@ impl Delivery {
             settled = true;
         }
         settled
+    }
+
+    /// Says that the log cannot be read for now.
+    pub fn tell_unread(&mut self, error: &StateError) {
+        if !std::mem::replace(&mut self.unread, true) {
+            tracing::warn!("sink `{}`: {error}: it is tried again", self.name);
+        }
+    }
+
+    /// Says what the target has refused for good, and keeps it where somebody will find it.
+    pub fn tell_refused(&self, dead_letters: Option<&SharedDeadLetters>, clock: &dyn Clock) {
+        let refused = self.outlet.take_refused();
+        let Some(first) = refused.first() else { return };
+        let (name, first) = (&self.name, &first.reason);
+        tracing::error!("sink `{name}`: its target refuses {} events: {first}", refused.len());
+        let Some(mut part) = dead_letters.map(SharedDeadLetters::part) else { return };
+        for RefusedEvent { reason, bytes } in &refused {
+            let (now, elapsed) = (clock.wall(), clock.elapsed());
+            part.note_at(now, elapsed, self.sink, ("refused", reason), Content::Raw(bytes));
+        }
+        part.flush(clock.elapsed());
     }
 
     /// The name of the sink.

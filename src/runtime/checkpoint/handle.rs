@@ -1,6 +1,7 @@
 //! What other threads ask of whoever keeps a pipeline's state.
 
-use super::coordinator::{CheckpointFigures, Coordinator};
+use super::coordinator::Coordinator;
+use crate::state::Epoch;
 use crate::time::Millis;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,23 @@ struct Inbox {
     requests: Vec<Request>,
     closed: bool,
     figures: KeeperFigures,
+}
+
+/// Figures of a pipeline's checkpoints.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckpointFigures {
+    /// The last epoch that is durable.
+    pub epoch: Epoch,
+    /// How many were written since the start.
+    pub written: u64,
+    /// How many times writing failed.
+    pub failures: u64,
+    /// From the request to the commit of the last one.
+    pub took: Millis,
+    /// When the last was committed, in elapsed time.
+    pub at: Millis,
+    /// The bytes written for it, with all that was written since the one before.
+    pub bytes: u64,
 }
 
 /// Figures of the state of a pipeline.

@@ -23,10 +23,10 @@ mod part;
 mod rehearsal;
 
 pub use barrier::Barrier;
-pub use coordinator::{CheckpointFigures, Coordinating, Coordinator, Pace};
+pub use coordinator::{Coordinating, Coordinator, Pace};
 pub use delivery::Delivery;
 pub use frames::JournalFeed;
-pub use handle::{KeeperFigures, KeeperHandle};
+pub use handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
 pub use ids::{StateIds, match_nodes, waits_between_workers};
 pub use load::{Loading, Origins, surplus};
 pub use outlet::{Outlet, OutletOptions};

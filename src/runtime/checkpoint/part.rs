@@ -19,6 +19,11 @@ pub struct Reached {
 }
 
 impl Reached {
+    /// Which partition it is, among those of all sources.
+    fn name(&self) -> (usize, &[u8]) {
+        (self.source, &self.position.partition)
+    }
+
     /// What is kept of an offset that can be replayed: the events to skip, and the source's own words.
     pub fn encode_replay(&self, at: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + at.len());
@@ -42,20 +47,66 @@ pub struct Part {
     pub entries: Vec<Entry>,
     /// How far its partitions were read.
     pub reached: Vec<Reached>,
+    /// Whether anything was read: then what it led to is to be kept even if no position says that it was read.
+    pub was_fed: bool,
 }
 
 impl Part {
     /// Takes in a later part, of whichever worker: what it says of a partition or a key replaces what was said before.
     pub fn absorb(&mut self, later: Part) {
+        self.was_fed |= later.was_fed;
         self.entries.extend(later.entries);
-        for reached in later.reached {
-            let same = |known: &&mut Reached| {
-                known.source == reached.source && known.position.partition == reached.position.partition
-            };
-            match self.reached.iter_mut().find(same) {
-                Some(known) => *known = reached,
-                None => self.reached.push(reached),
+        self.reached.extend(later.reached);
+        // Sorted stably, the last of those of a partition comes last. There may be thousands of files.
+        self.reached.sort_by(|a, b| a.name().cmp(&b.name()));
+        self.reached.dedup_by(|later, known| {
+            let same = later.name() == known.name();
+            if same {
+                std::mem::swap(later, known);
             }
+            same
+        });
+    }
+
+    /// Forgets entries that later ones of the same key replace.
+    pub fn forget_replaced(&mut self) {
+        self.entries.sort_by(|a, b| a.key.cmp(&b.key));
+        self.entries.dedup_by(|later, known| {
+            let same = later.key == known.key;
+            if same {
+                std::mem::swap(later, known);
+            }
+            same
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{KeyGroup, NodeId, StateKey};
+
+    #[test]
+    fn what_is_said_later_counts() {
+        let reached = |source, partition: &[u8], skip| Reached {
+            source,
+            position: Position { partition: partition.to_vec(), ..Position::default() },
+            skip,
+            highest: None,
+        };
+        let entry = |key: &[u8], value: u8| Entry {
+            key: StateKey::new(NodeId(1), KeyGroup(0), key),
+            value: Some([value].into()),
+        };
+        let mut part = Part::default();
+        for skip in 0..3 {
+            let reached = vec![reached(1, b"a", skip), reached(0, b"b", skip), reached(0, b"a", skip)];
+            let entries = vec![entry(b"y", skip as u8), entry(b"x", skip as u8)];
+            part.absorb(Part { reached, entries, was_fed: skip == 1 });
         }
+        part.forget_replaced();
+        assert_eq!(part.reached, [reached(0, b"a", 2), reached(0, b"b", 2), reached(1, b"a", 2)]);
+        assert_eq!(part.entries, [entry(b"x", 2), entry(b"y", 2)]);
+        assert!(part.was_fed);
     }
 }

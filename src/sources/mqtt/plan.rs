@@ -18,6 +18,11 @@ use std::sync::Arc;
 /// How long a broker keeps the session of a client that is away, in seconds, where nothing else is said.
 const USUAL_EXPIRY: u32 = 24 * 60 * 60;
 
+/// The most bytes that a payload may be allowed to have.
+const LARGEST_PAYLOAD: u64 = 32 << 20;
+/// The most bytes that are taken as one packet.
+const LARGEST_PACKET: u64 = 60 << 20;
+
 /// Plans an `mqtt` source.
 pub fn plan(
     planner: &mut NodePlanner<'_>,
@@ -33,8 +38,8 @@ pub fn plan(
     let fields = section.optional("topic_fields", topic_fields);
     let (mut connecting, topics) = (connecting?, topics?);
     session(planner, &section, &mut connecting);
-    // As much as one packet may have at the most, by the protocol.
-    connecting.largest_packet = (max_payload * 16).clamp(1 << 20, 256 << 20) as u32;
+    // Whatever comes must fit into a record of the log: else it would stop the pipeline, and come again at each start.
+    connecting.largest_packet = (max_payload * 16).clamp(1 << 20, LARGEST_PACKET) as u32;
     let filters = topics.iter().map(|topic| match &group {
         Some(group) => format!("$share/{group}/{topic}"),
         None => topic.clone(),
@@ -73,8 +78,8 @@ fn group(setting: Setting<'_>) -> Option<String> {
 
 fn payload_limit(setting: Setting<'_>) -> Option<u64> {
     let size = read::size(setting)?;
-    if size == 0 || size > 256 << 20 {
-        setting.wrong("a size above 0 and of at most 256MiB");
+    if size == 0 || size > LARGEST_PAYLOAD {
+        setting.wrong("a size above 0 and of at most 32MiB");
         return None;
     }
     Some(size)

@@ -1,28 +1,42 @@
 use super::*;
+use crate::dataflow::{Buffer, Sink, SinkError};
+use crate::runtime::checkpoint::{Outlet, OutletOptions};
 use crate::state::disk::{Disk, SimulatedDisk};
 use crate::state::{self, KeyGroup, NodeId, OnCorruption, OpenOptions, StateKey, StateLimits};
-use crate::time::{Timestamp, VirtualClock};
+use crate::time::{Env, Random, Timestamp, VirtualClock};
 
 /// A coordinator of one worker, on a disk of its own, and the time.
 struct Kept {
     coordinator: Coordinator,
     barrier: Arc<Barrier>,
     clock: VirtualClock,
+    disk: Arc<SimulatedDisk>,
 }
 
 impl Kept {
     fn new(pace: Pace) -> Kept {
-        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        Kept::before(pace, &[])
+    }
+
+    /// With output that goes by these.
+    fn before(pace: Pace, outlets: &[&Outlet]) -> Kept {
+        let simulated = Arc::new(SimulatedDisk::new(1));
+        let disk: Arc<dyn Disk> = simulated.clone();
         let limits = StateLimits { segment_bytes: 64 << 10, ..StateLimits::default() };
         let on_corruption = OnCorruption::Refuse;
         let how = OpenOptions { limits, on_corruption, entropy: 1, now: Timestamp(0) };
         let (backend, _) = state::open(&disk, &how).unwrap();
+        let delivery = |(number, outlet): (u32, &&Outlet)| {
+            let ids = (dataflow::NodeId(number as u16), NodeId(number));
+            Delivery::new(ids, "out".to_owned(), Outlet::clone(outlet), &backend, Timestamp(0))
+        };
+        let deliveries = (10..).zip(outlets).map(delivery).collect();
         let barrier = Arc::new(Barrier::new(1, Epoch(0)));
         let with = Coordinating {
             backend,
             ids: Arc::default(),
             barrier: barrier.clone(),
-            deliveries: Vec::new(),
+            deliveries,
             feeds: Vec::new(),
             pace,
             gone: Vec::new(),
@@ -30,7 +44,7 @@ impl Kept {
             dead_letters: None,
         };
         let clock = VirtualClock::new(Timestamp(0));
-        Kept { coordinator: Coordinator::new(with, clock.elapsed()), barrier, clock }
+        Kept { coordinator: Coordinator::new(with, clock.elapsed()), barrier, clock, disk: simulated }
     }
 
     /// Time passes until the next checkpoint, of that many bytes: how much.
@@ -110,4 +124,109 @@ fn what_no_worker_has_saved_is_never_called_durable() {
     assert_eq!((kept.barrier.requested(), kept.barrier.committed()), (Epoch(2), Epoch(1)));
     kept.checkpoint(10);
     assert_eq!((kept.barrier.committed(), kept.barrier.is_held_back()), (Epoch(2), false));
+}
+
+/// A target that does as it is told, and tells what it was given.
+#[derive(Clone, Default)]
+struct Target(Arc<std::sync::Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    away: bool,
+    broken: bool,
+    written: Vec<u8>,
+}
+
+impl Target {
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.0.lock().unwrap()
+    }
+
+    fn outlet(&self, delivery: crate::config::Delivery) -> Outlet {
+        let exactly_once = delivery == crate::config::Delivery::ExactlyOnce;
+        Outlet::new(Box::new(self.clone()), OutletOptions { exactly_once, buffer: Buffer::of(delivery) })
+    }
+}
+
+impl Sink for Target {
+    fn open(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        if self.told().broken {
+            return Err(SinkError::Failed("broken".to_owned()));
+        }
+        self.told().written.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.told().away
+    }
+}
+
+const SECOND: Pace = Pace { interval: Millis(1_000), bytes_per_day: None, disk_bytes: None };
+
+#[test]
+fn the_end_does_not_wait_for_a_sink_that_failed() {
+    let target = Target::default();
+    let mut outlet = target.outlet(crate::config::Delivery::ExactlyOnce);
+    let mut kept = Kept::before(SECOND, &[&outlet]);
+    outlet.write(b"a").unwrap();
+    target.told().broken = true;
+    kept.coordinator.finish(&kept.clock, Part::default(), &|| true).unwrap();
+    assert!(outlet.close(&|| false).is_err(), "whoever writes hears of it");
+    assert_eq!(kept.coordinator.backend().undelivered(NodeId(10)).count(), 1, "the next run has it");
+}
+
+#[test]
+fn output_keeps_its_order_while_the_disk_is_full() {
+    let target = Target::default();
+    let mut outlet = target.outlet(crate::config::Delivery::AtLeastOnce);
+    let mut kept = Kept::before(SECOND, &[&outlet]);
+    target.told().away = true;
+    outlet.write(b"a").unwrap();
+    while kept.barrier.requested() == kept.barrier.released() {
+        kept.coordinator.step(&kept.clock).unwrap();
+        kept.clock.advance(Millis(10));
+    }
+    kept.barrier.deposit(kept.barrier.requested(), Part::default(), || outlet.cut());
+    kept.disk.set_room(Some(0));
+    (0..5).for_each(|_| _ = kept.coordinator.step(&kept.clock).unwrap());
+    assert!(kept.barrier.is_held_back());
+    target.told().away = false;
+    kept.coordinator.step(&kept.clock).unwrap();
+    outlet.write(b"b").unwrap();
+    kept.disk.set_room(None);
+    for _ in 0..20 {
+        kept.clock.advance(Millis(50));
+        kept.coordinator.step(&kept.clock).unwrap();
+    }
+    kept.barrier.deposit(kept.barrier.requested(), Part::default(), || outlet.cut());
+    while kept.coordinator.step(&kept.clock).unwrap() {}
+    assert_eq!(target.told().written, b"ab");
+}
+
+#[test]
+fn what_a_worker_keeps_for_itself_is_written_if_anything_was_read() {
+    let mut kept = Kept::new(SECOND);
+    for (was_fed, written) in [(false, 0), (false, 0), (true, 1), (false, 1)] {
+        while kept.barrier.requested() == kept.barrier.released() {
+            kept.coordinator.step(&kept.clock).unwrap();
+            kept.clock.advance(Millis(10));
+        }
+        let mut entries = Vec::new();
+        let env = Env { now: Timestamp(0), elapsed: Millis(0), random: Random::seeded(1) };
+        dataflow::Saving::new(NodeId(1), 0, &env, &mut entries).put_own(b"", |value| value.push(1));
+        let part = Part { entries, was_fed, ..Part::default() };
+        kept.barrier.deposit(kept.barrier.requested(), part, || {});
+        while kept.coordinator.step(&kept.clock).unwrap() {}
+        assert_eq!(kept.coordinator.figures().written, written);
+        assert!(kept.coordinator.gathered.entries.len() <= 1, "no more than there are keys");
+    }
 }
