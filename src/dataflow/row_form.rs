@@ -60,7 +60,7 @@ impl RowForm {
     pub fn save(&mut self, saving: &mut Saving<'_>) {
         if self.saved.iter().all(|(number, _)| *number != self.number) {
             let bytes = self.written();
-            saving.put_own(&name(self.number), |into| into.extend_from_slice(&bytes));
+            saving.put_shared(&name(self.number), |into| into.extend_from_slice(&bytes));
             self.saved.push((self.number, (0..self.columns.len()).map(Some).collect()));
         }
     }
@@ -75,7 +75,6 @@ impl RowForm {
         let mut number_reader = Reader::new(number);
         let number = number_reader.fixed()?;
         number_reader.finish()?;
-        // Every worker that saved rows saved their form.
         if self.saved.iter().any(|(known, _)| *known == number) {
             return Ok(true);
         }

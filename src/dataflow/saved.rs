@@ -9,10 +9,12 @@ use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::state::{Entry, KeyGroup, NodeId, StateKey};
 use crate::time::Env;
 
+/// What bytes begin with that are every worker's: they are read first.
+const SHARED: u8 = 0;
 /// What bytes of a worker's own begin with: they are read before all that is kept by key.
-const OWN: u8 = 0;
+const OWN: u8 = 1;
 /// What bytes of a key begin with.
-const KEYED: u8 = 1;
+const KEYED: u8 = 2;
 
 /// The group of a key of no fields: such rows stay on the first worker.
 const KEYLESS: KeyGroup = KeyGroup(0);
@@ -70,18 +72,22 @@ impl<'a> Saving<'a> {
         self.entries.push(Entry { key: own(self.node, self.worker, name), value });
     }
 
+    /// Bytes that are every worker's own, and that stay: whoever saves something under the name saves the same.
+    pub fn put_shared(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        let value = Some(self.scratch.as_slice().into());
+        self.entries
+            .push(Entry { key: StateKey::new(self.node, KEYLESS, &[&[SHARED], name].concat()), value });
+    }
+
     /// The number of the worker.
     pub fn worker(&self) -> usize {
         self.worker
     }
 
-    /// Bytes of another worker's own are gone: of one that is no more, and whose bytes were given to this one. What it
-    /// took of them it saves as its own, in the same breath.
-    pub fn remove_own_of(&mut self, worker: usize, name: &[u8]) {
-        self.entries.push(Entry { key: own(self.node, worker, name), value: None });
-    }
-
-    /// Bytes of this worker's own are gone.
+    /// Bytes of this worker's own are gone. Those of workers that are no more go without that: what this one took of them it
+    /// saves as its own when it is asked first.
     pub fn remove_own(&mut self, name: &[u8]) {
         self.entries.push(Entry { key: own(self.node, self.worker, name), value: None });
     }
@@ -102,9 +108,9 @@ fn own(node: NodeId, worker: usize, name: &[u8]) -> StateKey {
     StateKey::new(node, KEYLESS, &bytes)
 }
 
-/// Whether a key of a node's state is that of a worker's own bytes.
+/// Whether a key of a node's state is that of a worker's own bytes, or of every worker's.
 pub fn is_own(key: &[u8]) -> bool {
-    key.first() == Some(&OWN)
+    matches!(key.first(), Some(&(SHARED | OWN)))
 }
 
 /// The worker whose own bytes a key of a node's state is that of; None if it is no such key.
@@ -123,10 +129,14 @@ pub enum Saved<'a> {
         /// The bytes.
         value: &'a [u8],
     },
-    /// Bytes that a worker saved for itself. They come before all that is kept by key.
+    /// Bytes that a worker saved for itself, or that are every worker's. They come before all that is kept by key, and those
+    /// that are every worker's before the others.
     Own {
         /// Whether this worker is to go on with them; each is given to exactly one that is. Others may look at them.
         mine: bool,
+        /// Whether there were more workers then, or fewer: what any of them had passed, rows that come to this one may not
+        /// have.
+        moved: bool,
         /// Their name.
         name: &'a [u8],
         /// The bytes.
@@ -144,14 +154,27 @@ impl<'a> Saved<'a> {
     ) -> Result<Option<Saved<'a>>, Malformed> {
         let mut reader = Reader::new(key);
         match reader.byte()? {
+            SHARED => {
+                let name = reader.take(reader.remaining())?;
+                Ok(Some(Saved::Own { mine: false, moved: false, name, value }))
+            }
             OWN => {
                 let from = reader.number()?;
                 let name = reader.take(reader.remaining())?;
-                Ok(Some(Saved::Own { mine: from % workers as u64 == me as u64, name, value }))
+                let mine = from % workers as u64 == me as u64;
+                Ok(Some(Saved::Own { mine, moved: false, name, value }))
             }
             KEYED if owner_of(group, workers) != me => Ok(None),
             KEYED => Ok(Some(Saved::Keyed { key: reader.take(reader.remaining())?, value })),
             _ => Err(Malformed("a key of no kind that is known")),
+        }
+    }
+
+    /// The same, saved by more workers than there are now, or by fewer, if `moved`.
+    pub fn moved(self, moved: bool) -> Saved<'a> {
+        match self {
+            Saved::Own { mine, name, value, .. } => Saved::Own { mine, moved, name, value },
+            Saved::Keyed { .. } => self,
         }
     }
 }

@@ -51,8 +51,6 @@ pub struct Intake {
     was_fed: bool,
     /// Partitions that have ended and whose places others have taken, since the last checkpoint.
     left: Vec<Reached>,
-    /// The workers whose trackers it goes on with: its own, and such as are no more.
-    stood_for: Vec<usize>,
 }
 
 /// What reading in canonical order takes.
@@ -150,7 +148,6 @@ impl Intake {
             saved: Vec::new(),
             was_fed: false,
             left: Vec::new(),
-            stood_for: Vec::new(),
         }
     }
 
@@ -518,9 +515,6 @@ impl Intake {
         part.reached.append(&mut self.left);
         part.reached.extend(self.partitions.iter().filter_map(|one| one.saved(source, &self.tracker)));
         let me = saving.worker();
-        for gone in self.stood_for.drain(..).filter(|worker| *worker != me) {
-            saving.remove_own_of(gone, b"");
-        }
         let mut bytes = Vec::new();
         put_number(&mut bytes, me as u64);
         put_number(&mut bytes, workers as u64);
@@ -531,25 +525,35 @@ impl Intake {
         }
     }
 
-    /// Takes back what it saved beside positions.
-    pub fn load(&mut self, saved: Saved<'_>, workers: usize) -> Result<(), Malformed> {
-        let Saved::Own { mine, value, .. } = saved else { return Ok(()) };
+    /// The worker that saved what [`Intake::save`] does beside positions, and how many there were.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn saved_by(value: &[u8]) -> Result<(usize, usize), Malformed> {
         let mut reader = Reader::new(value);
-        let (from, of) = (reader.number()? as usize, reader.number()? as usize);
+        Ok((reader.number()? as usize, reader.number()? as usize))
+    }
+
+    /// Takes back what it saved beside positions.
+    pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
+        let Saved::Own { mine, moved, value, .. } = saved else { return Ok(()) };
+        let mut reader = Reader::new(value);
+        // Who saved it, see `saved_by`.
+        let _ = (reader.number()?, reader.number()?);
         if mine {
-            self.stood_for.push(from);
             self.tracker.load(&mut reader)?;
             reader.finish()
-        } else if of == workers {
-            Ok(())
-        } else {
+        } else if moved {
             // Other workers had other partitions: what one of them had passed, those of this one may not have.
             self.tracker.load_watermark(&mut reader)
+        } else {
+            Ok(())
         }
     }
 
     /// Tells what follows how far event time had come.
     pub fn announce(&mut self, driver: &mut Driver) {
+        self.tracker.loaded();
         self.signal(driver, Signal::Watermark(self.tracker.watermark()));
     }
 

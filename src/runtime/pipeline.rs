@@ -2,7 +2,7 @@
 
 use super::checkpoint::{
     Barrier, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Loading, Origins, Outlet,
-    OutletOptions, Pace, Part, StateIds, match_nodes, surplus,
+    OutletOptions, Pace, Part, StateIds, match_nodes, surplus, workers_before,
 };
 use super::dead_letters::SharedDeadLetters;
 use super::exchange::{Frontiers, Mail};
@@ -400,8 +400,10 @@ fn load(
     let Found { keeping, ids, origins, feeds } = found;
     let count = workers.len();
     let surplus = surplus(&keeping.backend, &ids, count).map_err(|error| error.to_string())?;
+    let before = workers_before(&keeping.backend, &ids).map_err(|error| error.to_string())?;
+    let moved = before.is_some_and(|before| before != count);
     for (me, worker) in workers.iter_mut().enumerate() {
-        let loading = Loading { backend: &keeping.backend, ids: &ids, worker: (me, count) };
+        let loading = Loading { backend: &keeping.backend, ids: &ids, worker: (me, count), moved };
         worker.load(&loading, &origins)?;
     }
     let names = plan.nodes.iter().map(|node| node.name.clone());

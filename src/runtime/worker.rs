@@ -311,7 +311,7 @@ impl Worker {
         for (source, intake) in self.intakes.iter_mut().enumerate() {
             intake.resume(source, &origins[source]).map_err(|error| error.to_string())?;
             let node = loading.ids.sources[source];
-            loading.node(node, &mut |saved| intake.load(saved, loading.worker.1)).map_err(failed)?;
+            loading.node(node, &mut |saved| intake.load(saved)).map_err(failed)?;
             intake.announce(&mut self.driver);
         }
         Ok(())

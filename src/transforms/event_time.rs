@@ -5,7 +5,7 @@ use crate::dataflow::{
     ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Saved, Saving, Scope,
     Signal, StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
 };
-use crate::event::bytes::{Malformed, Reader, put_number, put_time};
+use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Rejects, Row};
 use crate::time::{Env, Timestamp};
 use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
@@ -82,8 +82,7 @@ impl StepPlan for RetimePlan {
             rejects: Rejects::new(),
             old: Vec::new(),
             saved: None,
-            from: Vec::new(),
-            others: None,
+            highest: None,
         })
     }
 }
@@ -97,10 +96,8 @@ struct Retime {
     old: Vec<(Timestamp, Timestamp)>,
     /// The hash of what was saved.
     saved: Option<u64>,
-    /// The workers whose bytes were loaded: this one, and such as are no more.
-    from: Vec<usize>,
-    /// While loading: how far the others had come at least.
-    others: Option<Timestamp>,
+    /// While loading: the highest event time, the least of those of several workers.
+    highest: Option<Timestamp>,
 }
 
 impl Operator for Retime {
@@ -139,13 +136,8 @@ impl Operator for Retime {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let mut bytes = Vec::new();
-        put_number(&mut bytes, into.worker() as u64);
         put_time(&mut bytes, self.tracker.highest_of(Partition(0)).unwrap_or(Timestamp::MIN));
         self.tracker.save(&mut bytes);
-        let me = into.worker();
-        for from in self.from.drain(..).filter(|from| *from != me) {
-            into.remove_own_of(from, &[]);
-        }
         let hash = Some(xxh3_64(&bytes));
         if self.tracker.last() > Timestamp::MIN && self.saved != hash {
             self.saved = hash;
@@ -154,29 +146,29 @@ impl Operator for Retime {
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        let Saved::Own { mine, name: b"", value } = saved else {
+        let Saved::Own { mine, moved, name: b"", value } = saved else {
             return Err(Malformed("nothing that this node keeps"));
         };
         let mut reader = Reader::new(value);
-        let from = reader.number()? as usize;
         let highest = reader.time()?;
-        if mine {
-            self.tracker.resume(Partition(0), highest);
-            self.tracker.load(&mut reader)?;
-            reader.finish()?;
-            self.saved = self.from.is_empty().then(|| xxh3_64(value));
-            self.from.push(from);
-        } else {
-            let reached = reader.time()?;
-            self.others = Some(self.others.map_or(reached, |others| others.min(reached)));
+        if !mine && !moved {
+            return Ok(());
         }
-        Ok(())
+        self.highest = Some(self.highest.map_or(highest, |known| known.min(highest)));
+        if !moved {
+            self.saved = Some(xxh3_64(value));
+        }
+        if mine {
+            self.tracker.load(&mut reader)?;
+            return reader.finish();
+        }
+        // What others had passed, rows that come here now may not have.
+        self.tracker.load_watermark(&mut reader)
     }
 
-    /// A worker that is new has seen nothing, but its rows meet those of others: none of it goes back behind them.
     fn loaded(&mut self) {
-        if let Some(others) = self.others.filter(|_| self.from.is_empty()) {
-            self.tracker.advance_to(others);
+        if let Some(highest) = self.highest.take() {
+            self.tracker.resume(Partition(0), highest);
         }
     }
 }

@@ -99,10 +99,8 @@ pub struct WindowOperator {
 struct Own {
     /// The bytes as they were saved last by this worker.
     saved: Vec<u8>,
-    /// Whether events came, windows fired or the input ended since.
-    stale: bool,
-    /// How many workers' were loaded, and how many of them are this one's to go on with.
-    loaded: [usize; 2],
+    /// Whether a worker's were loaded.
+    loaded: bool,
     /// The greatest watermark before the end of input, which moves it beyond all times, or the end of the last window that
     /// fired if that is later: a run that follows goes on from here.
     before_end: Timestamp,
@@ -110,7 +108,7 @@ struct Own {
 
 impl Own {
     fn new() -> Own {
-        Own { saved: Vec::new(), stale: false, loaded: [0; 2], before_end: Timestamp::MIN }
+        Own { saved: Vec::new(), loaded: false, before_end: Timestamp::MIN }
     }
 }
 
@@ -163,7 +161,6 @@ impl WindowOperator {
     #[cold]
     fn end(&mut self, out: &mut dyn Output) {
         self.own.before_end = self.lasting_watermark();
-        self.own.stale = true;
         while let Some(last) = self.windows.last_firing() {
             self.fire_until(last, out);
         }
@@ -175,23 +172,26 @@ impl WindowOperator {
         reached.map_or(self.own.before_end, |reached| reached.max(self.own.before_end))
     }
 
-    fn load_own(&mut self, mine: bool, bytes: &[u8]) -> Result<(), Malformed> {
+    /// Takes back what a worker saved of its own. Where rows may come that any of them had not passed, event time goes on
+    /// from the least of theirs; else from this worker's alone.
+    fn load_own(&mut self, (mine, moved): (bool, bool), bytes: &[u8]) -> Result<(), Malformed> {
         let mut from = Reader::new(bytes);
         let (arrivals, watermark) = (events(&mut from)?, Timestamp(from.signed()?));
         if watermark == Timestamp::MAX {
             return Err(Malformed("a watermark beyond all times"));
         }
+        if !mine && !moved {
+            return Ok(());
+        }
         self.windows.load_own(&mut from)?;
         from.finish()?;
         self.arrivals = self.arrivals.max(arrivals);
-        let Own { saved, stale, loaded: [all, ours], .. } = &mut self.own;
-        self.desk.watermark = if *all == 0 { watermark } else { self.desk.watermark.min(watermark) };
-        (*all, *ours) = (*all + 1, *ours + mine as usize);
-        if mine {
-            // Where there were more workers, no entry is like what this one has to save.
-            *saved = if *ours == 1 { bytes.into() } else { Vec::new() };
+        let Own { saved, loaded, .. } = &mut self.own;
+        self.desk.watermark = if *loaded { self.desk.watermark.min(watermark) } else { watermark };
+        *loaded = true;
+        if !moved {
+            *saved = bytes.into();
         }
-        *stale = true;
         Ok(())
     }
 
@@ -201,7 +201,6 @@ impl WindowOperator {
         while let Some(due) = next
             && due <= watermark
         {
-            self.own.stale = true;
             self.desk.watermark = self.desk.watermark.max(due);
             if due < Timestamp::MAX {
                 self.own.before_end = self.own.before_end.max(due);
@@ -216,7 +215,6 @@ impl WindowOperator {
 
 impl Operator for WindowOperator {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
-        self.own.stale |= !rows.is_empty();
         self.desk.keys.read(batch, rows);
         self.windows.look_ahead(&mut self.desk.keys);
         for &row in rows.iter() {
@@ -246,22 +244,24 @@ impl Operator for WindowOperator {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         self.windows.save(into);
-        // While nothing happens but that time goes on, nothing is written: the watermark comes again with the next event.
-        if std::mem::take(&mut self.own.stale) {
-            let mut own = Vec::new();
-            put_number(&mut own, self.arrivals);
-            put_signed(&mut own, self.lasting_watermark().0);
-            self.windows.save_own(&mut own);
-            if own != self.own.saved {
-                into.put_own(b"", |bytes| bytes.extend_from_slice(&own));
-                self.own.saved = own;
-            }
+        let watermark = self.lasting_watermark();
+        if watermark == Timestamp::MIN && self.arrivals == 0 {
+            return;
+        }
+        // Workers without events too: where rows of theirs go to others, these go on from the least of all watermarks.
+        let mut own = Vec::new();
+        put_number(&mut own, self.arrivals);
+        put_signed(&mut own, watermark.0);
+        self.windows.save_own(&mut own);
+        if own != self.own.saved {
+            into.put_own(b"", |bytes| bytes.extend_from_slice(&own));
+            self.own.saved = own;
         }
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
         match saved {
-            Saved::Own { mine, name: b"", value } => self.load_own(mine, value),
+            Saved::Own { mine, moved, name: b"", value } => self.load_own((mine, moved), value),
             Saved::Own { .. } => Err(Malformed("a name that windows do not know")),
             Saved::Keyed { key, .. } if !is_canonical(key, self.fields) => Err(Malformed("no key")),
             Saved::Keyed { key, value } => {

@@ -12,13 +12,22 @@ use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
 use crate::dataflow::{KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
-use crate::event::bytes::{Malformed, Reader};
+use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::time::{Interval, Millis, Timestamp};
 use std::collections::BTreeMap;
 
+/// The slices of a key.
+#[derive(Default)]
+struct Sliced {
+    queue: Queue,
+    /// The end of the last window with something of it that fired. Beyond the watermark where other workers, whose keys came
+    /// together with this one, had not come so far.
+    fired: Option<Timestamp>,
+}
+
 /// One pane a key and slice.
 pub struct Slices {
-    keys: Keys<Queue>,
+    keys: Keys<Sliced>,
     panes: Panes,
     overlap: Overlap,
     /// How many keys have something in a slice, by its start.
@@ -78,7 +87,7 @@ impl Slices {
         self.panes.check(PaneId::EMPTY, event)?;
         let scarce = self.panes.scarce(event, false);
         let Some(key) = key.filter(|_| scarce) else { return Ok(()) };
-        let queue = self.keys.item(key);
+        let queue = &self.keys.item(key).queue;
         let open = self.overlap.windows(event.time).iter().filter(|window| window.end > desk.watermark);
         let open = open.map(|window| (window.start.0, window.end.0));
         queue.check_windows(open, &self.panes, event)
@@ -107,20 +116,26 @@ impl Slices {
     fn find_ripe(&mut self, window: Interval) {
         self.ripe.clear();
         for &key in &self.all {
-            let queue = self.keys.item(key);
+            let Sliced { queue, fired } = self.keys.item(key);
+            if fired.is_some_and(|fired| window.end <= fired) {
+                continue;
+            }
             let changed = self.combines && queue.combine(window.end.0, key, &mut self.panes);
             queue.parts(window.end.0, &mut self.parts);
-            if changed {
+            let born = self.parts.iter().map(|&part| self.panes[part].born).min();
+            if born.is_some() {
+                *fired = Some(window.end);
+            }
+            self.ripe.extend(born.map(|born| (born, key)));
+            if changed || born.is_some() {
                 self.keys.touch(key);
             }
-            let born = self.parts.iter().map(|&part| self.panes[part].born).min();
-            self.ripe.extend(born.map(|born| (born, key)));
         }
         self.ripe.sort_unstable_by_key(|(born, key)| (*born, key.0));
     }
 
     fn emit(&mut self, key: KeyId, window: Interval, desk: &Desk, out: &mut dyn Output) {
-        self.keys.item(key).parts(window.end.0, &mut self.parts);
+        self.keys.item(key).queue.parts(window.end.0, &mut self.parts);
         let (entry, frame) = (self.keys.entry(key), Frame { key, window });
         if let [only] = self.parts[..] {
             return desk.emitter.pane(out, &mut self.panes, only, entry, frame);
@@ -136,7 +151,7 @@ impl Slices {
     fn evict(&mut self, window: Interval) {
         let start = self.overlap.next_start(window);
         for &key in &self.all {
-            let queue = self.keys.item(key);
+            let queue = &mut self.keys.item(key).queue;
             let changed = queue.evict(start.0, &mut self.panes, |at| leave(&mut self.live, Timestamp(at)));
             let is_empty = queue.is_empty();
             if changed {
@@ -149,7 +164,7 @@ impl Slices {
                 _ => {}
             }
         }
-        let has_windows = |queue: &Queue| !queue.is_empty();
+        let has_windows = |sliced: &Sliced| !sliced.queue.is_empty();
         self.idle.expire(window.end, &mut self.keys, &mut self.panes, has_windows);
     }
 }
@@ -184,7 +199,7 @@ impl Windowing for Slices {
         let slice = self.overlap.slice(event.time);
         let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
         self.keys.touch(key);
-        let queue = self.keys.item(key);
+        let queue = &mut self.keys.item(key).queue;
         let place = queue.place(slice.start.0);
         if queue.add(place, slice.start.0, slice, key, &mut self.panes, event) {
             self.enter(slice.start, desk);
@@ -216,7 +231,8 @@ impl Windowing for Slices {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let panes = &self.panes;
-        save_keys(&mut self.keys, into, &mut |key, queue, into| {
+        save_keys(&mut self.keys, into, &mut |key, Sliced { queue, fired }, into| {
+            put_time(into, fired.unwrap_or(Timestamp::MIN));
             queue.save(panes, into);
             panes.save_key(key, into);
         });
@@ -224,6 +240,7 @@ impl Windowing for Slices {
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, _desk: &mut Desk) -> Result<(), Malformed> {
         let key = restore_key(&mut self.keys, key)?;
+        let fired = Some(from.time()?).filter(|fired| *fired > Timestamp::MIN);
         let queue = Queue::load(key, &mut self.panes, from)?;
         let last = self.panes.load_key(key, from)?;
         for start in queue.starts() {
@@ -232,7 +249,7 @@ impl Windowing for Slices {
         if queue.is_empty() {
             self.idle.add(key, last.ok_or(Malformed("a key of nothing"))?);
         }
-        *self.keys.item(key) = queue;
+        *self.keys.item(key) = Sliced { queue, fired };
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub type Store = BTreeMap<StateKey, Box<[u8]>>;
 
 /// What kept state of one worker begins with, see `dataflow/saved.rs`.
-const OWN: u8 = 0;
+const OWN: u8 = 1;
 
 /// Workers, each with an operator of its own.
 pub struct Fleet {
@@ -50,12 +50,13 @@ impl Fleet {
     /// Throws all workers away and starts so many from what was saved, with other hashes.
     pub fn restart(&mut self, workers: usize) -> Result<(), headwater::state::Malformed> {
         self.seed += 1;
+        let moved = !self.operators.is_empty() && self.operators.len() != workers;
         self.operators.clear();
         for me in 0..workers {
             let mut operator = WindowOperator::durable(self.plan.clone(), self.seed, true);
             for (key, value) in &self.store {
                 if let Some(saved) = Saved::read(key.group(), key.key(), value, (me, workers))? {
-                    operator.load(saved, &self.env)?;
+                    operator.load(saved.moved(moved), &self.env)?;
                 }
             }
             operator.loaded();

@@ -5,9 +5,10 @@ use crate::event::json::write_value;
 use crate::event::{Batch, Kind, decode_value};
 use serde_json::{Map, Value, json};
 
-/// What bytes of a worker's own begin with, and those of a key; as in `dataflow/saved.rs`.
-const OWN: u8 = 0;
-const KEYED: u8 = 1;
+/// What bytes begin with that are every worker's, a worker's own, or a key's; as in `dataflow/saved.rs`.
+const SHARED: u8 = 0;
+const OWN: u8 = 1;
+const KEYED: u8 = 2;
 
 /// A key of a node.
 #[derive(Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub enum ShownKey {
     Fields(Vec<Value>, Vec<u8>),
     /// What a worker keeps for itself, under a name.
     Own(u64, Vec<u8>),
+    /// What is every worker's, under a name.
+    Shared(Vec<u8>),
     /// Bytes of another form.
     Bytes(Vec<u8>),
 }
@@ -26,6 +29,7 @@ impl ShownKey {
     pub fn read(key: &[u8]) -> ShownKey {
         let mut reader = Reader::new(key);
         match reader.byte() {
+            Ok(SHARED) => ShownKey::Shared(key[1..].to_vec()),
             Ok(OWN) => match reader.number() {
                 Ok(worker) => ShownKey::Own(worker, key[key.len() - reader.remaining()..].to_vec()),
                 Err(_) => ShownKey::Bytes(key.to_vec()),
@@ -57,6 +61,7 @@ impl ShownKey {
                 put("worker", json!(worker));
                 put("name", readable(name).into());
             }
+            ShownKey::Shared(name) => put("name", readable(name).into()),
             ShownKey::Bytes(bytes) => put("bytes", hex(bytes).into()),
         }
     }

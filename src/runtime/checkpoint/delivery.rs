@@ -25,6 +25,9 @@ pub struct Delivery {
     /// For messages.
     name: String,
     outlet: Outlet,
+    /// What workers wrote straight to the target between chunks, pending, and the call that said so: for the next
+    /// checkpoint.
+    direct: Vec<(u64, Vec<u8>)>,
     /// Chunks of the checkpoint in the making.
     making: Vec<Made>,
     /// Committed chunks that are not acknowledged, in order.
@@ -97,12 +100,13 @@ impl Delivery {
         let left = backend.undelivered(node).map(|(id, place)| (id, place.length as usize));
         let queue: VecDeque<Queued> = left.map(queued).collect();
         let waiting = queue.iter().map(|chunk| chunk.length as u64).sum();
-        let (making, remembered, given_up) = (Vec::new(), 0, 0);
+        let (direct, making, remembered, given_up) = (Vec::new(), Vec::new(), 0, 0);
         Delivery {
             sink,
             node,
             name,
             outlet,
+            direct,
             making,
             queue,
             waiting,
@@ -145,7 +149,13 @@ impl Delivery {
     pub fn prepare(&mut self, epoch: Epoch) -> Result<(), SinkError> {
         let exactly_once = self.outlet.options().exactly_once;
         if !exactly_once {
-            let Secured { call, pending } = self.outlet.secure()?;
+            let acknowledged = self.outlet.acknowledged();
+            for (call, pending) in std::mem::take(&mut self.direct) {
+                if call > acknowledged {
+                    self.make(epoch, pending, Some(call));
+                }
+            }
+            let Secured { call, pending, .. } = self.outlet.secure()?;
             #[cfg(feature = "simulation")]
             let pending = match mutation::is(mutation::Mutation::PassUnacknowledged) {
                 true => Vec::new(),
@@ -165,7 +175,7 @@ impl Delivery {
             }
             self.make(epoch, bytes, None);
         }
-        self.position = self.outlet.position();
+        self.locate();
         Ok(())
     }
 
@@ -260,8 +270,11 @@ impl Delivery {
             next = (at + 1..self.queue.len()).find(|at| self.queue[*at].stage == Stage::Waiting);
         }
         if given > 0 {
-            // What is pending of it stands in the log already.
-            self.outlet.secure().map_err(DeliveryError::Sink)?;
+            // What is pending of it stands in the log already; what came in between does not.
+            let Secured { call, pending, has_direct } = self.outlet.secure().map_err(DeliveryError::Sink)?;
+            if has_direct && !pending.is_empty() {
+                self.direct.push((call, pending));
+            }
         }
         let settled = self.settle();
         let live_first = self.outlet.options().buffer.order == DrainOrder::LiveFirst;
@@ -335,8 +348,12 @@ impl Delivery {
         &self.name
     }
 
-    /// Takes up where the target stands now.
+    /// Takes up where the target stands now. Not behind a chunk that is not known to have arrived: it would be written again
+    /// behind itself.
     pub fn locate(&mut self) {
-        self.position = self.outlet.position();
+        let is_given = |chunk: &Queued| matches!(chunk.stage, Stage::Given(_));
+        if !(self.outlet.options().exactly_once && self.queue.iter().any(is_given)) {
+            self.position = self.outlet.position();
+        }
     }
 }

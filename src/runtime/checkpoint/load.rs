@@ -5,6 +5,7 @@ use super::ids::StateIds;
 use super::part::Reached;
 use crate::dataflow::{FrameNumber, Position, Resume, Saved, own_worker};
 use crate::event::bytes::Malformed;
+use crate::runtime::intake::Intake;
 use crate::state::{
     self, Entry, Frame, Offset, RecordId, SourceProgress, StateBackend, StateError, StateKey,
 };
@@ -27,6 +28,20 @@ pub fn surplus(backend: &StateBackend, ids: &StateIds, workers: usize) -> Result
     Ok(surplus)
 }
 
+/// How many workers there were when state was saved last; None where none was. Each worker says so with its sources.
+pub fn workers_before(backend: &StateBackend, ids: &StateIds) -> Result<Option<usize>, StateError> {
+    let mut before = None;
+    for node in &ids.sources {
+        backend.keyed().node(*node, &mut |_, key, value| {
+            if own_worker(key).is_some() {
+                before = Some(Intake::saved_by(value)?.1);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(before)
+}
+
 /// State on its way to the operators of one worker.
 #[derive(Clone, Copy)]
 pub struct Loading<'a> {
@@ -36,6 +51,8 @@ pub struct Loading<'a> {
     pub ids: &'a StateIds,
     /// The number of the worker, and how many there are.
     pub worker: (usize, usize),
+    /// Whether there were more workers then, or fewer.
+    pub moved: bool,
 }
 
 impl Loading<'_> {
@@ -47,7 +64,7 @@ impl Loading<'_> {
     ) -> Result<(), StateError> {
         self.backend.keyed().node(node, &mut |group, key, value| {
             let saved = Saved::read(group, key, value, self.worker)?;
-            Ok(saved.map_or(Ok(()), &mut *load)?)
+            Ok(saved.map_or(Ok(()), |saved| load(saved.moved(self.moved)))?)
         })
     }
 }

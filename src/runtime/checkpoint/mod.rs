@@ -28,7 +28,7 @@ pub use delivery::Delivery;
 pub use frames::JournalFeed;
 pub use handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
 pub use ids::{StateIds, match_nodes, waits_between_workers};
-pub use load::{Loading, Origins, surplus};
+pub use load::{Loading, Origins, surplus, workers_before};
 pub use outlet::{Outlet, OutletOptions};
 pub use part::{Part, Reached};
 pub use rehearsal::Rehearsal;

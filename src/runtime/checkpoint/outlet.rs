@@ -49,6 +49,8 @@ struct Target {
     sink: Box<dyn Sink>,
     /// How often it was made to secure.
     calls: u64,
+    /// Whether workers wrote straight to it since.
+    has_direct: bool,
 }
 
 /// What securing a target came to.
@@ -57,13 +59,15 @@ pub struct Secured {
     pub call: u64,
     /// What the target has not acknowledged.
     pub pending: Vec<u8>,
+    /// Whether that may be more than what was delivered from the log.
+    pub has_direct: bool,
 }
 
 impl Outlet {
     /// An outlet before a target that is not open yet.
     pub fn new(sink: Box<dyn Sink>, options: OutletOptions) -> Outlet {
         let gate = Gate { holding: options.exactly_once, ..Gate::default() };
-        let (gate, target) = (Mutex::new(gate), Mutex::new(Target { sink, calls: 0 }));
+        let (gate, target) = (Mutex::new(gate), Mutex::new(Target { sink, calls: 0, has_direct: false }));
         Outlet(Arc::new(Shared { options, gate, target, failed: Mutex::default() }))
     }
 
@@ -113,7 +117,8 @@ impl Outlet {
         let mut pending = Vec::new();
         target.sink.secure(&mut pending)?;
         target.calls += 1;
-        Ok(Secured { call: target.calls, pending })
+        let has_direct = std::mem::take(&mut target.has_direct);
+        Ok(Secured { call: target.calls, pending, has_direct })
     }
 
     /// A chunk is about to be committed; see [`Sink::prepare`].
@@ -222,6 +227,7 @@ impl Sink for Outlet {
         if !gate.holding {
             let mut target = self.target();
             if target.sink.is_ready() {
+                target.has_direct = true;
                 return target.sink.write(bytes);
             }
             gate.holding = true;

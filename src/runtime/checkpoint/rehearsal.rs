@@ -55,11 +55,11 @@ impl Rehearsal {
     /// # Errors
     /// It cannot be read: a fault of this program.
     pub fn load(&self, driver: &mut Driver, intakes: &mut [&mut Intake]) -> Result<(), String> {
-        let loading = Loading { backend: &self.backend, ids: &self.ids, worker: (0, 1) };
+        let loading = Loading { backend: &self.backend, ids: &self.ids, worker: (0, 1), moved: false };
         driver.load(&loading).map_err(|error| error.to_string())?;
         for ((source, intake), node) in intakes.iter_mut().enumerate().zip(&self.ids.sources) {
             intake.keep_as(source);
-            let loaded = loading.node(*node, &mut |saved| intake.load(saved, 1));
+            let loaded = loading.node(*node, &mut |saved| intake.load(saved));
             loaded.map_err(|error| error.to_string())?;
             intake.announce(driver);
         }

@@ -30,8 +30,6 @@ pub struct MergeKeeper {
     saved: Vec<VecDeque<(u64, Name)>>,
     /// The watermarks as they were saved.
     watermarks: Vec<u8>,
-    /// The workers whose watermarks were loaded: this one, and such as are no more.
-    from: Vec<usize>,
     loading: Loading,
 }
 
@@ -47,8 +45,8 @@ struct Loading {
     rows: Vec<Loaded>,
     /// The merged watermark and those of the inputs.
     watermarks: Option<Vec<Timestamp>>,
-    /// Whether these are from workers whose bytes this one goes on with.
-    mine: bool,
+    /// Whether there were more workers then, or fewer.
+    moved: bool,
 }
 
 /// A row that was saved: order is that of fields.
@@ -68,7 +66,6 @@ impl MergeKeeper {
             constants: constants.to_vec(),
             saved: Vec::new(),
             watermarks: Vec::new(),
-            from: Vec::new(),
             loading: Loading::default(),
         }
     }
@@ -109,16 +106,11 @@ impl Input {
 impl Merge {
     /// Says what changed since this was called last, or since [`Merge::load`]. What waits is in the layout of the stage.
     pub fn save(&mut self, keeper: &mut MergeKeeper, into: &mut Saving<'_>) {
-        let me = into.worker();
-        for from in keeper.from.drain(..).filter(|from| *from != me) {
-            into.remove_own_of(from, WATERMARKS);
-        }
         keeper.saved.resize_with(self.inputs.len(), VecDeque::new);
         for number in 0..self.inputs.len() {
             self.save_input(number, keeper, into);
         }
         let mut watermarks = Vec::new();
-        put_number(&mut watermarks, me as u64);
         put_number(&mut watermarks, self.inputs.len() as u64 + 1);
         put_time(&mut watermarks, self.last());
         self.inputs.iter().for_each(|input| put_time(&mut watermarks, input.last()));
@@ -139,16 +131,22 @@ impl Merge {
 
     fn save_input(&mut self, number: usize, keeper: &mut MergeKeeper, into: &mut Saving<'_>) {
         let (input, mut saved) = (&self.inputs[number], std::mem::take(&mut keeper.saved[number]));
+        let me = into.worker();
+        if keeper.key.is_none() && saved.iter().any(|(_, name)| name.from != me) {
+            // Those of workers that are no more become this one's, and all get new names.
+            let mine = saved.drain(..).filter(|(_, name)| name.from == me);
+            mine.for_each(|(_, name)| into.remove_own(&name.part));
+        }
         while let Some((_, name)) = saved.pop_front_if(|(row, _)| *row < input.left) {
             match keeper.key {
                 Some(_) => into.remove(&name.key, &name.part),
-                None => into.remove_own_of(name.from, &name.part),
+                None => into.remove_own(&name.part),
             }
         }
         let known = saved.back().map_or(0, |(row, _)| row + 1);
         for (row_number, batch, row) in input.waiting().filter(|(row, ..)| *row >= known) {
             keeper.form.save(into);
-            let (me, form) = (into.worker(), &keeper.form);
+            let form = &keeper.form;
             let name = keeper.name(me, (batch, row), (number, row_number));
             let write = |value: &mut Vec<u8>| {
                 put_number(value, me as u64);
@@ -169,11 +167,16 @@ impl Merge {
     /// # Errors
     /// The bytes are none of that.
     pub fn load(&self, keeper: &mut MergeKeeper, saved: Saved<'_>) -> Result<(), Malformed> {
+        if let Saved::Own { moved, .. } = saved {
+            keeper.loading.moved |= moved;
+        }
         if keeper.form.load(saved)? {
             return Ok(());
         }
         match saved {
-            Saved::Own { mine, name: WATERMARKS, value } => self.load_watermarks(keeper, mine, value),
+            Saved::Own { mine, moved, name: WATERMARKS, value } if mine || moved => {
+                self.load_watermarks(keeper, moved, value)
+            }
             Saved::Own { mine: false, .. } => Ok(()),
             Saved::Own { name, value, .. } => {
                 let part = name.strip_prefix(ROW).filter(|_| keeper.key.is_none());
@@ -190,33 +193,26 @@ impl Merge {
         }
     }
 
-    fn load_watermarks(&self, keeper: &mut MergeKeeper, mine: bool, value: &[u8]) -> Result<(), Malformed> {
+    /// Takes back how far inputs had come. Where rows of other workers come in now, that is as far as all had come.
+    fn load_watermarks(&self, keeper: &mut MergeKeeper, moved: bool, value: &[u8]) -> Result<(), Malformed> {
         let mut reader = Reader::new(value);
-        let from = reader.number()? as usize;
         let count = reader.count()?;
         let mut watermarks = (0..count).map(|_| reader.time()).collect::<Result<Vec<_>, _>>()?;
         reader.finish()?;
         if watermarks.is_empty() {
             return Err(Malformed("no watermarks"));
         }
-        if watermarks.len() != self.inputs.len() + 1 {
-            // There are more workers now, or fewer: whoever sends may be as far back as any of them was.
+        if watermarks.len() != self.inputs.len() + 1 || (moved && keeper.key.is_some()) {
+            // Whoever sends may be as far back as any of those before.
             let least = watermarks[1..].iter().min().copied().unwrap_or(watermarks[0]);
             watermarks.resize(1, least);
             watermarks.resize(self.inputs.len() + 1, least);
         }
-        let loading = &mut keeper.loading;
-        if mine && !loading.mine {
-            (loading.mine, loading.watermarks) = (true, None);
-        }
-        if mine {
+        if !moved {
             keeper.watermarks = value.to_vec();
-            keeper.from.push(from);
         }
-        if mine == loading.mine {
-            let known = loading.watermarks.get_or_insert_with(|| watermarks.clone());
-            known.iter_mut().zip(&watermarks).for_each(|(known, other)| *known = (*known).min(*other));
-        }
+        let known = keeper.loading.watermarks.get_or_insert_with(|| watermarks.clone());
+        known.iter_mut().zip(&watermarks).for_each(|(known, other)| *known = (*known).min(*other));
         Ok(())
     }
 
@@ -246,16 +242,23 @@ impl Merge {
 
     /// All has been loaded: rows wait again as they did.
     pub fn loaded(&mut self, keeper: &mut MergeKeeper) {
-        let Loading { mut rows, watermarks, .. } = std::mem::take(&mut keeper.loading);
+        let Loading { mut rows, watermarks, moved } = std::mem::take(&mut keeper.loading);
+        let watermarks = watermarks.unwrap_or_default();
         keeper.saved.resize_with(self.inputs.len(), VecDeque::new);
         let next = rows.iter().map(|row| row.order.2 + 1).max().unwrap_or_default();
         self.inputs.iter_mut().for_each(|input| input.left = next);
         rows.sort_by_key(|row| row.order);
+        if moved {
+            // What comes behind them may be of a worker that was not so far.
+            for row in &mut rows {
+                let least = watermarks.get(row.order.0 + 1).copied().unwrap_or(Timestamp::MIN);
+                row.order.1 = row.order.1.min(least);
+            }
+        }
         for input in 0..self.inputs.len() {
             let behind = rows.split_off(rows.partition_point(|row| row.order.0 <= input));
             self.restore(input, std::mem::replace(&mut rows, behind), next, keeper);
         }
-        let watermarks = watermarks.unwrap_or_default();
         self.watermark = watermarks.first().copied().unwrap_or(Timestamp::MIN);
         for (input, watermark) in watermarks.iter().skip(1).enumerate() {
             self.advance(input, *watermark);

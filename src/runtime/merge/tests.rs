@@ -1,6 +1,6 @@
 use super::lasting::MergeKeeper;
 use super::*;
-use crate::dataflow::{RowForm, Saved, Saving};
+use crate::dataflow::{RowForm, Saved, Saving, own_worker};
 use crate::event::BATCH_ROWS;
 use crate::state::{KeyGroup, NodeId};
 use crate::time::{Env, Millis, Random};
@@ -266,11 +266,11 @@ impl Saves {
         count
     }
 
-    fn give(&self, worker: (usize, usize), merge: &mut Merge, keyed: bool) -> MergeKeeper {
+    fn give(&self, worker: (usize, usize), moved: bool, merge: &mut Merge, keyed: bool) -> MergeKeeper {
         let mut keeper = keeper(keyed);
         for ((group, key), value) in &self.0 {
             if let Some(saved) = Saved::read(*group, key, value, worker).expect("readable") {
-                assert_eq!(merge.load(&mut keeper, saved), Ok(()));
+                assert_eq!(merge.load(&mut keeper, saved.moved(moved)), Ok(()));
             }
         }
         merge.loaded(&mut keeper);
@@ -324,7 +324,7 @@ fn rows_that_wait_survive_a_restart() {
             }
             if roll == 0 {
                 part = merge(MergeOrder::Canonical, 3);
-                keeper = saves.give((0, 1), &mut part, keyed);
+                keeper = saves.give((0, 1), false, &mut part, keyed);
                 assert_eq!(part.pending_rows(), whole.pending_rows());
                 assert_eq!(saves.take(2, &mut part, &mut keeper), 0, "what was loaded has not changed");
             }
@@ -357,24 +357,25 @@ fn rows_that_wait_find_their_way_to_other_workers() {
         for workers in [1, 2, 3, 1] {
             let mut waiting = 0;
             let before = saves.clone();
+            saves.0.retain(|(_, key), _| own_worker(key).is_none_or(|worker| worker < workers as u64));
             for worker in 0..workers {
                 let inputs = if keyed { workers } else { 3 };
                 let mut merge = merge(MergeOrder::Canonical, inputs);
-                let mut keeper = before.give((worker, workers), &mut merge, keyed);
+                let mut keeper = before.give((worker, workers), true, &mut merge, keyed);
                 waiting += merge.pending_rows();
                 saves.take(worker, &mut merge, &mut keeper);
             }
             assert_eq!(waiting, rows, "{workers} workers");
         }
         let mut merge = merge(MergeOrder::Canonical, 1);
-        let mut keeper = saves.give((0, 1), &mut merge, keyed);
+        let mut keeper = saves.give((0, 1), false, &mut merge, keyed);
         merge.close(0);
         let mut seen = Vec::new();
         assert_eq!(drain(&mut merge, &mut seen), Drained::Ended);
         assert_eq!(seen.len(), rows);
         saves.take(0, &mut merge, &mut keeper);
         let mut again = self::merge(MergeOrder::Canonical, 1);
-        saves.give((0, 1), &mut again, keyed);
+        saves.give((0, 1), false, &mut again, keyed);
         assert_eq!(again.pending_rows(), 0);
     }
 }

@@ -79,6 +79,13 @@ impl WatermarkTracker {
         Ok(())
     }
 
+    /// All was taken back. Partitions of several workers may have come together: none holds back what all have passed.
+    pub fn loaded(&mut self) {
+        if matches!(self.progress, Progress::Events { .. }) && self.least.least() < Timestamp::MAX {
+            self.advance_to(self.least.least());
+        }
+    }
+
     fn place(&mut self, number: usize, highest: Timestamp, holds: bool) {
         let holder = &mut self.holders[number];
         (holder.highest, holder.holds) = (holder.highest.max(highest), holds);
