@@ -65,7 +65,7 @@ fn run(expected: &Path, workers: u32) -> Vec<String> {
     }
     let text = fs::read_to_string(pipelines.join(format!("{name}.yaml"))).unwrap();
     folder.write("pipeline.yaml", with_workers(&text, workers));
-    let ran = folder.run(&["run", "pipeline.yaml"]);
+    let ran = folder.run(&["run", "pipeline.yaml", "--data-dir", "state"]);
     if ran.status != Some(0) {
         return vec![format!("{name} with {workers} workers: exit status {:?}\n{}", ran.status, ran.stderr)];
     }

@@ -127,4 +127,5 @@ fn an_event_whose_id_was_seen_is_dropped() {
     let ran = folder.run(&["run", "p.yaml"]).succeeded();
     assert_eq!(ran.stdout, "{\"n\":1}\n{\"n\":2}\n");
     assert!(ran.stderr.contains("duplicate"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 events in, 2 out"), "{}", ran.stderr);
 }

@@ -19,6 +19,7 @@ pub struct Cli {
 
 /// Flags that every verb takes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of all verbs")]
 pub struct Shared {
     /// Reads variables for `${…}` from a file of NAME=value lines; the environment wins
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_ENV_FILE")]
@@ -26,8 +27,8 @@ pub struct Shared {
     /// Configures the process: see the reference. Absent: headwater.yaml of the working directory, if there is one
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Keeps what must last there: one process at a time; for `run`, `state` and `savepoint`. Absent: as configured,
-    /// `$STATE_DIRECTORY`, or nothing lasts
+    /// Where `run` keeps what must last, one process at a time, and where `state`, `savepoint`, `snapshot`, `dlq` and
+    /// `status` look for it. Absent: as configured, `$STATE_DIRECTORY`, or nothing lasts
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
@@ -130,7 +131,7 @@ pub struct Paths {
 pub struct RunArgs {
     #[command(flatten)]
     pub paths: Paths,
-    /// Starts over: leaves what earlier runs kept behind
+    /// Starts over: reads all input again, with empty windows; what earlier runs have put out stays, and comes again
     #[arg(long)]
     pub fresh: bool,
     /// Ends where what earlier runs kept is damaged, in place of setting that aside
@@ -140,7 +141,7 @@ pub struct RunArgs {
     /// what was to be delivered is lost
     #[arg(long, conflicts_with = "accept_gap")]
     pub accept_duplicates: bool,
-    /// The same: no sink of this version can tell what its target lacks
+    /// In this version the same as --accept-duplicates: no sink can tell what its target lacks
     #[arg(long)]
     pub accept_gap: bool,
     /// Drops what was kept for a node where it no longer fits; may be given several times

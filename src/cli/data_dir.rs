@@ -41,6 +41,9 @@ impl DataDir {
     pub fn open_as(path: &Path, id: &str) -> Result<DataDir, Exit> {
         let failed =
             |error: io::Error| Exit::failed(format!("the data directory `{}`: {error}", path.display()));
+        if path.exists() && !path.is_dir() {
+            return Err(Exit::failed(format!("the data directory `{}` is no directory", path.display())));
+        }
         fs::create_dir_all(path).map_err(failed)?;
         let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {

@@ -19,17 +19,24 @@ const SHOWN: usize = 200;
 /// There is no data directory, or none of the pipeline, or it cannot be read.
 pub fn dlq(args: &DlqArgs, data_dir: Option<&Path>, terminal: &Terminal) -> Result<(), Exit> {
     let Some(data_dir) = data_dir else {
-        return Err(Exit::usage("`dlq` needs the data directory of the pipeline: `--data-dir DIR`"));
+        return Err(Exit::usage(
+            "`dlq` needs the data directory of the pipeline: `--data-dir DIR`, or `data_dir` in headwater.yaml",
+        ));
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut left_out = 0;
     for pipeline in pipelines(data_dir, args.pipeline.as_deref())? {
-        match print(&pipeline, args, data_dir, terminal.json, &mut out) {
+        match print(&pipeline, args, data_dir, terminal.json, (&mut out, &mut left_out)) {
             // A reader that went away is no fault of ours.
             Ok(Some(error)) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             Ok(Some(error)) => return Err(Exit::failed(format!("cannot write: {error}"))),
             Ok(None) => {}
             Err(message) => return Err(Exit::failed(message)),
         }
+    }
+    if left_out > 0 {
+        let what = "is left out: of each only a part is known; `dlq list` says why they were rejected";
+        terminal.say(&format!("{}: {left_out} of what was rejected {what}\n", terminal.bold("warning")));
     }
     match out.flush() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -52,16 +59,22 @@ fn pipelines(data_dir: &Path, wanted: Option<&str>) -> Result<Vec<String>, Exit>
     }
     names.sort_unstable();
     names.retain(|name| wanted.is_none_or(|wanted| wanted == name));
-    Ok(names)
+    match wanted {
+        Some(wanted) if names.is_empty() => {
+            Err(Exit::failed(format!("nothing is kept of a pipeline `{wanted}` in `{}`", data_dir.display())))
+        }
+        _ => Ok(names),
+    }
 }
 
-/// Prints the letters of a pipeline; gives the error where they cannot be printed, and fails where they cannot be read.
+/// Prints the letters of a pipeline, and counts those that cannot be; gives the error where nothing can be printed, and
+/// fails where they cannot be read.
 fn print(
     pipeline: &str,
     args: &DlqArgs,
     data_dir: &Path,
     json: bool,
-    out: &mut dyn Write,
+    (out, left_out): (&mut dyn Write, &mut usize),
 ) -> Result<Option<io::Error>, String> {
     let disk = RealDisk::new(&dead_letters_folder(data_dir, pipeline)).map_err(|error| error.to_string())?;
     let mut failed = None;
@@ -74,6 +87,7 @@ fn print(
             DlqAction::List if json => as_json(pipeline, number, letter),
             DlqAction::List => as_text(pipeline, number, letter).into_bytes(),
         };
+        *left_out += usize::from(line.is_empty());
         failed = out.write_all(&line).err();
         failed.is_none()
     })

@@ -6,7 +6,7 @@ use crate::config::Delivery;
 use crate::plan::Plan;
 use crate::runtime::{Found, Keeping, RunOptions, waits_between_workers};
 use crate::state::disk::{Disk, RealDisk};
-use crate::state::{self, OnCorruption, OpenOptions, Recovery, Repair, StateLimits};
+use crate::state::{self, Epoch, OnCorruption, OpenOptions, Recovery, Repair, StateLimits};
 use crate::state::{DeadLetterLimits, DeadLetterLog, dead_letters_folder};
 use crate::time::Clock;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub fn find(
     {
         loaded.plan = plan;
     }
-    if exactly_once && recovery.repairs.iter().any(|repair| !matches!(repair, Repair::TornTail { .. })) {
+    if exactly_once && recovery.repairs.iter().any(Repair::is_loss) {
         tracing::error!(
             "pipeline `{}`: `exactly_once` does not hold across this start: sources whose position was lost begin anew, \
              so output may be there twice; output that was lost before it was delivered is missing",
@@ -70,7 +70,27 @@ pub fn find(
         may_drop: options.allow_dropped_state.clone(),
         dead_letters: dead_letters(&loaded.plan.name, data_dir, clock.entropy()),
     };
-    Found::find(&mut loaded.plan, keeping)
+    let found = Found::find(&mut loaded.plan, keeping)?;
+    say_given_up(&loaded.plan, &found, options);
+    Ok(found)
+}
+
+/// Says whose state is dropped, and which permission concerns nobody.
+fn say_given_up(plan: &Plan, found: &Found, options: &RunOptions) {
+    let (pipeline, given_up) = (&plan.name, found.given_up());
+    for name in &given_up {
+        tracing::warn!(
+            "pipeline `{pipeline}`: what was kept for node `{name}` is dropped with the next checkpoint"
+        );
+    }
+    let is_known = |name: &&String| {
+        given_up.contains(&name.as_str()) || plan.nodes.iter().any(|node| node.name == **name)
+    };
+    for name in options.allow_dropped_state.iter().filter(|name| !is_known(name)) {
+        tracing::warn!(
+            "pipeline `{pipeline}`: `--allow-dropped-state {name}`: there is no such node, nor state of one"
+        );
+    }
 }
 
 /// The folder of rejected events. That there can be none is no reason not to run.
@@ -114,45 +134,23 @@ fn refusal(error: &state::StateError, folder: &Path, options: &RunOptions, exact
     }
 }
 
-/// What was wrong and what is lost with it.
-fn damage(repair: &Repair) -> String {
-    let folded = "windows and keys that were only in it are lost, as far as the log does not have them";
-    match repair {
-        Repair::TornTail { bytes } => format!("{bytes} bytes of a commit are cut off"),
-        Repair::StoreSetAside { name, what } => format!("{what}; the store is `{name}` now: {folded}"),
-        Repair::StoreMissing => format!("the store is missing: {folded}"),
-        Repair::LogSetAside { names, what, is_mixed } => {
-            let mixed = if *is_mixed { "; some keys may be of a later time than others" } else { "" };
-            let names = names.join("`, `");
-            format!(
-                "{what}; the log is `{names}` now: what it had since then is lost, and input is read again{mixed}"
-            )
-        }
-        Repair::SalvageFinished { names } => {
-            format!(
-                "an earlier start was interrupted while it set `{}` aside; it is done now",
-                names.join("`, `")
-            )
-        }
-    }
-}
-
 /// Says what was found, loudly where something may be lost.
 fn say(pipeline: &str, recovery: &Recovery) {
     for repair in &recovery.repairs {
-        match repair {
-            Repair::TornTail { bytes } => tracing::info!(
-                "pipeline `{pipeline}`: the power went in the middle of a commit: {bytes} bytes that nobody was told of \
-                 are cut off"
-            ),
-            repair => tracing::error!("pipeline `{pipeline}`: state was damaged: {}", damage(repair)),
+        match repair.is_loss() {
+            false => tracing::info!("pipeline `{pipeline}`: {repair}"),
+            true => tracing::error!("pipeline `{pipeline}`: state was damaged: {repair}"),
         }
     }
     if !recovery.aside.is_empty() {
         let names = recovery.aside.join(", ");
         tracing::warn!("pipeline `{pipeline}`: state that was set aside is still there: {names}");
     }
-    if !recovery.is_fresh {
-        tracing::info!("pipeline `{pipeline}`: goes on behind checkpoint {}", recovery.epoch);
+    match recovery.epoch {
+        _ if recovery.is_fresh => {}
+        Epoch(0) => {
+            tracing::info!("pipeline `{pipeline}`: begins anew: no checkpoint is left of earlier runs");
+        }
+        epoch => tracing::info!("pipeline `{pipeline}`: goes on behind checkpoint {epoch}"),
     }
 }

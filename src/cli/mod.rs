@@ -63,6 +63,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     refuse_notation(cli)?;
     start_log(&cli.shared, terminal);
     let process = Process::read(&cli.shared, environment(&cli.shared)?);
+    if matches!(cli.verb, Verb::Status | Verb::Dlq(_) | Verb::Snapshot(_)) {
+        load::said(&process, terminal)?;
+    }
     match &cli.verb {
         Verb::Run(args) => run::run(args, &cli.shared, &process, terminal),
         Verb::Check(paths) => check::check(paths, &process, terminal),

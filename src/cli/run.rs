@@ -10,7 +10,7 @@ use super::process::Process;
 use super::progress::{Progress, found_nothing, summary};
 use super::snapshot;
 use super::terminal::Terminal;
-use crate::config::{Delivery, Role};
+use crate::config::Delivery;
 use crate::dataflow::Instance;
 use crate::plan::Plan;
 use crate::runtime::{NodeCounts, Pipeline, RunOptions};
@@ -328,9 +328,12 @@ fn say_what_is_kept(loaded: &[Loaded], options: &RunOptions, terminal: &Terminal
         return;
     }
     let live = |loaded: &Loaded| loaded.plan.sources.iter().any(|source| source.plan.is_live());
-    let windowed = |loaded: &Loaded| loaded.plan.nodes.iter().any(|node| node.role == Role::Window);
-    if !terminal.quiet && loaded.iter().any(|loaded| live(loaded) && windowed(loaded)) {
-        tracing::info!("open windows are kept in memory: they are lost when the process ends");
+    let keeps = |loaded: &Loaded| loaded.plan.draft.steps.iter().any(|step| step.plan.state().is_some());
+    if !terminal.quiet && loaded.iter().any(|loaded| live(loaded) && keeps(loaded)) {
+        tracing::info!(
+            "there is no data directory: open windows and what nodes keep by key are in memory, and are lost when the \
+             process ends"
+        );
     }
 }
 

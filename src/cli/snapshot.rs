@@ -3,8 +3,8 @@
 use super::args::{SnapshotArgs, SnapshotVerb};
 use super::data_dir::{DataDir, pipeline_folder};
 use super::exit::Exit;
-use super::load;
 use super::process::Process;
+use super::progress::grouped;
 use super::remote;
 use super::terminal::Terminal;
 use crate::clients::mqtt::Hidden;
@@ -38,7 +38,7 @@ pub fn snapshot(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (place, time) = split_time(args.target.as_deref().unwrap_or_default());
     let mut target = match place {
-        "" => configured(process, clock.clone(), terminal)?,
+        "" => configured(process, clock.clone())?,
         place => target(place, args, &process.environment, clock.clone())?,
     };
     let found = find(&mut *target, args, time.as_ref(), terminal)?;
@@ -50,7 +50,8 @@ pub fn snapshot(
         None => Err(Exit::usage("`snapshot restore` needs --data-dir DIR")),
         Some(data_dir) => {
             let chosen = choose(found, time.as_ref())?;
-            restore_all(&chosen, &mut *target, data_dir, &*clock, terminal)
+            let configured = process.file.instance.as_deref();
+            restore_all(&chosen, &mut *target, (data_dir, configured), &*clock, terminal)
         }
     }
 }
@@ -70,12 +71,7 @@ fn create(data_dir: Option<&Path>, terminal: &Terminal) -> Result<(), Exit> {
 }
 
 /// Where `headwater.yaml` has snapshots go.
-fn configured(
-    process: &Process,
-    clock: Arc<dyn Clock>,
-    terminal: &Terminal,
-) -> Result<Box<dyn SnapshotTarget>, Exit> {
-    load::said(process, terminal)?;
+fn configured(process: &Process, clock: Arc<dyn Clock>) -> Result<Box<dyn SnapshotTarget>, Exit> {
     match &process.file.snapshots {
         Some(snapshots) => open_target(&snapshots.to, clock).map_err(Exit::failed),
         None => Err(Exit::usage("which snapshots? name a TARGET, or `snapshots` in headwater.yaml")),
@@ -114,6 +110,14 @@ fn split_time(text: &str) -> (&str, Option<SnapshotId>) {
     timed.map_or((text, None), |(place, id)| (place, Some(id)))
 }
 
+/// What to write where a time may have been meant.
+fn time_hint(place: &str) -> &'static str {
+    match place.contains('@') {
+        true => "; a time behind `@` is written as `snapshot list` writes it: 20270115T080000.000Z",
+        false => "",
+    }
+}
+
 fn target(
     place: &str,
     args: &SnapshotArgs,
@@ -123,7 +127,7 @@ fn target(
     let Some(bucket) = place.strip_prefix("s3://") else {
         return match Path::new(place).is_dir() {
             true => Ok(Box::new(FolderTarget::new(Path::new(place)))),
-            false => Err(Exit::failed(format!("there is no directory `{place}`"))),
+            false => Err(Exit::failed(format!("there is no directory `{place}`{}", time_hint(place)))),
         };
     };
     let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
@@ -176,11 +180,11 @@ fn list(found: &[Manifest], terminal: &Terminal) {
         terminal.print(&match terminal.json {
             true => format!("{}\n", entry(manifest)),
             false => format!(
-                "{id}  {}  {}  epoch {}  {:.1} MiB\n",
+                "{id}  {}  {}  epoch {}  {} bytes\n",
                 owner.instance,
                 owner.pipeline,
                 manifest.epoch,
-                bytes as f64 / f64::from(1 << 20)
+                grouped(bytes)
             ),
         });
     }
@@ -221,18 +225,13 @@ fn choose(found: Vec<Manifest>, time: Option<&SnapshotId>) -> Result<Vec<Manifes
 fn restore_all(
     chosen: &[Manifest],
     target: &mut dyn SnapshotTarget,
-    data_dir: &Path,
+    (data_dir, configured): (&Path, Option<&str>),
     clock: &dyn Clock,
     terminal: &Terminal,
 ) -> Result<(), Exit> {
     // What goes on under the name of a gateway in other systems goes on.
     let instance = chosen.first().map(|manifest| manifest.owner.instance.as_str()).unwrap_or_default();
     let held = DataDir::open_as(data_dir, instance)?;
-    let own = held.instance().id;
-    if own != instance {
-        let note = format!("the directory stays that of `{own}`, the snapshot is of `{instance}`");
-        terminal.say(&format!("{}: {note}\n", terminal.bold("warning")));
-    }
     for manifest in chosen {
         let folder = pipeline_folder(data_dir, &manifest.owner.pipeline);
         if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -241,6 +240,11 @@ fn restore_all(
                 format!("there is state of `{name}` already: move `{folder}` away, or restore elsewhere");
             return Err(Exit::failed(message));
         }
+    }
+    let own = configured.map_or_else(|| held.instance().id, str::to_owned);
+    if own != instance {
+        let note = format!("this gateway stays `{own}`, the snapshot is of `{instance}`");
+        terminal.say(&format!("{}: {note}\n", terminal.bold("warning")));
     }
     for manifest in chosen {
         restore_one(manifest, target, data_dir, clock.entropy())?;

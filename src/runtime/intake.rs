@@ -36,6 +36,7 @@ pub struct Intake {
     /// Set where several bounded partitions are read in canonical order.
     aligned: Option<Aligned>,
     live: bool,
+    has_steps: bool,
     ended: bool,
     /// Whether it was told that the source is idle.
     idle: bool,
@@ -114,6 +115,8 @@ pub struct IntakeParts {
     pub copier: Copier,
     /// Whether the source never ends by itself.
     pub live: bool,
+    /// Whether the source has steps of its own behind it, which count what leaves it.
+    pub has_steps: bool,
 }
 
 impl Intake {
@@ -139,6 +142,7 @@ impl Intake {
             rejected: parts.rejected,
             aligned: (several && !parts.live).then_some(Aligned { copier: parts.copier, turns }),
             live: parts.live,
+            has_steps: parts.has_steps,
             ended: false,
             idle: false,
             refused: Refused::default(),
@@ -337,7 +341,9 @@ impl Intake {
 
     /// Drives rows, then the watermark, through the source's stage and its `.rejected` port.
     fn drive(&mut self, driver: &mut Driver, batch: &mut Batch, rows: &[Row]) {
-        driver.counters().sent(self.node, MAIN, rows.len() as u64);
+        if !self.has_steps {
+            driver.counters().sent(self.node, MAIN, rows.len() as u64);
+        }
         let watermark = batch.watermark;
         if let Some(port) = &self.rejected {
             driver.signal_rejected(port, Signal::Watermark(watermark));

@@ -133,6 +133,11 @@ impl Found {
         }
         Ok(Found { keeping, ids: Arc::new(ids), origins, feeds })
     }
+
+    /// Nodes whose state is dropped, as somebody allowed.
+    pub fn given_up(&self) -> Vec<&str> {
+        self.ids.given_up()
+    }
 }
 
 impl Pipeline {

@@ -62,7 +62,10 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
         Stage::new(stage.slots.len(), &stage.constants, stage.roots.clone(), joins, inlet)
     });
     let stages = stages.collect();
-    let ends = draft.node_ends();
+    let reads = |node: NodeId| plan.sources.iter().any(|source| source.node == node);
+    // What comes in is counted at the first step of a node; of a source, where it is read.
+    let ends = draft.node_ends().into_iter().zip(&draft.steps);
+    let ends = ends.map(|((first, last), step)| (first && !reads(step.node), last));
     let steps = (0..).map(StepId).zip(ends).take(draft.steps.len());
     let steps = steps.map(|(step, ends)| start_step(plan, step, ends, sinks, place)).collect();
     Driver::new(stages, steps, plan.nodes.len(), place.env.clone(), plan.secrets.clone())
@@ -262,6 +265,7 @@ pub fn intake(
         rejected,
         copier: Copier::new(&Copies { cells, whole }),
         live: source.plan.is_live(),
+        has_steps: plan.draft.steps.iter().any(|step| step.node == source.node && !step.aside),
         partitions,
     })
 }

@@ -16,6 +16,7 @@ use super::replacement::{clear_next, finish_replacement, replace};
 use super::salvage::{Salvaged, finish_salvage, salvage};
 use super::store::{STORE_FILE, Store, StoreMeta};
 use crate::time::{Random, Timestamp};
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::sync::Arc;
 
@@ -85,6 +86,34 @@ impl Repair {
     /// Whether something may be lost that was said to be kept.
     pub fn is_loss(&self) -> bool {
         !matches!(self, Repair::TornTail { .. })
+    }
+}
+
+impl Display for Repair {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Repair::TornTail { bytes } => {
+                write!(f, "cut off {bytes} bytes of a commit during which the power went; nothing is lost")
+            }
+            Repair::StoreSetAside { name, what } => write!(
+                f,
+                "the store was corrupt ({what}) and is now {name}; state that the log no longer has is lost"
+            ),
+            Repair::StoreMissing => {
+                f.write_str("the store is missing; state that the log no longer has is lost")
+            }
+            Repair::LogSetAside { names, what, is_mixed } => {
+                let mixed = if *is_mixed { "; some keys may be of a later epoch than others" } else { "" };
+                let names = names.join(", ");
+                write!(
+                    f,
+                    "the log was corrupt ({what}); all that can be read is kept, the rest is now {names}{mixed}"
+                )
+            }
+            Repair::SalvageFinished { names } => {
+                write!(f, "finished what a power cut had interrupted; set aside: {}", names.join(", "))
+            }
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn one_command_brings_state_back() {
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[0].starts_with(&format!("{FIRST}  gateway  machines  epoch 1  ")), "{listed}");
     assert!(lines[1].starts_with(&format!("{SECOND}  gateway  machines  epoch 2  ")), "{listed}");
-    assert!(lines.len() == 2 && listed.ends_with(" MiB\n"), "{listed}");
+    assert!(lines.len() == 2 && listed.ends_with(" bytes\n"), "{listed}");
     let json =
         folder.run(&["snapshot", "list", "copies@20270115T080000.001Z", "--format", "json"]).succeeded();
     assert!(json.stdout.starts_with(

@@ -17,8 +17,13 @@ const LAYERS: [&[&str]; 7] = [
 const PEERS: [(&str, &str); 3] = [("event", "time"), ("runtime", "plan"), ("main", "cli")];
 
 /// Lower layers that are closed all the same: what runs a plan knows no concrete component.
-const CLOSED: [(&str, &str); 4] =
-    [("runtime", "sources"), ("runtime", "transforms"), ("runtime", "windows"), ("runtime", "sinks")];
+const CLOSED: [(&str, &str); 5] = [
+    ("runtime", "clients"),
+    ("runtime", "sources"),
+    ("runtime", "transforms"),
+    ("runtime", "windows"),
+    ("runtime", "sinks"),
+];
 
 /// Faults of one file of `src/`.
 pub fn check(source: &Source) -> Vec<Fault> {

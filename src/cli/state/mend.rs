@@ -58,7 +58,7 @@ pub fn repair(folders: &Folders, chosen: &Chosen, terminal: &Terminal) -> Result
     folders.each(chosen, terminal, |pipeline| {
         let (state, recovery) = folders.open(pipeline, OnCorruption::SetAside)?;
         drop(state);
-        let done: Vec<String> = recovery.repairs.iter().map(repaired).collect();
+        let done: Vec<String> = recovery.repairs.iter().map(Repair::to_string).collect();
         let entry = json!({ "pipeline": pipeline, "repairs": done, "aside": recovery.aside });
         print(terminal, entry, || match done.is_empty() {
             true => format!("{pipeline}: there was nothing to repair\n"),
@@ -78,31 +78,6 @@ fn still_wrong(folders: &Folders, pipeline: &str) -> Result<(), Exit> {
             "pipeline `{pipeline}`: {fault}; that cannot be repaired: `headwater savepoint restore --replace` puts a \
              savepoint in its place"
         ))),
-    }
-}
-
-/// What was done, and what it means.
-fn repaired(repair: &Repair) -> String {
-    match repair {
-        Repair::TornTail { bytes } => {
-            format!("cut off {bytes} bytes of a commit during which the power went; nothing is lost")
-        }
-        Repair::StoreSetAside { name, what } => {
-            format!(
-                "the store was corrupt ({what}) and is now {name}; state that the log no longer has is lost"
-            )
-        }
-        Repair::StoreMissing => "the store was missing; state that the log no longer has is lost".to_owned(),
-        Repair::LogSetAside { names, what, is_mixed } => {
-            let mixed = if *is_mixed { "; some keys may be of a later epoch than others" } else { "" };
-            format!(
-                "the log was corrupt ({what}); all that can be read is kept, the rest is now {}{mixed}",
-                names.join(", ")
-            )
-        }
-        Repair::SalvageFinished { names } => {
-            format!("finished what a power cut had interrupted; set aside: {}", names.join(", "))
-        }
     }
 }
 

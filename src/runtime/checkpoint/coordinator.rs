@@ -438,15 +438,16 @@ impl Coordinator {
         if self.has_failed {
             return Ok(false);
         }
-        let mut sources = self.sources();
-        sources.extend(self.gone.iter().cloned());
+        let sources = [self.sources(), self.gone.clone()].concat();
         let sinks: Vec<_> =
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
         let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
         let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
         // What a worker keeps for itself alone is how far time has come, unless something was read.
         let is_changed = keyed || (self.gathered.was_fed && !self.gathered.entries.is_empty());
-        let is_new = is_changed || !(sources.is_empty() && sinks.is_empty() && chunks.is_empty());
+        // What was given up must not be asked about at the next start.
+        let gives_up = !self.is_announced && !self.ids.dropped.is_empty();
+        let is_new = is_changed || gives_up || !(sources.is_empty() && sinks.is_empty() && chunks.is_empty());
         if !is_new {
             self.gathered.forget_replaced();
         } else {

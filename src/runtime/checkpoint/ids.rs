@@ -25,6 +25,17 @@ pub struct StateIds {
     pub dropped: Vec<Node>,
 }
 
+impl StateIds {
+    /// Nodes whose state is dropped, as somebody allowed.
+    pub fn given_up(&self) -> Vec<&str> {
+        let allowed = self.dropped.iter().filter(|node| !node.name.starts_with(WAY));
+        let mut names: Vec<&str> = allowed.map(|node| bare(&node.name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
 /// A part of a plan that keeps something: its name, and how that is laid out.
 struct Wanted {
     name: String,
