@@ -1,7 +1,7 @@
 //! How a running process is spoken to: HTTP/1.1 on a socket in its data directory.
 //!
-//! One thread with a runtime of its own takes connections ([`listen`]), reads requests within limits ([`serve`]), finds
-//! what they ask for ([`route`]) and asks the process ([`Control`]). What it answers is JSON.
+//! One thread with a runtime of its own takes connections (`listen.rs`), reads requests within limits (`serve.rs`), finds
+//! what they ask for (`route.rs`) and asks the process ([`Control`]). What it answers is JSON.
 
 mod client;
 mod control;

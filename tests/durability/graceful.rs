@@ -26,7 +26,7 @@ fn a_signal_loses_and_repeats_nothing() {
         let text = pipeline(PURCHASES, false, workers).replace("exactly_once", delivery);
         // A checkpoint is taken at the end alone.
         let text = text.replace("50ms", "1h");
-        let (folder, expected) = prepared(&text, 40_000);
+        let (folder, expected) = prepared(&text, 250_000);
         let mut stops = 0;
         for _ in 0..kills().div_ceil(2) {
             let mut victim = Victim::start(&folder, &[]);

@@ -6,7 +6,7 @@ const LIMITS: &[OptionSpec] = &[
     OptionSpec::optional(
         "memory",
         OptionKind::Size,
-        "How much state is held in memory: keys that were not asked for lately are read from disk beyond it.",
+        "Memory for the store's pages and for changes that wait to be folded into it. Keys in use are held beside that, all of them in this version.",
     ),
     OptionSpec::optional("disk", OptionKind::Size, "How large the data directory may become."),
     OptionSpec::optional(

@@ -56,7 +56,7 @@ struct Trouble {
     pause: Millis,
 }
 
-/// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see [`super`].
+/// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see `checkpoint/mod.rs`.
 pub struct Coordinator {
     backend: StateBackend,
     ids: Arc<StateIds>,
