@@ -16,8 +16,8 @@ const OWN: u8 = 1;
 /// What bytes of a key begin with.
 const KEYED: u8 = 2;
 
-/// The group of a key of no fields: such rows stay on the first worker.
-const KEYLESS: KeyGroup = KeyGroup(0);
+/// The group of a key of no fields, whose rows stay on the first worker, and of all that is not kept by key.
+pub const KEYLESS: KeyGroup = KeyGroup(0);
 
 /// The group whose worker owns a key, as [`crate::event::encode_key`] writes it.
 pub fn group_of(key: &[u8]) -> KeyGroup {

@@ -125,7 +125,7 @@ impl Delivery {
         if self.outlet.options().exactly_once {
             // The first output is to find its place again too, should it be cut short: the place becomes durable with it.
             self.outlet.secure()?;
-            self.position = self.outlet.position();
+            self.locate();
         }
         Ok(())
     }

@@ -54,9 +54,7 @@ impl Wanted {
 /// There is state of a node that is gone or has another shape, and nobody said that it may be dropped: that of
 /// `may_drop`, by name. All such nodes are named.
 pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> Result<StateIds, String> {
-    let mut matching = Matching { backend, known: Vec::new(), ids: StateIds::default() };
-    matching.match_all(plan);
-    let Matching { known, mut ids, .. } = matching;
+    let Matching { known, mut ids, .. } = Matching::of(plan, backend);
     let progress = backend.progress();
     let unknown = progress.nodes.values().filter(|node| !known.contains(&node.id));
     let (left, empty): (Vec<_>, Vec<_>) = unknown.partition(|node| keeps_something(backend, node));
@@ -74,8 +72,7 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
 /// Whether rows wait on a way between workers that the plan does not have: an earlier run had several workers. Such rows
 /// can go on in a plan with these ways alone, though one worker may be on both ends of them.
 pub fn waits_between_workers(plan: &Plan, backend: &StateBackend) -> bool {
-    let mut matching = Matching { backend, known: Vec::new(), ids: StateIds::default() };
-    matching.match_all(plan);
+    let matching = Matching::of(plan, backend);
     let nodes = backend.progress().nodes.values();
     let mut ways = nodes.filter(|node| node.name.starts_with(WAY) && !matching.known.contains(&node.id));
     ways.any(|node| keeps_something(backend, node))
@@ -124,7 +121,13 @@ struct Matching<'a> {
     ids: StateIds,
 }
 
-impl Matching<'_> {
+impl<'a> Matching<'a> {
+    fn of(plan: &Plan, backend: &'a StateBackend) -> Matching<'a> {
+        let mut matching = Matching { backend, known: Vec::new(), ids: StateIds::default() };
+        matching.match_all(plan);
+        matching
+    }
+
     fn match_all(&mut self, plan: &Plan) {
         let node = |id: NodeId| &plan.nodes[id.0 as usize];
         for source in &plan.sources {

@@ -3,7 +3,7 @@
 use super::frames::ONLY;
 use super::ids::StateIds;
 use super::part::Reached;
-use crate::dataflow::{FrameNumber, Position, Resume, Saved, own_worker};
+use crate::dataflow::{FrameNumber, KEYLESS, Position, Resume, Saved, own_worker};
 use crate::event::bytes::Malformed;
 use crate::runtime::intake::Intake;
 use crate::state::{
@@ -18,7 +18,8 @@ pub fn surplus(backend: &StateBackend, ids: &StateIds, workers: usize) -> Result
     let mut surplus = Vec::new();
     let all = ids.steps.iter().chain(&ids.inlets).flatten().chain(&ids.sources);
     for node in all {
-        backend.keyed().node(*node, &mut |group, key, _| {
+        // No other group has such bytes: all of the state need not be read for them.
+        backend.keyed().group(*node, KEYLESS, &mut |group, key, _| {
             if own_worker(key).is_some_and(|worker| worker >= workers as u64) {
                 surplus.push(Entry { key: StateKey::new(*node, group, key), value: None });
             }
@@ -32,7 +33,7 @@ pub fn surplus(backend: &StateBackend, ids: &StateIds, workers: usize) -> Result
 pub fn workers_before(backend: &StateBackend, ids: &StateIds) -> Result<Option<usize>, StateError> {
     let mut before = None;
     for node in &ids.sources {
-        backend.keyed().node(*node, &mut |_, key, value| {
+        backend.keyed().group(*node, KEYLESS, &mut |_, key, value| {
             if own_worker(key).is_some() {
                 before = Some(Intake::saved_by(value)?.1);
             }
