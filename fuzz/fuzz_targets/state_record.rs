@@ -3,7 +3,9 @@
 #![no_main]
 
 use headwater::state::log::{Commit, RecordKind, scan_segment};
-use headwater::state::{Checkpoint, Chunk, Frame, Incarnation, Refused, SegmentNumber, SinkProgress};
+use headwater::state::{
+    Checkpoint, Chunk, Frame, Incarnation, PIECE_BYTES, Piece, Refused, SegmentNumber, SinkProgress,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// The payload that a commit of one record holds.
@@ -14,11 +16,16 @@ fn payload(fill: impl FnOnce(&mut Commit)) -> Vec<u8> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Ok(piece) = Piece::decode(bytes) {
+        let mut again = Vec::new();
+        piece.encode(&mut again);
+        assert_eq!(again, bytes);
+    }
     if let Ok(checkpoint) = Checkpoint::decode(bytes) {
         let mut again = Vec::new();
         checkpoint.encode(&mut again);
         assert_eq!(again, bytes);
-        assert!(checkpoint.push(RecordKind::Checkpoint, &mut Commit::new()).is_ok());
+        assert!(checkpoint.push(RecordKind::Checkpoint, &mut Commit::new(), PIECE_BYTES).is_ok());
     }
     if let Ok(frame) = Frame::decode(bytes) {
         assert_eq!(payload(|commit| frame.push(commit).expect("it was in a record")), bytes);

@@ -9,6 +9,7 @@ use super::ledger::Ledger;
 use super::log::{Commit, Committed, Log, RecordKind, RecordPlace};
 use super::number::{Epoch, Incarnation, NodeId, SegmentNumber, Sequence, ShapeHash};
 use super::outbox::{Chunk, Refused};
+use super::piece::PIECE_BYTES;
 use super::progress::{ChunkId, Node, Progress, SinkProgress};
 use super::snapshot::Snapshot;
 use super::store::{Checked, Store, StoreMeta};
@@ -28,6 +29,8 @@ pub struct StateLimits {
     pub log_bytes: u64,
     /// At this size the next segment is begun.
     pub segment_bytes: u64,
+    /// Longer values are cut into pieces of that size.
+    pub piece_bytes: usize,
 }
 
 impl Default for StateLimits {
@@ -37,6 +40,7 @@ impl Default for StateLimits {
             unfolded_bytes: 256 << 20,
             log_bytes: 64 << 20,
             segment_bytes: 8 << 20,
+            piece_bytes: PIECE_BYTES,
         }
     }
 }
@@ -94,10 +98,10 @@ impl StateBackend {
     pub fn commit_all(&mut self, changes: &mut Changes) -> Result<Option<Committed>, StateError> {
         let mut commit = Commit::new();
         if self.log.begins_segment() {
-            self.ledger.progress.whole().push(RecordKind::Basis, &mut commit)?;
+            self.ledger.progress.whole().push(RecordKind::Basis, &mut commit, self.limits.piece_bytes)?;
         }
         let bare = commit.size();
-        push_all(changes, &mut commit)?;
+        push_all(changes, &mut commit, self.limits.piece_bytes)?;
         if commit.size() == bare {
             return Ok(None);
         }
@@ -171,7 +175,7 @@ impl StateBackend {
         let places: Vec<RecordPlace> = all.filter(|place| place.segment == segment).collect();
         let mut commit = Commit::new();
         if self.log.begins_segment() {
-            self.ledger.progress.whole().push(RecordKind::Basis, &mut commit)?;
+            self.ledger.progress.whole().push(RecordKind::Basis, &mut commit, self.limits.piece_bytes)?;
         }
         for place in &places {
             let payload = self.log.read(place)?;
@@ -341,11 +345,11 @@ impl StateBackend {
     }
 }
 
-fn push_all(changes: &mut Changes, commit: &mut Commit) -> Result<(), StateError> {
+fn push_all(changes: &mut Changes, commit: &mut Commit, piece_bytes: usize) -> Result<(), StateError> {
     changes.frames.iter().try_for_each(|frame| frame.push(commit))?;
     if let Some(checkpoint) = changes.checkpoint.as_mut().filter(|checkpoint| !checkpoint.is_empty()) {
         checkpoint.sort();
-        checkpoint.push(RecordKind::Checkpoint, commit)?;
+        checkpoint.push(RecordKind::Checkpoint, commit, piece_bytes)?;
     }
     changes.chunks.iter().try_for_each(|chunk| chunk.push(commit))?;
     changes.refused.iter().try_for_each(|refused| refused.push(commit))?;

@@ -7,6 +7,7 @@ use super::error::StateError;
 use super::keyed::{STATE_KEY_HEAD, StateKey};
 use super::log::{Commit, RecordId, RecordKind};
 use super::number::{ChunkNumber, Epoch, Incarnation, NodeId, Sequence, ShapeHash};
+use super::piece::Piece;
 use super::progress::{ChunkId, Node, Offset, SinkProgress, SourceProgress};
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number, put_signed};
 use crate::time::Timestamp;
@@ -18,12 +19,14 @@ pub const CHECKPOINT_VERSION: u8 = 1;
 pub const NAME_LIMIT: usize = 1 << 10;
 /// The longest name of a partition.
 pub const PARTITION_LIMIT: usize = 64 << 10;
-/// The longest position of a source or sink.
+/// The longest position of a source.
 pub const POSITION_LIMIT: usize = 1 << 20;
+/// The longest position of a sink, which may write to many places.
+pub const SINK_POSITION_LIMIT: usize = 16 << 20;
 /// The longest key, node and group included.
 pub const KEY_LIMIT: usize = 1 << 20;
 /// The longest value of a key.
-pub const VALUE_LIMIT: usize = 32 << 20;
+pub const VALUE_LIMIT: usize = 1 << 30;
 
 /// At about this size a checkpoint is continued in another record.
 const PART_BYTES: usize = 16 << 20;
@@ -35,6 +38,13 @@ pub struct Entry {
     pub key: StateKey,
     /// The bytes; None if it is gone.
     pub value: Option<Box<[u8]>>,
+}
+
+impl Entry {
+    /// Key and value, if that is longer.
+    pub fn long_value(&self, than: usize) -> Option<(&StateKey, &[u8])> {
+        self.value.as_deref().filter(|value| value.len() > than).map(|value| (&self.key, value))
+    }
 }
 
 /// What changed since the checkpoint before. Each list is sorted by its first field or two, without repetition.
@@ -80,20 +90,28 @@ impl Checkpoint {
         self.entries.dedup_by(|later, first| later.key == first.key);
     }
 
-    /// Adds it to a commit, in as many records as its size takes.
+    /// Adds it to a commit, in as many records as its size takes; values longer than a piece in pieces.
     ///
     /// # Errors
     /// Something is beyond a limit. The commit is then to be given up.
-    pub fn push(&self, kind: RecordKind, commit: &mut Commit) -> Result<(), StateError> {
+    pub fn push(&self, kind: RecordKind, commit: &mut Commit, piece_bytes: usize) -> Result<(), StateError> {
         self.check_limits()?;
         let mut rest = self.entries.as_slice();
         let mut head = Some(self);
         while head.is_some() || !rest.is_empty() {
-            let (part, after) = rest.split_at(part_length(rest));
+            let (part, after) = rest.split_at(part_length(rest, piece_bytes));
             let continued = Checkpoint { epoch: self.epoch, ..Checkpoint::default() };
-            let head = head.take().unwrap_or(&continued);
-            commit.push(kind, |into| head.encode_with(part, into))?;
+            if head.is_some() || !part.is_empty() {
+                let head = head.take().unwrap_or(&continued);
+                commit.push(kind, |into| head.encode_with(part, into))?;
+            }
             rest = after;
+            if let Some((key, value)) = rest.first().and_then(|entry| entry.long_value(piece_bytes)) {
+                for piece in Piece::cut(self.epoch, key, value, piece_bytes) {
+                    commit.push(kind, |into| piece.encode(into))?;
+                }
+                rest = &rest[1..];
+            }
         }
         Ok(())
     }
@@ -109,10 +127,14 @@ impl Checkpoint {
                 check("a source's offset", offset.len(), POSITION_LIMIT)?;
             }
         }
-        self.sinks.iter().try_for_each(|s| check("a sink's position", s.position.len(), POSITION_LIMIT))?;
+        let positions = &mut self.sinks.iter().map(|sink| sink.position.len());
+        positions.try_for_each(|bytes| check("a sink's position", bytes, SINK_POSITION_LIMIT))?;
         for entry in &self.entries {
             check("a key", entry.key.as_bytes().len(), KEY_LIMIT)?;
-            check("the state of a key", entry.value.as_ref().map_or(0, |value| value.len()), VALUE_LIMIT)?;
+            if let Some((key, value)) = entry.long_value(VALUE_LIMIT) {
+                let (key, bytes) = (key.clone(), value.len());
+                return Err(StateError::ValueTooLarge { key, known_as: None, bytes, limit: VALUE_LIMIT });
+            }
         }
         Ok(())
     }
@@ -171,11 +193,11 @@ impl Checkpoint {
     }
 }
 
-/// How many of the entries go into the next record.
-fn part_length(entries: &[Entry]) -> usize {
+/// How many of the entries go into the next record: none that is cut into pieces.
+fn part_length(entries: &[Entry], piece_bytes: usize) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&Entry| {
-        let fits = bytes < PART_BYTES;
+        let fits = bytes < PART_BYTES && entry.long_value(piece_bytes).is_none();
         bytes += entry.key.as_bytes().len() + entry.value.as_ref().map_or(0, |value| value.len());
         fits
     };
@@ -282,7 +304,7 @@ fn read_watermark(reader: &mut Reader) -> Result<(NodeId, Timestamp), Malformed>
 pub fn read_sink(reader: &mut Reader) -> Result<SinkProgress, Malformed> {
     let node = NodeId(reader.small()?);
     let delivered = read_flag(reader)?.then(|| read_chunk_id(reader)).transpose()?;
-    Ok(SinkProgress { node, delivered, position: reader.bytes(POSITION_LIMIT)?.to_vec() })
+    Ok(SinkProgress { node, delivered, position: reader.bytes(SINK_POSITION_LIMIT)?.to_vec() })
 }
 
 /// Reads what [`put_chunk_id`] wrote.

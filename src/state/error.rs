@@ -1,5 +1,6 @@
 //! What goes wrong with state, and what can be done about it.
 
+use super::keyed::StateKey;
 use crate::event::bytes::Malformed;
 use std::fmt;
 use std::io;
@@ -47,6 +48,17 @@ pub enum StateError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// What a node keeps by one key is beyond the limit of the format.
+    ValueTooLarge {
+        /// The key, and the node's number in it.
+        key: StateKey,
+        /// The node and the key as people know them, where somebody has said so.
+        known_as: Option<(String, String)>,
+        /// The size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
 }
 
 /// What can be done about an error.
@@ -79,7 +91,8 @@ impl StateError {
             StateError::InUse { .. }
             | StateError::Occupied { .. }
             | StateError::Newer { .. }
-            | StateError::TooLarge { .. } => Remedy::Stop,
+            | StateError::TooLarge { .. }
+            | StateError::ValueTooLarge { .. } => Remedy::Stop,
         }
     }
 
@@ -111,6 +124,14 @@ impl fmt::Display for StateError {
             }
             StateError::TooLarge { what, bytes, limit } => {
                 write!(f, "{what} of {bytes} bytes is beyond the limit of {limit}")
+            }
+            StateError::ValueTooLarge { key, known_as, bytes, limit } => {
+                match known_as {
+                    Some((node, key)) => write!(f, "node `{node}` keeps {bytes} bytes by the key {key}")?,
+                    None => write!(f, "node {} keeps {bytes} bytes by the key {:x?}", key.node(), key.key())?,
+                }
+                write!(f, ", beyond the limit of {limit}: have it keep less by one key, by a finer ")?;
+                write!(f, "`key`, shorter windows or fewer values in lists")
             }
         }
     }

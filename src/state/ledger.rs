@@ -2,12 +2,13 @@
 //!
 //! Records that were just committed and records found at a start go through the same door, [`Ledger::apply`].
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Entry};
 use super::journal::Frame;
 use super::keyed::Memtable;
 use super::log::{RecordId, RecordKind, RecordPlace};
 use super::number::{ChunkNumber, Epoch, NodeId, RowNumber, Sequence};
 use super::outbox::{Chunk, Refused};
+use super::piece::{Assembly, Piece};
 use super::progress::{ChunkId, Offset, Progress, SinkProgress, SourceProgress};
 use crate::event::bytes::Malformed;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,8 @@ pub struct Ledger {
     pub memtable: Memtable,
     /// All commits up to this one are in the store.
     folded: Sequence,
+    /// A value whose pieces are coming in.
+    assembly: Assembly,
     /// Records of state that the next fold makes unneeded.
     unfolded: Vec<RecordPlace>,
     frames: BTreeMap<(NodeId, Vec<u8>), Frames>,
@@ -46,7 +49,7 @@ impl Ledger {
             RecordKind::Frame => self.add_frame(place, Frame::decode(payload)?),
             RecordKind::Chunk => self.add_chunk(place, Chunk::decode(payload)?),
             RecordKind::Refused => self.add_refused(place, Refused::decode(payload)?),
-            RecordKind::Checkpoint if is_folded => {
+            RecordKind::Checkpoint if is_folded && !Piece::is_in(payload) => {
                 // Records of its nodes may stand in the log before it.
                 let dropped = Checkpoint::decode(payload)?.dropped;
                 dropped.iter().for_each(|node| self.free_node(*node));
@@ -54,13 +57,18 @@ impl Ledger {
             }
             _ if is_folded => self.freed.push(*place),
             RecordKind::Basis => self.begin(place, &Checkpoint::decode(payload)?),
-            RecordKind::Checkpoint => self.add_checkpoint(place, Checkpoint::decode(payload)?),
+            RecordKind::Checkpoint if Piece::is_in(payload) => self.add_piece(place, &Piece::decode(payload)?)?,
+            RecordKind::Checkpoint => {
+                self.assembly.finish()?;
+                self.add_checkpoint(place, Checkpoint::decode(payload)?);
+            }
             RecordKind::Marker => {
                 self.deliver(&SinkProgress::decode(payload)?);
                 self.unfolded.push(*place);
             }
         }
-        Ok(())
+        // A commit is there as a whole.
+        if place.last { self.assembly.finish() } else { Ok(()) }
     }
 
     /// A basis repeats all progress; where what went before it was lost, it says it anew.
@@ -83,6 +91,14 @@ impl Ledger {
             self.memtable.put(entry.key, entry.value);
         }
         self.unfolded.push(*place);
+    }
+
+    fn add_piece(&mut self, place: &RecordPlace, piece: &Piece) -> Result<(), Malformed> {
+        if let Some(Entry { key, value }) = self.assembly.take(piece)? {
+            self.memtable.put(key, value);
+        }
+        self.unfolded.push(*place);
+        Ok(())
     }
 
     fn add_frame(&mut self, place: &RecordPlace, frame: Frame) {

@@ -19,6 +19,7 @@ pub mod log;
 pub mod mutation;
 mod number;
 mod outbox;
+mod piece;
 mod progress;
 mod recovery;
 mod replacement;
@@ -33,7 +34,7 @@ pub use backend::{Changes, StateBackend, StateLimits};
 pub use check::{CheckReport, check};
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Entry, KEY_LIMIT, NAME_LIMIT, PARTITION_LIMIT, POSITION_LIMIT,
-    VALUE_LIMIT,
+    SINK_POSITION_LIMIT, VALUE_LIMIT,
 };
 pub use dead_letters::{
     Content, DeadLetter, DeadLetterLimits, DeadLetterLog, LetterBuffer, dead_letters_folder,
@@ -48,6 +49,7 @@ pub use number::{
     ChunkNumber, Epoch, Incarnation, KeyGroup, NodeId, RowNumber, SegmentNumber, Sequence, ShapeHash,
 };
 pub use outbox::{Chunk, Refused};
+pub use piece::{PIECE_BYTES, Piece};
 pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress};
 pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, is_aside, open, open_afresh, set_aside};
 pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};

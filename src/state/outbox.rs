@@ -1,6 +1,6 @@
 //! The outbox: output that is committed and waits for its target, and what targets refused.
 
-use super::checkpoint::{POSITION_LIMIT, put_chunk_id, put_sink, read_chunk_id, read_sink};
+use super::checkpoint::{SINK_POSITION_LIMIT, put_chunk_id, put_sink, read_chunk_id, read_sink};
 use super::error::StateError;
 use super::log::{Commit, RecordKind};
 use super::number::{NodeId, RowNumber};
@@ -41,8 +41,9 @@ impl SinkProgress {
     /// Adds to a commit that the sink has come so far.
     pub fn push(&self, commit: &mut Commit) -> Result<(), StateError> {
         let bytes = self.position.len();
-        if bytes > POSITION_LIMIT {
-            return Err(StateError::TooLarge { what: "a sink's position", bytes, limit: POSITION_LIMIT });
+        if bytes > SINK_POSITION_LIMIT {
+            let what = "a sink's position";
+            return Err(StateError::TooLarge { what, bytes, limit: SINK_POSITION_LIMIT });
         }
         commit.push(RecordKind::Marker, |into| put_sink(into, self))
     }

@@ -250,6 +250,7 @@ impl Opening<'_> {
             return Ok(None);
         }
         let opened = Store::open(disk.clone(), self.options.limits.cache_bytes);
+        let opened = opened.map(|store| store.cutting(self.options.limits.piece_bytes));
         match opened.and_then(|store| store.meta().map(|meta| (store, meta))) {
             Err(StateError::Corrupt { what, .. }) => self.set_store_aside(what).map(|()| None),
             other => other.map(Some),
@@ -270,6 +271,7 @@ impl Opening<'_> {
         let meta = StoreMeta { incarnation, folded, folding: folded, progress: Vec::new() };
         self.is_new_life = true;
         let store = Store::create(disk, self.options.limits.cache_bytes, &meta)?;
+        let store = store.cutting(self.options.limits.piece_bytes);
         Ok((store, self.repairs.is_empty()))
     }
 

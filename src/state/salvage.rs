@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::log::{Commit, LogScan, RecordKind, RecordPlace, SegmentHeader, SegmentWriter};
 use super::number::{SegmentNumber, Sequence};
 use super::outbox::Chunk;
+use super::piece::PIECE_BYTES;
 use super::recovery::{ledger_of, set_aside};
 use super::store::StoreMeta;
 use crate::time::Timestamp;
@@ -149,7 +150,7 @@ fn write_anew(
 /// All progress, and the state that is not in the store.
 fn push_state(ledger: &Ledger, commit: &mut Commit) -> Result<(), StateError> {
     let basis = ledger.progress.with_all_unread();
-    basis.push(RecordKind::Basis, commit)?;
+    basis.push(RecordKind::Basis, commit, PIECE_BYTES)?;
     let changed = |(key, value): (&super::StateKey, Option<&[u8]>)| Entry {
         key: key.clone(),
         value: value.map(Into::into),
@@ -158,7 +159,7 @@ fn push_state(ledger: &Ledger, commit: &mut Commit) -> Result<(), StateError> {
     // A number that was let go may have been given again: all that is known comes behind it.
     let dropped = ledger.memtable.dropped().copied().collect();
     let checkpoint = Checkpoint { dropped, entries, ..basis };
-    checkpoint.push(RecordKind::Checkpoint, commit)
+    checkpoint.push(RecordKind::Checkpoint, commit, PIECE_BYTES)
 }
 
 struct NewLog {

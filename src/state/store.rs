@@ -1,4 +1,4 @@
-//! The store: state that was folded, in one redb file. This file alone names redb.
+//! The store: state that was folded, in one redb file. This file and what is below it alone name redb.
 //!
 //! Values lie behind a [`StateKey`], each followed by four bytes of checksum over both: redb itself looks at the
 //! checksums of its pages only when it repairs or is asked to check.
@@ -7,6 +7,7 @@ use super::disk::{Disk, DiskFile, Open};
 use super::error::StateError;
 use super::keyed::{StateKey, VisitAll, prefix_bounds};
 use super::number::{Incarnation, NodeId, Sequence};
+use super::piece::PIECE_BYTES;
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
@@ -17,7 +18,9 @@ use std::iter::Peekable;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use values::{PIECES, ValueWriter, value_of};
+
+mod values;
 
 /// The store's file.
 pub const STORE_FILE: &str = "store.redb";
@@ -25,8 +28,8 @@ pub const STORE_FILE: &str = "store.redb";
 /// Where a store is made before it gets its name.
 pub const NEW_FILE: &str = "store.new";
 
-/// The format of what is in the store.
-pub const STORE_VERSION: u8 = 1;
+/// The format of what is in the store. In the first, values were not cut into pieces.
+pub const STORE_VERSION: u8 = 2;
 
 const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -67,7 +70,10 @@ impl StoreMeta {
     pub(super) fn decode(bytes: &[u8]) -> Result<StoreMeta, StateError> {
         let mut reader = Reader::new(bytes);
         let version = reader.byte().map_err(malformed)?;
-        if version != STORE_VERSION {
+        if version == 0 {
+            return Err(malformed(Malformed("it is of no version")));
+        }
+        if version > STORE_VERSION {
             return Err(StateError::Newer { file: STORE_FILE.to_string(), version: version.into() });
         }
         let mut read = || {
@@ -99,6 +105,8 @@ pub enum Checked {
 pub struct Store {
     disk: Arc<dyn Disk>,
     cache_bytes: usize,
+    /// Longer values are cut into pieces of that size.
+    piece_bytes: usize,
     /// Gone before the database is: pins of a database that was closed are no good any more.
     opening: Arc<()>,
     /// None after it could not be opened again.
@@ -125,7 +133,13 @@ impl Store {
     /// A corrupt one is to be set aside.
     pub fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Store, StateError> {
         let database = open_database(&*disk, STORE_FILE, Open::Existing, cache_bytes)?;
-        Ok(Store { disk, cache_bytes, opening: Arc::new(()), database: Some(database) })
+        let (piece_bytes, opening) = (PIECE_BYTES, Arc::new(()));
+        Ok(Store { disk, cache_bytes, piece_bytes, opening, database: Some(database) })
+    }
+
+    /// The same that cuts longer values into pieces of that size.
+    pub fn cutting(self, piece_bytes: usize) -> Store {
+        Store { piece_bytes, ..self }
     }
 
     /// Opens it again: after an error of the disk redb refuses to go on.
@@ -171,7 +185,10 @@ impl Store {
         let transaction = self.database()?.begin_read().map_err(fault)?;
         let table = transaction.open_table(ENTRIES).map_err(fault)?;
         let found = table.get(key.as_bytes()).map_err(fault)?;
-        found.map(|stored| Ok(unsealed(key.as_bytes(), stored.value())?.to_vec())).transpose()
+        let whole = &mut Vec::new();
+        found
+            .map(|stored| Ok(value_of(&transaction, key.as_bytes(), stored.value(), whole)?.to_vec()))
+            .transpose()
     }
 
     /// All keys that start with some bytes, in order.
@@ -180,9 +197,10 @@ impl Store {
         let table = transaction.open_table(ENTRIES).map_err(fault)?;
         let (from, to) = prefix_bounds(prefix);
         let range = (borrowed(&from), borrowed(&to));
+        let whole = &mut Vec::new();
         for found in table.range::<&[u8]>(range).map_err(fault)? {
             let (key, stored) = found.map_err(fault)?;
-            let value = unsealed(key.value(), stored.value())?;
+            let value = value_of(&transaction, key.value(), stored.value(), whole)?;
             let key = StateKey::from_bytes(key.value());
             let key = key.ok_or_else(|| StateError::corrupt(STORE_FILE, "a key is too short"))?;
             visit(&key, value)?;
@@ -205,7 +223,7 @@ impl Store {
         let mut is_known = false;
         loop {
             let transaction = begin(self.database()?)?;
-            fold_some(&transaction, budget, &mut changes)?;
+            fold_some(ValueWriter::new(&transaction, self.piece_bytes)?, budget, &mut changes)?;
             let done = changes.peek().is_none();
             if done {
                 write_meta(&transaction, meta)?;
@@ -230,23 +248,14 @@ impl Store {
 
     /// Whether any were there.
     fn drop_some(&self, node: NodeId, folding: Sequence) -> Result<bool, StateError> {
-        let (from, to) = prefix_bounds(&node.0.to_be_bytes());
         let transaction = begin(self.database()?)?;
-        let mut table = transaction.open_table(ENTRIES).map_err(fault)?;
-        let (mut keys, mut bytes) = (Vec::new(), 0);
-        for found in table.range::<&[u8]>((borrowed(&from), borrowed(&to))).map_err(fault)? {
-            let (key, value) = found.map_err(fault)?;
-            bytes += key.value().len() + value.value().len();
-            keys.push(key.value().to_vec());
-            if bytes >= TRANSACTION_BYTES.max(self.cache_bytes / 2) {
-                break;
-            }
+        let mut budget = TRANSACTION_BYTES.max(self.cache_bytes / 2);
+        let mut dropped = 0;
+        // Pieces without their mark are nothing, but a mark without its pieces is damage.
+        for table in [ENTRIES, PIECES] {
+            dropped += drop_from(&transaction, table, node, &mut budget)?;
         }
-        for key in &keys {
-            table.remove(key.as_slice()).map_err(fault)?;
-        }
-        drop(table);
-        if keys.is_empty() {
+        if dropped == 0 {
             return transaction.abort().map_err(fault).map(|()| false);
         }
         write_meta(&transaction, &StoreMeta { folding, ..self.meta()? })?;
@@ -311,9 +320,10 @@ impl StorePin {
     fn read_behind(&self, key: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         let table = self.transaction.open_table(ENTRIES).map_err(fault)?;
         let range = (Bound::Excluded(key), Bound::Unbounded);
+        let whole = &mut Vec::new();
         for found in table.range::<&[u8]>(range).map_err(fault)? {
             let (key, stored) = found.map_err(fault)?;
-            if !visit(key.value(), unsealed(key.value(), stored.value())?) {
+            if !visit(key.value(), value_of(&self.transaction, key.value(), stored.value(), whole)?) {
                 break;
             }
         }
@@ -376,20 +386,15 @@ fn page_share(store_bytes: u64, keys: usize) -> usize {
 }
 
 fn fold_some<'a>(
-    transaction: &WriteTransaction,
+    mut values: ValueWriter,
     Budget { bytes: mut budget, page_share }: Budget,
     changes: &mut Peekable<impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>>,
 ) -> Result<(), StateError> {
-    let mut table = transaction.open_table(ENTRIES).map_err(fault)?;
-    let mut sealed = Vec::new();
     while budget > 0 {
         let Some((key, value)) = changes.next() else { return Ok(()) };
         match value {
-            Some(value) => {
-                seal(key.as_bytes(), value, &mut sealed);
-                table.insert(key.as_bytes(), sealed.as_slice()).map_err(fault)?;
-            }
-            None => _ = table.remove(key.as_bytes()).map_err(fault)?,
+            Some(value) => values.put(key, value)?,
+            None => values.remove(key)?,
         }
         let bytes = key.as_bytes().len() + value.map_or(0, <[u8]>::len);
         budget = budget.saturating_sub(bytes + page_share);
@@ -397,23 +402,28 @@ fn fold_some<'a>(
     Ok(())
 }
 
-/// A value as it is stored: with its checksum behind it.
-fn seal(key: &[u8], value: &[u8], into: &mut Vec<u8>) {
-    into.clear();
-    into.extend_from_slice(value);
-    into.extend_from_slice(&checksum(key, value));
-}
-
-/// A value without its checksum, which must be right.
-fn unsealed<'a>(key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], StateError> {
-    match stored.split_last_chunk::<4>() {
-        Some((value, sum)) if *sum == checksum(key, value) => Ok(value),
-        _ => Err(StateError::corrupt(STORE_FILE, "a value has the wrong checksum")),
+/// Removes keys of a node from a table, and takes their bytes from the budget. Returns how many there were.
+fn drop_from(
+    transaction: &WriteTransaction,
+    table: TableDefinition<&[u8], &[u8]>,
+    node: NodeId,
+    budget: &mut usize,
+) -> Result<usize, StateError> {
+    let (from, to) = prefix_bounds(&node.0.to_be_bytes());
+    let mut table = transaction.open_table(table).map_err(fault)?;
+    let mut keys = Vec::new();
+    for found in table.range::<&[u8]>((borrowed(&from), borrowed(&to))).map_err(fault)? {
+        if *budget == 0 {
+            break;
+        }
+        let (key, value) = found.map_err(fault)?;
+        *budget = budget.saturating_sub(key.value().len() + value.value().len());
+        keys.push(key.value().to_vec());
     }
-}
-
-fn checksum(key: &[u8], value: &[u8]) -> [u8; 4] {
-    (xxh3_64_with_seed(value, xxh3_64_with_seed(key, 0)) as u32).to_le_bytes()
+    for key in &keys {
+        table.remove(key.as_slice()).map_err(fault)?;
+    }
+    Ok(keys.len())
 }
 
 fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {

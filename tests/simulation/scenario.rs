@@ -222,5 +222,6 @@ fn limits(draw: &mut Draw) -> StateLimits {
         unfolded_bytes: draw.one_of(&[300, 3_000, 1 << 20]),
         log_bytes: draw.one_of(&[2_000, 20_000, 1 << 20]),
         segment_bytes: draw.one_of(&[500, 4_000, 1 << 20]),
+        piece_bytes: draw.one_of(&[16, 200, 1 << 20]),
     }
 }

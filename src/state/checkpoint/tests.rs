@@ -1,4 +1,5 @@
 use super::super::number::KeyGroup;
+use super::super::piece::{Assembly, PIECE_BYTES};
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -134,7 +135,7 @@ fn a_large_one_takes_several_records() {
     let watermarks = vec![(NodeId(1), Timestamp(5))];
     let checkpoint = Checkpoint { epoch: Epoch(3), watermarks, entries, ..Checkpoint::default() };
     let mut commit = Commit::new();
-    checkpoint.push(RecordKind::Checkpoint, &mut commit).unwrap();
+    checkpoint.push(RecordKind::Checkpoint, &mut commit, PART_BYTES).unwrap();
     let parts: Vec<Checkpoint> =
         commit.records().map(|(_, payload)| Checkpoint::decode(payload).unwrap()).collect();
     assert_eq!(parts.iter().map(|part| part.entries.len()).collect::<Vec<_>>(), [2, 2, 1]);
@@ -142,10 +143,42 @@ fn a_large_one_takes_several_records() {
     assert!(parts.iter().all(|part| part.epoch == Epoch(3)));
 }
 
+/// Values whose lengths lie about those at which they are cut, with others before, between and behind them.
+#[test]
+fn long_values_come_back_from_their_pieces() {
+    const PIECE: usize = 7;
+    for lengths in (0..4_usize.pow(4)).map(|n| [n % 4, n / 4 % 4, n / 16 % 4, n / 64]) {
+        let lengths = lengths.map(|n| [0, PIECE, PIECE + 1, 3 * PIECE][n]);
+        let entry = |(i, &length): (usize, &usize)| Entry {
+            key: StateKey::new(NodeId(1), KeyGroup(1), &[i as u8]),
+            value: (length != PIECE).then(|| vec![i as u8; length].into()),
+        };
+        let entries: Vec<Entry> = lengths.iter().enumerate().map(entry).collect();
+        let watermarks = vec![(NodeId(1), Timestamp(5))];
+        let checkpoint = Checkpoint { epoch: Epoch(3), watermarks, entries, ..Checkpoint::default() };
+        let mut commit = Commit::new();
+        checkpoint.push(RecordKind::Checkpoint, &mut commit, PIECE).unwrap();
+        let (mut back, mut assembly) = (Checkpoint::default(), Assembly::default());
+        for (kind, payload) in commit.records() {
+            assert_eq!(kind, RecordKind::Checkpoint);
+            if Piece::is_in(payload) {
+                back.entries.extend(assembly.take(&Piece::decode(payload).unwrap()).unwrap());
+                continue;
+            }
+            assert_eq!(assembly.finish(), Ok(()));
+            let part = Checkpoint::decode(payload).unwrap();
+            back.entries.extend(part.entries);
+            back.watermarks.extend(part.watermarks);
+            back.epoch = part.epoch;
+        }
+        assert_eq!((back, assembly.finish()), (checkpoint, Ok(())));
+    }
+}
+
 #[test]
 fn what_is_beyond_a_limit_is_refused_before_it_is_written() {
     let key = StateKey::new(NodeId(1), KeyGroup(1), &[0; KEY_LIMIT]);
     let checkpoint = Checkpoint { entries: vec![Entry { key, value: None }], ..Checkpoint::default() };
-    let refused = checkpoint.push(RecordKind::Checkpoint, &mut Commit::new()).unwrap_err();
+    let refused = checkpoint.push(RecordKind::Checkpoint, &mut Commit::new(), PIECE_BYTES).unwrap_err();
     assert_eq!(refused.to_string(), "a key of 1048581 bytes is beyond the limit of 1048576");
 }

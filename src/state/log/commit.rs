@@ -6,7 +6,7 @@ use super::record::{RECORD_LIMIT, RecordHeader, RecordId, RecordKind, RecordPlac
 use std::ops::Range;
 
 /// The most bytes that a commit may have, headers included.
-pub const COMMIT_LIMIT: usize = 1 << 30;
+pub const COMMIT_LIMIT: usize = 2 << 30;
 
 /// Records gathered in memory. Nothing is on disk before [`super::Log::commit`] returns.
 #[derive(Debug, Default)]

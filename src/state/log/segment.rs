@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// The first bytes of a segment. A file that was sent through a text conversion no longer has them.
 const MAGIC: [u8; 8] = *b"HWLOG\r\n\x1a";
 
-/// The format of segments and of what is in them.
-pub const VERSION: u32 = 1;
+/// The format of segments and of what is in them. In the first, values were not cut into pieces.
+pub const VERSION: u32 = 2;
 
 const PREFIX: &str = "log-";
 
@@ -29,9 +29,13 @@ impl SegmentHeader {
 
     /// As it stands in the file.
     pub fn encode(&self) -> [u8; SegmentHeader::BYTES] {
+        self.encode_as(VERSION)
+    }
+
+    fn encode_as(&self, version: u32) -> [u8; SegmentHeader::BYTES] {
         let mut bytes = [0; SegmentHeader::BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.incarnation.0.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.number.0.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first.0.to_le_bytes());
@@ -57,7 +61,7 @@ impl SegmentHeader {
             first: Sequence(number(32)),
         };
         // One way to write it: what is unused is zero.
-        Ok((header.encode() == *bytes).then_some(header))
+        Ok((version > 0 && header.encode_as(version) == *bytes).then_some(header))
     }
 }
 
@@ -93,6 +97,8 @@ mod tests {
         };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode("log", &bytes).unwrap(), Some(header));
+        assert_eq!(SegmentHeader::decode("log", &header.encode_as(1)).unwrap(), Some(header));
+        assert_eq!(SegmentHeader::decode("log", &header.encode_as(0)).unwrap(), None);
         assert_eq!(SegmentHeader::decode("log", &bytes[..47]).unwrap(), None);
         for (at, bit) in (0..SegmentHeader::BYTES).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             let mut flipped = bytes;
@@ -106,11 +112,11 @@ mod tests {
         let mut bytes =
             SegmentHeader { incarnation: Incarnation(1), number: SegmentNumber(1), first: Sequence(1) }
                 .encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let checksum = xxh3_64(&bytes[..40]);
         bytes[40..].copy_from_slice(&checksum.to_le_bytes());
         let refused = SegmentHeader::decode("log-1", &bytes).unwrap_err();
-        assert!(refused.to_string().starts_with("log-1 was written by a later version (format 2)"));
+        assert!(refused.to_string().starts_with("log-1 was written by a later version (format 3)"));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use super::super::log::RECORD_LIMIT;
 use std::io::{self, Read, Write};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// The format of savepoints.
-pub const SAVEPOINT_VERSION: u32 = 1;
+/// The format of savepoints. In the first, values were not cut into pieces.
+pub const SAVEPOINT_VERSION: u32 = 2;
 
 /// The first bytes of a savepoint. A file that was sent through a text conversion no longer has them.
 pub const SAVEPOINT_MAGIC: [u8; 8] = *b"HWSAV\r\n\x1a";
@@ -51,10 +51,10 @@ impl BlockKind {
     }
 }
 
-fn header() -> [u8; 16] {
+fn header(version: u32) -> [u8; 16] {
     let mut header = [0; 16];
     header[..8].copy_from_slice(&SAVEPOINT_MAGIC);
-    header[8..12].copy_from_slice(&SAVEPOINT_VERSION.to_le_bytes());
+    header[8..12].copy_from_slice(&version.to_le_bytes());
     header
 }
 
@@ -80,7 +80,7 @@ pub struct BlockWriter<'w> {
 impl<'w> BlockWriter<'w> {
     /// Writes the header of the file.
     pub fn begin(into: &'w mut dyn Write) -> Result<BlockWriter<'w>, StateError> {
-        let header = header();
+        let header = header(SAVEPOINT_VERSION);
         into.write_all(&header).map_err(failed)?;
         Ok(BlockWriter { into, chain: xxh3_64(&header) })
     }
@@ -121,7 +121,7 @@ impl<R: Read> BlockReader<R> {
         if version > SAVEPOINT_VERSION {
             return Err(StateError::Newer { file: file.to_string(), version });
         }
-        if found != header() {
+        if version == 0 || found != header(version) {
             return Err(StateError::corrupt(file, "its header is not readable"));
         }
         Ok(BlockReader { from, file: file.to_string(), chain: xxh3_64(&found) })

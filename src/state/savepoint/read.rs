@@ -5,6 +5,7 @@ use super::super::error::StateError;
 use super::super::journal::Frame;
 use super::super::keyed::StateKey;
 use super::super::outbox::{Chunk, Refused};
+use super::super::piece::{Assembly, Piece};
 use super::block::{BlockKind, BlockReader};
 use super::{Counts, Origin, SavepointHead};
 use crate::event::bytes::Malformed;
@@ -13,7 +14,7 @@ use std::io::Read;
 /// Something of a savepoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Keys with their values, greater than all before.
+    /// Keys with their values, greater than all before; none while a long value is read.
     Keys(Vec<Entry>),
     /// The payload of a record: a [`Frame`].
     Frame(Vec<u8>),
@@ -30,6 +31,8 @@ pub struct SavepointReader<R> {
     /// The kind of the block before.
     before: BlockKind,
     last_key: Option<StateKey>,
+    /// A value whose pieces are coming in.
+    assembly: Assembly,
     counts: Counts,
 }
 
@@ -57,6 +60,7 @@ impl<R: Read> SavepointReader<R> {
             head,
             before: BlockKind::Basis,
             last_key: None,
+            assembly: Assembly::default(),
             counts: Counts::default(),
         })
     }
@@ -87,6 +91,9 @@ impl<R: Read> SavepointReader<R> {
     }
 
     fn part(&mut self, kind: BlockKind, payload: Vec<u8>) -> Result<Option<Part>, Malformed> {
+        if kind != BlockKind::Checkpoint {
+            self.assembly.finish()?;
+        }
         Ok(Some(match kind {
             BlockKind::Origin | BlockKind::Basis => return Err(Malformed("its blocks are out of order")),
             BlockKind::Checkpoint => Part::Keys(self.keys(&payload)?),
@@ -112,15 +119,24 @@ impl<R: Read> SavepointReader<R> {
         }))
     }
 
+    /// None of them while the pieces of a value come in.
     fn keys(&mut self, payload: &[u8]) -> Result<Vec<Entry>, Malformed> {
-        let part = Checkpoint::decode(payload)?;
-        let entries = part.entries;
-        let (first, last) = (entries.first().map(|e| &e.key), entries.last().map(|e| e.key.clone()));
-        let follows = first.is_some() && first > self.last_key.as_ref();
+        let entries = match Piece::is_in(payload) {
+            true => self.assembly.take(&Piece::decode(payload)?)?.into_iter().collect(),
+            false => {
+                self.assembly.finish()?;
+                Checkpoint::decode(payload)?.entries
+            }
+        };
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            let is_piece = self.assembly.finish().is_err();
+            return if is_piece { Ok(entries) } else { Err(Malformed("a block without keys")) };
+        };
+        let follows = Some(&first.key) > self.last_key.as_ref();
         if !follows || entries.iter().any(|entry| entry.value.is_none()) {
             return Err(Malformed("its keys are out of order"));
         }
-        self.last_key = last;
+        self.last_key = Some(last.key.clone());
         self.counts.keys += entries.len() as u64;
         Ok(entries)
     }

@@ -3,7 +3,9 @@
 use super::super::backend::StateBackend;
 use super::super::checkpoint::{Checkpoint, Entry};
 use super::super::error::StateError;
+use super::super::keyed::StateKey;
 use super::super::log::{RecordKind, RecordPlace};
+use super::super::piece::Piece;
 use super::block::{BlockKind, BlockWriter};
 use super::{Counts, Origin};
 use std::io::Write;
@@ -41,23 +43,55 @@ pub fn write(state: &StateBackend, origin: &Origin, into: &mut dyn Write) -> Res
 
 /// Returns how many there were.
 fn write_keys(state: &StateBackend, blocks: &mut BlockWriter) -> Result<u64, StateError> {
-    let mut part = Checkpoint { epoch: state.epoch(), ..Checkpoint::default() };
-    let (mut bytes, mut keys, mut payload) = (0, 0, Vec::new());
-    let mut flush = |part: &mut Checkpoint| {
-        payload.clear();
-        part.encode(&mut payload);
-        part.entries.clear();
-        blocks.put(BlockKind::Checkpoint, &payload)
-    };
+    let part = Checkpoint { epoch: state.epoch(), ..Checkpoint::default() };
+    let mut writer =
+        KeyWriter { blocks, part, bytes: 0, payload: Vec::new(), piece_bytes: state.limits.piece_bytes };
+    let mut keys = 0;
     state.keyed().all(&mut |key, value| {
-        bytes += key.as_bytes().len() + value.len();
         keys += 1;
-        part.entries.push(Entry { key: key.clone(), value: Some(value.into()) });
-        if bytes < PART_BYTES {
+        writer.put(key, value)
+    })?;
+    writer.flush().map(|()| keys)
+}
+
+/// Gathers keys to blocks.
+struct KeyWriter<'a, 'w> {
+    blocks: &'a mut BlockWriter<'w>,
+    part: Checkpoint,
+    /// Of what was gathered.
+    bytes: usize,
+    payload: Vec<u8>,
+    piece_bytes: usize,
+}
+
+impl KeyWriter<'_, '_> {
+    fn put(&mut self, key: &StateKey, value: &[u8]) -> Result<(), StateError> {
+        if value.len() > self.piece_bytes {
+            return self.put_pieces(key, value);
+        }
+        self.bytes += key.as_bytes().len() + value.len();
+        self.part.entries.push(Entry { key: key.clone(), value: Some(value.into()) });
+        if self.bytes >= PART_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn put_pieces(&mut self, key: &StateKey, value: &[u8]) -> Result<(), StateError> {
+        self.flush()?;
+        for piece in Piece::cut(self.part.epoch, key, value, self.piece_bytes) {
+            self.payload.clear();
+            piece.encode(&mut self.payload);
+            self.blocks.put(BlockKind::Checkpoint, &self.payload)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StateError> {
+        if self.part.entries.is_empty() {
             return Ok(());
         }
-        bytes = 0;
-        flush(&mut part)
-    })?;
-    if part.entries.is_empty() { Ok(keys) } else { flush(&mut part).map(|()| keys) }
+        self.payload.clear();
+        self.part.encode(&mut self.payload);
+        self.part.entries.clear();
+        self.bytes = 0;
+        self.blocks.put(BlockKind::Checkpoint, &self.payload)
+    }
 }

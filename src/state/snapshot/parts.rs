@@ -48,8 +48,10 @@ pub struct Snapshot {
     store: Option<StorePin>,
     /// The last entry that was read.
     key: Vec<u8>,
-    /// Entries that were read and are not in a part yet.
+    /// Entries that were read.
     entries: Vec<u8>,
+    /// How much of them is in parts already.
+    given: usize,
     segments: VecDeque<SegmentPin>,
     /// How much of the first segment was read.
     read: u64,
@@ -71,6 +73,7 @@ impl Snapshot {
             store: Some(store),
             key: Vec::new(),
             entries: Vec::new(),
+            given: 0,
             segments,
             read: 0,
         })
@@ -93,10 +96,11 @@ impl Snapshot {
     /// Where a part ends follows from the entries in it, not from those before: an entry that comes or goes
     /// changes the part that it is in, and no other.
     fn next_entries(&mut self) -> Result<Option<Vec<u8>>, StateError> {
-        if self.entries.len() < PART_LIMIT
+        if self.entries.len() - self.given < PART_LIMIT
             && let Some(store) = &self.store
         {
             let (last, entries) = (&mut self.key, &mut self.entries);
+            entries.drain(..std::mem::take(&mut self.given));
             let mut is_cut = false;
             let from = last.clone();
             store.entries_behind(&from, &mut |key, value| {
@@ -113,8 +117,10 @@ impl Snapshot {
                 self.store = None;
             }
         }
-        let left = self.entries.split_off(self.entries.len().min(PART_LIMIT));
-        let part = std::mem::replace(&mut self.entries, left);
+        // A value may be many parts long: what is left of it stays where it is.
+        let left = &self.entries[self.given..];
+        let part = left[..left.len().min(PART_LIMIT)].to_vec();
+        self.given += part.len();
         Ok((!part.is_empty()).then_some(part))
     }
 

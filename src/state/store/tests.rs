@@ -172,3 +172,87 @@ fn after_a_failed_sync_only_what_is_durable_counts() {
         assert_eq!(again.check().unwrap(), Checked::Good, "seed {seed}, sync {sync}");
     }
 }
+
+/// How many pieces there are of all values.
+fn pieces(store: &Store) -> usize {
+    let transaction = store.database().unwrap().begin_read().unwrap();
+    transaction.open_table(PIECES).map_or(0, |table| table.range::<&[u8]>(..).unwrap().count())
+}
+
+#[test]
+fn values_in_pieces_grow_and_shrink_and_leave_nothing_behind() {
+    const PIECE: usize = 50;
+    for seed in 0..20 {
+        let mut random = crate::time::Random::seeded(seed);
+        let disk = SimulatedDisk::new(seed);
+        let mut made = store(&disk).cutting(PIECE);
+        let mut model: BTreeMap<StateKey, Vec<u8>> = BTreeMap::new();
+        for folded in 1..40 {
+            let mut entries = Entries::new();
+            for _ in 0..random.bits() % 6 {
+                // One key begins as another does, and with the number of a piece behind it.
+                let name = ["a", "a\0\0\0\u{1}", "b"][random.bits() as usize % 3];
+                let about = [0, 1, PIECE, 2 * PIECE, 5 * PIECE][random.bits() as usize % 5];
+                let length = (about + random.bits() as usize % 3).saturating_sub(1);
+                let value = vec![random.bits() as u8; length];
+                entries.insert(key(random.bits() as u32 % 2, name), (length % 7 > 0).then_some(value));
+            }
+            fold(&made, &entries, folded).unwrap();
+            for (key, value) in entries {
+                match value {
+                    Some(value) => _ = model.insert(key, value),
+                    None => _ = model.remove(&key),
+                }
+            }
+            if random.bits().is_multiple_of(8) {
+                made.drop_nodes(&[NodeId(1)], Sequence(folded)).unwrap();
+                model.retain(|key, _| key.node() != NodeId(1));
+            }
+            if random.bits().is_multiple_of(8) {
+                drop(made);
+                made = reopened(&disk).unwrap().cutting(PIECE);
+            }
+            assert_eq!(all(&made), model.clone().into_iter().collect::<Vec<_>>());
+            let cut = model.values().filter(|value| value.len() > PIECE);
+            assert_eq!(pieces(&made), cut.map(|value| value.len().div_ceil(PIECE)).sum::<usize>());
+            for (key, value) in &model {
+                assert_eq!(made.get(key).unwrap().as_ref(), Some(value));
+            }
+        }
+        assert_eq!(made.check().unwrap(), Checked::Good);
+    }
+}
+
+#[test]
+fn a_piece_that_is_missing_or_another_s_is_seen() {
+    let disk = SimulatedDisk::new(0);
+    let made = store(&disk).cutting(10);
+    let entries: Entries = ["a", "b"].map(|name| (key(1, name), Some(vec![name.len() as u8; 25]))).into();
+    fold(&made, &entries, 1).unwrap();
+    let change = |change: &dyn Fn(&mut redb::Table<&[u8], &[u8]>)| {
+        let transaction = begin(made.database().unwrap()).unwrap();
+        change(&mut transaction.open_table(PIECES).unwrap());
+        transaction.commit().unwrap();
+    };
+    let at = |name: &str, number: u32| [key(1, name).as_bytes(), &number.to_be_bytes()].concat();
+    change(&|table| {
+        let other = table.get(at("b", 1).as_slice()).unwrap().unwrap().value().to_vec();
+        table.insert(at("a", 1).as_slice(), other.as_slice()).unwrap();
+        table.remove(at("b", 2).as_slice()).unwrap();
+    });
+    let found = |name| made.get(&key(1, name)).unwrap_err().to_string();
+    assert_eq!(found("a"), "store.redb is corrupt: a value has the wrong checksum");
+    assert_eq!(found("b"), "store.redb is corrupt: a piece of a value is missing");
+}
+
+#[test]
+fn a_store_of_the_first_version_is_read() {
+    let mut bytes = meta(3).encode();
+    assert_eq!(bytes[0], STORE_VERSION);
+    bytes[0] = 1;
+    assert_eq!(StoreMeta::decode(&bytes).unwrap(), meta(3));
+    for wrong in [0, STORE_VERSION + 1] {
+        bytes[0] = wrong;
+        assert!(StoreMeta::decode(&bytes).is_err());
+    }
+}

@@ -84,7 +84,7 @@ fn a_savepoint_that_breaks_off_changes_nothing() {
 #[test]
 fn a_later_version_is_refused_as_such() {
     let mut bytes = saved(&worked(5, 3).0);
-    bytes[8] = 2;
+    bytes[8] = 3;
     let refused = verified(&bytes).unwrap_err().to_string();
-    assert!(refused.starts_with("plant.savepoint was written by a later version (format 2)"), "{refused}");
+    assert!(refused.starts_with("plant.savepoint was written by a later version (format 3)"), "{refused}");
 }

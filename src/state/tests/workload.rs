@@ -203,8 +203,13 @@ fn bytes(random: &mut Random, limit: u64) -> Vec<u8> {
 }
 
 /// Small enough that segments come and go and folds are due.
-pub const LIMITS: StateLimits =
-    StateLimits { cache_bytes: 1 << 16, unfolded_bytes: 1200, log_bytes: 4000, segment_bytes: 1500 };
+pub const LIMITS: StateLimits = StateLimits {
+    cache_bytes: 1 << 16,
+    unfolded_bytes: 1200,
+    log_bytes: 4000,
+    segment_bytes: 1500,
+    piece_bytes: 60,
+};
 
 pub fn options(on_corruption: OnCorruption, entropy: u64) -> OpenOptions {
     OpenOptions { limits: LIMITS, on_corruption, entropy, now: Timestamp(1_800_000_000_000) }
