@@ -319,6 +319,10 @@ pub(super) fn log_fault(scan: &LogScan, meta: &StoreMeta) -> Option<(String, Str
     if scan.last() < meta.folded {
         return fault(format!("the log ends with commit {}, the store has {}", scan.last(), meta.folded));
     }
+    if meta.folded > Sequence::default() && scan.records().next().is_none() {
+        // The last segment stays until another has a commit.
+        return fault(format!("the log holds no commit, the store has {}", meta.folded));
+    }
     if first > meta.folded.next() {
         return fault(format!("the log begins with commit {first}, the store ends with {}", meta.folded));
     }

@@ -153,7 +153,10 @@ fn a_half_done_fold_over_a_damaged_log_is_told() {
     let mut mixed = 0;
     for sync in 0..8 {
         let disk = SimulatedDisk::new(sync);
-        let (mut state, _) = open_state(&disk, 1).unwrap();
+        let whole = StateLimits { piece_bytes: value.len(), ..LIMITS };
+        let of_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let whole = OpenOptions { limits: whole, ..options(OnCorruption::Refuse, 1) };
+        let (mut state, _) = open(&of_disk, &whole).unwrap();
         for epoch in 1..6 {
             let key = StateKey::new(WINDOW, KeyGroup(epoch), b"key");
             let entries = vec![Entry { key, value: Some(value.clone().into()) }];
