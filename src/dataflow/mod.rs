@@ -52,7 +52,7 @@ pub use operator::{MAIN, Operator, Output, Port, Signal};
 pub use order::Lateness;
 pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
 pub use row_form::RowForm;
-pub use saved::{KEYLESS, Saved, Saving, group_of, is_own, own_worker, owner_of};
+pub use saved::{KEYLESS, Saved, Saving, group_of, groups_of, is_own, own_worker, owner_of};
 pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
 pub use sink::{RefusedEvent, Sink, SinkError, SinkPlan, SinkSpec};

@@ -8,6 +8,7 @@
 use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::state::{Entry, KeyGroup, NodeId, StateKey};
 use crate::time::Env;
+use std::ops::RangeInclusive;
 
 /// What bytes begin with that are every worker's: they are read first.
 const SHARED: u8 = 0;
@@ -28,6 +29,13 @@ pub fn group_of(key: &[u8]) -> KeyGroup {
 pub fn owner_of(group: KeyGroup, workers: usize) -> usize {
     // The high bits choose the worker, as the low ones place keys in its tables.
     (group.0 as usize * workers) >> 8
+}
+
+/// The groups that a worker, of so many, owns: neighbours. None where there are more workers than groups.
+pub fn groups_of(worker: usize, workers: usize) -> Option<RangeInclusive<KeyGroup>> {
+    let from = |worker: usize| (worker * KeyGroup::COUNT).div_ceil(workers);
+    let (first, behind) = (from(worker), from(worker + 1));
+    (first < behind).then(|| KeyGroup(first as u8)..=KeyGroup((behind - 1) as u8))
 }
 
 /// Where one operator says what changed since it was asked last.
@@ -183,6 +191,20 @@ impl<'a> Saved<'a> {
 mod tests {
     use super::*;
     use crate::time::{Millis, Random, Timestamp};
+
+    #[test]
+    fn groups_of_a_worker_are_those_that_it_owns() {
+        for workers in [1, 2, 3, 7, 64, 255, 256, 300] {
+            let mut next = 0;
+            for worker in 0..workers {
+                for group in groups_of(worker, workers).into_iter().flat_map(|all| all.start().0..=all.end().0) {
+                    assert_eq!((usize::from(group), owner_of(KeyGroup(group), workers)), (next, worker));
+                    next += 1;
+                }
+            }
+            assert_eq!(next, KeyGroup::COUNT);
+        }
+    }
 
     #[test]
     fn what_was_saved_is_given_to_who_owns_it() {

@@ -217,10 +217,11 @@ impl StateBackend {
         NodeId(self.ledger.last_node().0 + 1)
     }
 
-    /// The nodes that no step of the plan has, by name and shape: gone, or of another shape now. What becomes of them is
-    /// for the caller to say; [`Checkpoint::dropped`] lets them go.
-    pub fn stale_nodes(&self, wanted: &[(&str, ShapeHash)]) -> Vec<Node> {
-        self.ledger.progress.stale(wanted)
+    /// The nodes that are none of those that a plan has: gone, or of another shape now. What becomes of them is for the
+    /// caller to say; [`Checkpoint::dropped`] lets them go.
+    pub fn stale_nodes(&self, known: &[NodeId]) -> Vec<Node> {
+        let nodes = self.ledger.progress.nodes.values();
+        nodes.filter(|node| !known.contains(&node.id)).cloned().collect()
     }
 
     /// The node that goes on under another name: to be put into [`Checkpoint::nodes`] of the next checkpoint. None if

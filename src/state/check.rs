@@ -95,7 +95,7 @@ fn check_store(
         let mut store = Store::open(disk.clone(), cache_bytes)?;
         let checked = store.check()?;
         let mut keys = 0;
-        store.scan(&[], &mut |_, _| {
+        store.scan(&mut |_, _| {
             keys += 1;
             Ok(())
         })?;

@@ -4,7 +4,7 @@ use super::error::StateError;
 use super::number::{KeyGroup, NodeId};
 use super::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 /// A node's state, a group and a key, as one string of bytes: the node's number (4 bytes, highest first), the group,
 /// the key. Its order is that in which state is written and read: a node's groups lie side by side.
@@ -50,8 +50,11 @@ impl StateKey {
     }
 }
 
+/// Keys from one on up to another.
+pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// All keys that start with a prefix, as bounds.
-pub fn prefix_bounds(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn prefix_bounds(prefix: &[u8]) -> KeyBounds {
     let mut after = prefix.to_vec();
     while after.last() == Some(&u8::MAX) {
         after.pop();
@@ -128,11 +131,9 @@ impl Memtable {
         *self = Memtable::default();
     }
 
-    fn range(&self, prefix: &[u8]) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
-        let start = StateKey(prefix.into());
-        let from = self.entries.range((Bound::Included(start), Bound::Unbounded));
-        let prefix = prefix.to_vec();
-        from.take_while(move |(key, _)| key.0.starts_with(&prefix)).map(|(k, value)| (k, value.as_deref()))
+    fn range(&self, (from, to): &KeyBounds) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
+        let key = |bound: &Bound<Vec<u8>>| bound.as_ref().map(|bytes| StateKey(bytes.as_slice().into()));
+        self.entries.range((key(from), key(to))).map(|(key, value)| (key, value.as_deref()))
     }
 }
 
@@ -148,6 +149,9 @@ pub type Visit<'v> = dyn FnMut(KeyGroup, &[u8], &[u8]) -> Result<(), StateError>
 
 /// The same for keys of all nodes.
 pub type VisitAll<'v> = dyn FnMut(&StateKey, &[u8]) -> Result<(), StateError> + 'v;
+
+/// The same until it has enough: whether it wants more.
+pub type VisitWhile<'v> = dyn FnMut(&StateKey, &[u8]) -> Result<bool, StateError> + 'v;
 
 impl<'a> KeyedState<'a> {
     /// Reads of both.
@@ -167,35 +171,60 @@ impl<'a> KeyedState<'a> {
 
     /// All keys of a group of a node, in order.
     pub fn group(&self, node: NodeId, group: KeyGroup, visit: &mut Visit) -> Result<(), StateError> {
-        self.merge(StateKey::new(node, group, &[]).as_bytes(), visit)
+        self.groups(node, group..=group, visit)
+    }
+
+    /// All keys of neighbouring groups of a node: the groups in order, and in each the keys in order.
+    pub fn groups(
+        &self,
+        node: NodeId,
+        groups: RangeInclusive<KeyGroup>,
+        visit: &mut Visit,
+    ) -> Result<(), StateError> {
+        let bounds = |group: KeyGroup| prefix_bounds(StateKey::new(node, group, &[]).as_bytes());
+        let between = (bounds(*groups.start()).0, bounds(*groups.end()).1);
+        self.merge(&between, &mut |key, value| visit(key.group(), key.key(), value).map(|()| true))
     }
 
     /// All keys of a node: its groups in order, and in each the keys in order.
     pub fn node(&self, node: NodeId, visit: &mut Visit) -> Result<(), StateError> {
-        self.merge(&node.0.to_be_bytes(), visit)
+        self.groups(node, KeyGroup(0)..=KeyGroup(u8::MAX), visit)
+    }
+
+    /// Whether a node has a key of that kind; looks at no more keys than it takes to know.
+    pub fn any(&self, node: NodeId, mut is: impl FnMut(&[u8]) -> bool) -> Result<bool, StateError> {
+        let mut found = false;
+        self.merge(&prefix_bounds(&node.0.to_be_bytes()), &mut |key, _| {
+            found = is(key.key());
+            Ok(!found)
+        })?;
+        Ok(found)
     }
 
     /// Every key of every node, in order.
     pub fn all(&self, visit: &mut VisitAll) -> Result<(), StateError> {
-        self.merge_keys(&[], visit)
+        self.merge(&prefix_bounds(&[]), &mut |key, value| visit(key, value).map(|()| true))
     }
 
-    fn merge(&self, prefix: &[u8], visit: &mut Visit) -> Result<(), StateError> {
-        self.merge_keys(prefix, &mut |key, value| visit(key.group(), key.key(), value))
-    }
-
-    fn merge_keys(&self, prefix: &[u8], visit: &mut VisitAll) -> Result<(), StateError> {
-        let mut newer = self.memtable.range(prefix).peekable();
-        self.store.scan(prefix, &mut |key, value| {
+    fn merge(&self, bounds: &KeyBounds, visit: &mut VisitWhile) -> Result<(), StateError> {
+        let mut newer = self.memtable.range(bounds).peekable();
+        let mut wants_more = true;
+        self.store.scan_between(bounds, &mut |key, value| {
             while let Some((at, changed)) = newer.next_if(|(at, _)| *at <= key) {
-                changed.map_or(Ok(()), |changed| visit(at, changed))?;
-                if at == key {
-                    return Ok(());
+                wants_more = changed.map_or(Ok(true), |changed| visit(at, changed))?;
+                if at == key || !wants_more {
+                    return Ok(wants_more);
                 }
             }
-            if self.memtable.dropped.contains(&key.node()) { Ok(()) } else { visit(key, value) }
+            if !self.memtable.dropped.contains(&key.node()) {
+                wants_more = visit(key, value)?;
+            }
+            Ok(wants_more)
         })?;
-        newer.try_for_each(|(key, changed)| changed.map_or(Ok(()), |changed| visit(key, changed)))
+        while let Some((key, changed)) = newer.next().filter(|_| wants_more) {
+            wants_more = changed.map_or(Ok(true), |changed| visit(key, changed))?;
+        }
+        Ok(())
     }
 }
 

@@ -138,12 +138,6 @@ impl Progress {
         self.nodes.values().find(|node| node.name == name && node.shape == shape).map(|node| node.id)
     }
 
-    /// The nodes that are none of those wanted: they are gone from the pipeline, or have another shape there.
-    pub fn stale(&self, wanted: &[(&str, ShapeHash)]) -> Vec<Node> {
-        let is_stale = |node: &&Node| !wanted.contains(&(node.name.as_str(), node.shape));
-        self.nodes.values().filter(is_stale).cloned().collect()
-    }
-
     /// Whether a sink has delivered a chunk.
     pub fn is_delivered(&self, sink: NodeId, chunk: ChunkId) -> bool {
         self.sinks.get(&sink).is_some_and(|progress| progress.delivered >= Some(chunk))

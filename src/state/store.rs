@@ -5,7 +5,7 @@
 
 use super::disk::{Disk, DiskFile, Open};
 use super::error::StateError;
-use super::keyed::{StateKey, VisitAll, prefix_bounds};
+use super::keyed::{KeyBounds, StateKey, VisitAll, VisitWhile, prefix_bounds};
 use super::number::{Incarnation, NodeId, Sequence};
 use super::piece::PIECE_BYTES;
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
@@ -191,19 +191,26 @@ impl Store {
             .transpose()
     }
 
-    /// All keys that start with some bytes, in order.
-    pub fn scan(&self, prefix: &[u8], visit: &mut VisitAll) -> Result<(), StateError> {
+    /// All keys, in order.
+    pub fn scan(&self, visit: &mut VisitAll) -> Result<(), StateError> {
+        self.scan_between(&(Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            visit(key, value).map(|()| true)
+        })
+    }
+
+    /// The keys between bounds, in order, until `visit` has enough.
+    pub fn scan_between(&self, (from, to): &KeyBounds, visit: &mut VisitWhile) -> Result<(), StateError> {
         let transaction = self.database()?.begin_read().map_err(fault)?;
         let table = transaction.open_table(ENTRIES).map_err(fault)?;
-        let (from, to) = prefix_bounds(prefix);
-        let range = (borrowed(&from), borrowed(&to));
         let whole = &mut Vec::new();
-        for found in table.range::<&[u8]>(range).map_err(fault)? {
+        for found in table.range::<&[u8]>((borrowed(from), borrowed(to))).map_err(fault)? {
             let (key, stored) = found.map_err(fault)?;
             let value = value_of(&transaction, key.value(), stored.value(), whole)?;
             let key = StateKey::from_bytes(key.value());
             let key = key.ok_or_else(|| StateError::corrupt(STORE_FILE, "a key is too short"))?;
-            visit(&key, value)?;
+            if !visit(&key, value)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -266,7 +273,7 @@ impl Store {
     /// Reads and verifies all of the file. Slow.
     pub fn check(&mut self) -> Result<Checked, StateError> {
         let is_good = self.database.as_mut().ok_or_else(not_open)?.check_integrity().map_err(fault)?;
-        self.scan(&[], &mut |_, _| Ok(()))?;
+        self.scan(&mut |_, _| Ok(()))?;
         Ok(if is_good { Checked::Good } else { Checked::Repaired })
     }
 

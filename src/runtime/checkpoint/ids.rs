@@ -55,15 +55,14 @@ impl Wanted {
 /// `may_drop`, by name. All such nodes are named.
 pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> Result<StateIds, String> {
     let Matching { known, mut ids, .. } = Matching::of(plan, backend);
-    let progress = backend.progress();
-    let unknown = progress.nodes.values().filter(|node| !known.contains(&node.id));
-    let (left, empty): (Vec<_>, Vec<_>) = unknown.partition(|node| keeps_something(backend, node));
-    ids.dropped.extend(empty.into_iter().filter(|node| node.name.starts_with(WAY)).cloned());
+    let stale = backend.stale_nodes(&known).into_iter();
+    let (left, empty): (Vec<_>, Vec<_>) = stale.partition(|node| keeps_something(backend, node));
+    ids.dropped.extend(empty.into_iter().filter(|node| node.name.starts_with(WAY)));
     let mut refused = Vec::new();
     for node in left {
         match may_drop.iter().any(|name| name == bare(&node.name)) {
-            true => ids.dropped.push(node.clone()),
-            false => refused.push(refusal(node, &ids)),
+            true => ids.dropped.push(node),
+            false => refused.push(refusal(&node, &ids)),
         }
     }
     if refused.is_empty() { Ok(ids) } else { Err(refused.join("; ")) }
@@ -72,10 +71,8 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
 /// Whether rows wait on a way between workers that the plan does not have: an earlier run had several workers. Such rows
 /// can go on in a plan with these ways alone, though one worker may be on both ends of them.
 pub fn waits_between_workers(plan: &Plan, backend: &StateBackend) -> bool {
-    let matching = Matching::of(plan, backend);
-    let nodes = backend.progress().nodes.values();
-    let mut ways = nodes.filter(|node| node.name.starts_with(WAY) && !matching.known.contains(&node.id));
-    ways.any(|node| keeps_something(backend, node))
+    let mut stale = backend.stale_nodes(&Matching::of(plan, backend).known).into_iter();
+    stale.any(|node| node.name.starts_with(WAY) && keeps_something(backend, &node))
 }
 
 /// The name of the node in the pipeline that a state's name begins with.
@@ -105,14 +102,11 @@ fn keeps_something(backend: &StateBackend, node: &Node) -> bool {
         let unread = backend.unread_frames().any(|(source, ..)| source == node.id);
         return unread || sources.keys().any(|(source, _)| *source == node.id);
     }
-    let (mut any, is_way) = (false, node.name.starts_with(WAY));
+    let is_way = node.name.starts_with(WAY);
+    // On a way between workers only rows have keys; how far workers have come ends with them.
+    let any = backend.keyed().any(node.id, |key| !is_way || !dataflow::is_own(key));
     // What cannot be read may be something.
-    let read = backend.keyed().node(node.id, &mut |_, key, _| {
-        // On a way between workers only rows have keys; how far workers have come ends with them.
-        any |= !is_way || !dataflow::is_own(key);
-        Ok(())
-    });
-    any || read.is_err()
+    any.unwrap_or(true)
 }
 
 struct Matching<'a> {

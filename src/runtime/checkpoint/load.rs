@@ -3,7 +3,7 @@
 use super::frames::ONLY;
 use super::ids::StateIds;
 use super::part::Reached;
-use crate::dataflow::{FrameNumber, KEYLESS, Position, Resume, Saved, own_worker};
+use crate::dataflow::{FrameNumber, KEYLESS, Position, Resume, Saved, groups_of, own_worker};
 use crate::event::bytes::Malformed;
 use crate::runtime::intake::Intake;
 use crate::state::{
@@ -57,16 +57,23 @@ pub struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    /// Hands over all of a node's state that this worker is to have.
+    /// Hands over all of a node's state that this worker is to have. Of what is kept by key it reads nothing else.
     pub fn node(
         &self,
         node: state::NodeId,
         load: &mut dyn FnMut(Saved<'_>) -> Result<(), Malformed>,
     ) -> Result<(), StateError> {
-        self.backend.keyed().node(node, &mut |group, key, value| {
+        let mut visit = |group, key: &[u8], value: &[u8]| {
             let saved = Saved::read(group, key, value, self.worker)?;
             Ok(saved.map_or(Ok(()), |saved| load(saved.moved(self.moved)))?)
-        })
+        };
+        let (me, workers) = self.worker;
+        let (keyed, own) = (self.backend.keyed(), groups_of(me, workers));
+        // What belongs to no key lies in a group of its own, which is the first.
+        if own.as_ref().is_none_or(|own| !own.contains(&KEYLESS)) {
+            keyed.group(node, KEYLESS, &mut visit)?;
+        }
+        own.map_or(Ok(()), |own| keyed.groups(node, own, &mut visit))
     }
 }
 

@@ -86,6 +86,24 @@ fn compare(state: KeyedState, model: &BTreeMap<StateKey, Vec<u8>>) {
         state.node(NodeId(node), &mut visit).unwrap();
         state.group(NodeId(node), KeyGroup(255), &mut visit).unwrap();
         assert_eq!(found, [of(None), of(Some(255))].concat());
+        found.clear();
+        let mut visit = |group, key: &[u8], value: &[u8]| {
+            found.push((StateKey::new(NodeId(node), group, key), value.to_vec()));
+            Ok(())
+        };
+        state.groups(NodeId(node), KeyGroup(1)..=KeyGroup(255), &mut visit).unwrap();
+        assert_eq!(found, [of(Some(1)), of(Some(255))].concat());
+        // As soon as one is found no other is looked at.
+        for wanted in 0..8 {
+            let (mut looked, all) = (0, of(None));
+            let is = |key: &[u8]| {
+                looked += 1;
+                key == [wanted]
+            };
+            let any = state.any(NodeId(node), is).unwrap();
+            let at = all.iter().position(|(key, _)| key.key() == [wanted]);
+            assert_eq!((any, looked), (at.is_some(), at.map_or(all.len(), |at| at + 1)));
+        }
         for (key, value) in of(None) {
             assert_eq!(state.get(key.node(), key.group(), key.key()).unwrap(), Some(value));
         }

@@ -35,7 +35,7 @@ fn all(store: &Store) -> Vec<(StateKey, Vec<u8>)> {
         found.push((key.clone(), value.to_vec()));
         Ok(())
     };
-    store.scan(&[], &mut visit).unwrap();
+    store.scan(&mut visit).unwrap();
     found
 }
 
