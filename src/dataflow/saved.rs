@@ -77,7 +77,7 @@ impl<'a> Saving<'a> {
         self.scratch.clear();
         write(&mut self.scratch);
         let value = Some(self.scratch.as_slice().into());
-        self.entries.push(Entry { key: own(self.node, self.worker, name), value });
+        self.entries.push(Entry { key: own_key(self.node, self.worker, name), value });
     }
 
     /// Bytes that are every worker's own, and that stay: whoever saves something under the name saves the same.
@@ -97,7 +97,7 @@ impl<'a> Saving<'a> {
     /// Bytes of this worker's own are gone. Those of workers that are no more go without that: what this one took of them it
     /// saves as its own when it is asked first.
     pub fn remove_own(&mut self, name: &[u8]) {
-        self.entries.push(Entry { key: own(self.node, self.worker, name), value: None });
+        self.entries.push(Entry { key: own_key(self.node, self.worker, name), value: None });
     }
 }
 
@@ -109,7 +109,8 @@ fn keyed(node: NodeId, key: &[u8], part: &[u8]) -> StateKey {
     StateKey::new(node, group_of(key), &bytes)
 }
 
-fn own(node: NodeId, worker: usize, name: &[u8]) -> StateKey {
+/// The key of bytes of a worker's own.
+pub fn own_key(node: NodeId, worker: usize, name: &[u8]) -> StateKey {
     let mut bytes = vec![OWN];
     put_number(&mut bytes, worker as u64);
     bytes.extend_from_slice(name);

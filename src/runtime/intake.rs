@@ -1,13 +1,16 @@
 //! A source at work on one worker: reads its partitions, gives rows their times and watermarks.
 
-use super::checkpoint::{Origins, Part, Reached};
+mod lasting;
+
+use lasting::Lasting;
+
+use super::checkpoint::Reached;
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
 use super::rejected::RejectPort;
 use crate::dataflow::{
-    Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Saved, Saving, Signal, SourceError, StageId,
+    Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Signal, SourceError, StageId,
 };
-use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Rejects, Row, Slot};
 use crate::expr::Program;
 use crate::time::{Clock, Timestamp};
@@ -44,14 +47,10 @@ pub struct Intake {
     rejects: Rejects,
     /// Whether its partitions are read in canonical order, so that batches are left in the middle.
     is_canonical: bool,
-    /// Which of the plan's sources it is, where state is kept.
-    kept_as: Option<usize>,
-    /// What was last saved of the tracker.
-    saved: Vec<u8>,
+    /// What its checkpoints need, where state is kept.
+    lasting: Lasting,
     /// Whether anything was read since the last checkpoint.
     was_fed: bool,
-    /// Partitions that have ended and whose places others have taken, since the last checkpoint.
-    left: Vec<Reached>,
 }
 
 /// What reading in canonical order takes.
@@ -148,10 +147,8 @@ impl Intake {
             refused: Refused::default(),
             rejects: Rejects::new(),
             is_canonical: several && !parts.live,
-            kept_as: None,
-            saved: Vec::new(),
+            lasting: Lasting::default(),
             was_fed: false,
-            left: Vec::new(),
         }
     }
 
@@ -239,6 +236,7 @@ impl Intake {
             }
             if self.partitions[i].ended {
                 self.tracker.close(number);
+                self.forget_keys(i);
             }
             batch.watermark = self.tracker.watermark();
             self.drive(driver, &mut batch, &rows);
@@ -246,25 +244,23 @@ impl Intake {
         }
         for i in 0..self.partitions.len() {
             let turned_up = self.partitions[i].rows.turned_up();
-            turned_up.into_iter().for_each(|rows| self.add(rows));
+            turned_up.into_iter().try_for_each(|rows| self.add(rows))?;
         }
         Ok(worked)
     }
 
     /// Adds a partition that has turned up, in the place of one that has ended if there is one.
-    fn add(&mut self, rows: Box<dyn RowSource>) {
+    fn add(&mut self, rows: Box<dyn RowSource>) -> Result<(), SourceError> {
         let ended = self.partitions.iter().position(|partition| partition.ended);
         let number = Partition(ended.unwrap_or(self.partitions.len()) as u32);
-        if let (Some(place), Some(source)) = (ended, self.kept_as) {
-            // Until a checkpoint has it.
-            self.left.extend(self.partitions[place].saved(source, &self.tracker));
-        }
+        ended.into_iter().for_each(|place| self.leave(place));
         self.tracker.add(number);
         let added = PartitionIntake::new(rows, number);
         match ended {
             Some(place) => self.partitions[place] = added,
             None => self.partitions.push(added),
         }
+        self.turned_up(number)
     }
 
     /// Reads rows of a partition, and tells what of it is to be rejected.
@@ -272,7 +268,7 @@ impl Intake {
         let mut batch = driver.take_batch(self.stage);
         batch.ingested = driver.env().now;
         batch.watermark = self.tracker.watermark();
-        if self.kept_as.is_some() && self.is_canonical {
+        if self.lasting.is_kept() && self.is_canonical {
             self.partitions[i].begin();
         }
         let polled = self.partitions[i].rows.fill(&mut batch, &mut self.refused, driver.env())?;
@@ -472,6 +468,11 @@ impl PartitionIntake {
         }
     }
 
+    /// What the source calls it; nothing where it cannot be read again.
+    fn name(&self) -> Vec<u8> {
+        self.rows.position().map(|position| position.partition).unwrap_or_default()
+    }
+
     /// What a checkpoint has of it.
     fn saved(&self, source: usize, tracker: &WatermarkTracker) -> Option<Reached> {
         let (position, skip) = self.reached()?;
@@ -485,93 +486,4 @@ impl PartitionIntake {
             _ => Some((self.rows.position()?, self.skip)),
         }
     }
-}
-
-/// What a checkpoint needs of a source.
-impl Intake {
-    /// It is asked what to save, as that source of the plan.
-    pub fn keep_as(&mut self, source: usize) {
-        self.kept_as = Some(source);
-    }
-
-    /// Partitions go on where an earlier run stopped. `source` is the number of the source in the plan. Called before the
-    /// first step.
-    pub fn resume(&mut self, source: usize, origins: &Origins) -> Result<(), SourceError> {
-        self.keep_as(source);
-        for partition in &mut self.partitions {
-            let Some(taken) = partition.rows.resume(&origins.resume)? else { continue };
-            let Some((skip, highest)) = origins.marks.get(&taken) else { continue };
-            partition.skip = *skip;
-            #[cfg(feature = "simulation")]
-            let highest = &highest.map(|highest| Timestamp(highest.0 + too_new()));
-            if let Some(highest) = highest {
-                self.tracker.resume(partition.number, *highest);
-                if let Some(aligned) = self.aligned.as_mut().filter(|_| self.tracker.follows_events()) {
-                    aligned.turns.set(partition.number.0 as usize, (false, *highest));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Says how far its partitions were read, and what else must outlive this process.
-    pub fn save(&mut self, part: &mut Part, saving: &mut Saving<'_>, workers: usize) {
-        let Some(source) = self.kept_as else { return };
-        part.was_fed |= std::mem::take(&mut self.was_fed);
-        part.reached.append(&mut self.left);
-        part.reached.extend(self.partitions.iter().filter_map(|one| one.saved(source, &self.tracker)));
-        let me = saving.worker();
-        let mut bytes = Vec::new();
-        put_number(&mut bytes, me as u64);
-        put_number(&mut bytes, workers as u64);
-        self.tracker.save(&mut bytes);
-        if bytes != self.saved {
-            saving.put_own(b"", |into| into.extend_from_slice(&bytes));
-            self.saved = bytes;
-        }
-    }
-
-    /// The worker that saved what [`Intake::save`] does beside positions, and how many there were.
-    ///
-    /// # Errors
-    /// The bytes are none of that.
-    pub fn saved_by(value: &[u8]) -> Result<(usize, usize), Malformed> {
-        let mut reader = Reader::new(value);
-        Ok((reader.number()? as usize, reader.number()? as usize))
-    }
-
-    /// Takes back what it saved beside positions.
-    pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
-        let Saved::Own { mine, moved, value, .. } = saved else { return Ok(()) };
-        let mut reader = Reader::new(value);
-        // Who saved it, see `saved_by`.
-        let _ = (reader.number()?, reader.number()?);
-        if mine {
-            self.tracker.load(&mut reader)?;
-            reader.finish()
-        } else if moved {
-            // Other workers had other partitions: what one of them had passed, those of this one may not have.
-            self.tracker.load_watermark(&mut reader)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Tells what follows how far event time had come.
-    pub fn announce(&mut self, driver: &mut Driver) {
-        self.tracker.loaded();
-        self.signal(driver, Signal::Watermark(self.tracker.watermark()));
-    }
-
-    /// What was last saved is durable.
-    pub fn checkpointed(&mut self) {
-        self.partitions.iter_mut().for_each(|partition| partition.rows.checkpointed());
-    }
-}
-
-/// By how much a watermark that goes on is wrong, where that is asked for.
-#[cfg(feature = "simulation")]
-fn too_new() -> i64 {
-    use crate::state::mutation::{self, Mutation};
-    if mutation::is(Mutation::RestoreNewWatermark) { 100 } else { 0 }
 }

@@ -8,7 +8,7 @@ use crate::dataflow::{
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Rejects, Row};
 use crate::time::{Env, Timestamp};
-use crate::watermark::{Partition, TimeAssigner, WatermarkTracker};
+use crate::watermark::{KeyMark, Partition, TimeAssigner, WatermarkTracker, key_name, read_key_name};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The registry entry.
@@ -71,7 +71,7 @@ impl StepPlan for RetimePlan {
 
     fn state(&self) -> Option<String> {
         let names: Vec<&str> = self.timing.partition_by.iter().map(|(name, _)| name.as_str()).collect();
-        Some(format!("1 watermark by {names:?}"))
+        Some(format!("2 watermark by {names:?}"))
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
@@ -143,12 +143,22 @@ impl Operator for Retime {
             self.saved = hash;
             into.put_own(&[], |value| value.extend_from_slice(&bytes));
         }
+        self.tracker.take_gone(&mut |_, key| into.remove_own(&key_name(&[], key)));
+        self.tracker.take_changes(&mut |_, key, mark| {
+            into.put_own(&key_name(&[], key), |value| mark.encode(value));
+        });
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        let Saved::Own { mine, moved, name: b"", value } = saved else {
+        let Saved::Own { mine, moved, name, value } = saved else {
             return Err(Malformed("nothing that this node keeps"));
         };
+        if !name.is_empty() {
+            let (_, key) = read_key_name(name)?;
+            let mark = KeyMark::decode(value)?;
+            // Those of workers that are no more are saved as this one's own.
+            return if mine { self.tracker.load_key(Partition(0), key, mark, !moved) } else { Ok(()) };
+        }
         let mut reader = Reader::new(value);
         let highest = reader.time()?;
         if !mine && !moved {
@@ -158,12 +168,9 @@ impl Operator for Retime {
         if !moved {
             self.saved = Some(xxh3_64(value));
         }
-        if mine {
-            self.tracker.load(&mut reader)?;
-            return reader.finish();
-        }
         // What others had passed, rows that come here now may not have.
-        self.tracker.load_watermark(&mut reader)
+        self.tracker.load(&mut reader)?;
+        reader.finish()
     }
 
     fn loaded(&mut self) {

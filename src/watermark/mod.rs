@@ -8,4 +8,7 @@ mod tracker;
 pub use assign::{EventTime, TimeAssigner};
 pub use reader::{EARLIEST, LATEST, TimeForm, TimePattern, TimeReader, TimeUnit, parse_rfc3339};
 pub use tournament::Tournament;
-pub use tracker::{LONGEST_POLL_GAP, Liveness, Partition, Progress, WatermarkTracker, WhenAllIdle};
+pub use tracker::{
+    KeyMark, LONGEST_POLL_GAP, Liveness, Partition, Progress, WatermarkTracker, WhenAllIdle, key_name,
+    read_key_name,
+};

@@ -9,6 +9,8 @@
 
 mod lasting;
 
+pub use lasting::{KeyMark, key_name, read_key_name};
+
 use super::Tournament;
 use crate::event::{Reason, RejectKind};
 use crate::time::{Millis, Reading, Timestamp};
@@ -93,6 +95,10 @@ pub struct WatermarkTracker {
     least: Tournament<Timestamp>,
     /// Number of the feed and key to holder.
     keys: HashTable<(Box<[u8]>, u32)>,
+    /// Whether any of them may have changed since changes were taken.
+    has_changed: bool,
+    /// Keys that were taken as changes and are gone.
+    gone: Vec<Box<[u8]>>,
     scratch: Vec<u8>,
 }
 
@@ -118,13 +124,23 @@ struct Holder {
     feed: u32,
     /// Whether it holds the watermark: it is neither idle nor at its end.
     holds: bool,
+    /// Whether it has changed since changes were taken.
+    changed: bool,
+    /// Whether it was ever taken as a change.
+    saved: bool,
+}
+
+impl Holder {
+    fn new(feed: u32, quiet_since: Millis, holds: bool) -> Holder {
+        Holder { highest: Timestamp::MIN, quiet_since, feed, holds, changed: false, saved: false }
+    }
 }
 
 impl WatermarkTracker {
     /// Tracks `partitions` partitions; `live` is None for bounded input.
     pub fn new(progress: Progress, live: Option<Liveness>, partitions: u32) -> WatermarkTracker {
         let mut least = Tournament::new(Timestamp::MAX);
-        let holder = |feed| Holder { highest: Timestamp::MIN, quiet_since: Millis::ZERO, feed, holds: true };
+        let holder = |feed| Holder::new(feed, Millis::ZERO, true);
         (0..partitions).for_each(|_| least.push(Timestamp::MIN));
         WatermarkTracker {
             progress,
@@ -140,6 +156,8 @@ impl WatermarkTracker {
             holders: (0..partitions).map(holder).collect(),
             least,
             keys: HashTable::new(),
+            has_changed: false,
+            gone: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -148,8 +166,7 @@ impl WatermarkTracker {
     /// event, or until it is idle.
     pub fn add(&mut self, partition: Partition) {
         let number = partition.0 as usize;
-        let feed = partition.0;
-        let holder = Holder { highest: Timestamp::MIN, quiet_since: Millis::ZERO, feed, holds: true };
+        let holder = Holder::new(partition.0, Millis::ZERO, true);
         if number < self.feeds.len() {
             self.feeds[number] = Feed::default();
             self.holders[number] = holder;
@@ -247,8 +264,9 @@ impl WatermarkTracker {
         if time <= holder.highest && holder.holds {
             return;
         }
-        holder.holds = true;
+        (holder.holds, holder.changed) = (true, true);
         holder.highest = holder.highest.max(time);
+        self.has_changed = true;
         if time > self.highest {
             self.highest = time;
             self.highest_at = self.now.elapsed;
@@ -293,30 +311,44 @@ impl WatermarkTracker {
         let key = self.scratch.as_slice().into();
         self.keys.insert_unique(hash, (key, number as u32), |(key, _)| xxh3_64(key));
         let quiet_since = self.feeds[partition.0 as usize].quiet;
-        self.holders.push(Holder { highest: Timestamp::MIN, quiet_since, feed: partition.0, holds: false });
+        self.holders.push(Holder::new(partition.0, quiet_since, false));
         self.least.push(Timestamp::MAX);
         Ok(number)
     }
 
     /// Makes room: an idle key that comes back is a new one.
     fn forget_idle_keys(&mut self) {
+        self.forget_keys(|holder| !holder.holds);
+    }
+
+    /// A partition has ended and does not come again, nor do its keys.
+    pub fn forget(&mut self, partition: Partition) {
+        self.forget_keys(|holder| holder.feed == partition.0);
+    }
+
+    fn forget_keys(&mut self, is_old: impl Fn(&Holder) -> bool) {
+        if self.keys.is_empty() {
+            return;
+        }
         let feeds = self.feeds.len();
         let old = std::mem::take(&mut self.holders);
         self.holders.extend_from_slice(&old[..feeds]);
         self.least.truncate(feeds);
-        let (holders, least) = (&mut self.holders, &mut self.least);
+        let (holders, least, gone) = (&mut self.holders, &mut self.least, &mut self.gone);
         let out_of_order = match self.progress {
             Progress::Events { out_of_order } => out_of_order,
             Progress::Clock | Progress::Explicit => Millis::ZERO,
         };
-        self.keys.retain(|(_, number)| {
+        self.keys.retain(|(key, number)| {
             let holder = old[*number as usize];
-            if holder.holds {
-                *number = holders.len() as u32;
-                holders.push(holder);
-                least.push(holder.highest - out_of_order);
+            if is_old(&holder) {
+                gone.extend(holder.saved.then(|| std::mem::take(key)));
+                return false;
             }
-            holder.holds
+            *number = holders.len() as u32;
+            holders.push(holder);
+            least.push(if holder.holds { holder.highest - out_of_order } else { Timestamp::MAX });
+            true
         });
     }
 
@@ -357,6 +389,7 @@ impl WatermarkTracker {
             let idle_at = holder.quiet_since.0.saturating_add(idle_after.0);
             if quiet.0 >= idle_at {
                 self.release(number);
+                (self.holders[number].changed, self.has_changed) = (true, true);
             } else {
                 next = next.min(idle_at);
             }

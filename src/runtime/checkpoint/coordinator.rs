@@ -466,7 +466,7 @@ impl Coordinator {
             let mut changes = Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() };
             if let Err(error) = self.backend.commit_all(&mut changes) {
                 self.gathered.entries = changes.checkpoint.map(|left| left.entries).unwrap_or_default();
-                return Err(error);
+                return Err(self.ids.named(error, &self.backend));
             }
             self.is_announced = true;
             self.gathered = Part::default();

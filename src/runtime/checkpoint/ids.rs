@@ -2,7 +2,7 @@
 
 use crate::dataflow::{self, NodeId, StageId};
 use crate::plan::Plan;
-use crate::state::{self, Node, Progress, ShapeHash, StateBackend};
+use crate::state::{self, Node, Progress, ShapeHash, StateBackend, StateError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What the names of ways between workers begin with, where rows wait.
@@ -33,6 +33,16 @@ impl StateIds {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The error with names instead of numbers.
+    pub fn named(&self, mut error: StateError, backend: &StateBackend) -> StateError {
+        if let StateError::ValueTooLarge { key, known_as, .. } = &mut error {
+            let nodes = self.new.iter().chain(backend.progress().nodes.values());
+            let node = nodes.filter(|node| node.id == key.node()).map(|node| bare(&node.name)).next();
+            *known_as = node.map(|node| (node.to_owned(), dataflow::key_text(key.key())));
+        }
+        error
     }
 }
 

@@ -3,7 +3,7 @@
 use super::frames::ONLY;
 use super::ids::StateIds;
 use super::part::Reached;
-use crate::dataflow::{FrameNumber, KEYLESS, Position, Resume, Saved, groups_of, own_worker};
+use crate::dataflow::{FrameNumber, KEYLESS, Position, Resume, Saved, groups_of, own_key, own_worker};
 use crate::event::bytes::Malformed;
 use crate::runtime::intake::Intake;
 use crate::state::{
@@ -31,16 +31,14 @@ pub fn surplus(backend: &StateBackend, ids: &StateIds, workers: usize) -> Result
 
 /// How many workers there were when state was saved last; None where none was. Each worker says so with its sources.
 pub fn workers_before(backend: &StateBackend, ids: &StateIds) -> Result<Option<usize>, StateError> {
-    let mut before = None;
     for node in &ids.sources {
-        backend.keyed().group(*node, KEYLESS, &mut |_, key, value| {
-            if own_worker(key).is_some() {
-                before = Some(Intake::saved_by(value)?.1);
-            }
-            Ok(())
-        })?;
+        // There always was a first worker.
+        let key = own_key(*node, 0, b"");
+        if let Some(value) = backend.keyed().get(key.node(), key.group(), key.key())? {
+            return Ok(Some(Intake::saved_by(&value)?.1));
+        }
     }
-    Ok(before)
+    Ok(None)
 }
 
 /// State on its way to the operators of one worker.
