@@ -75,8 +75,9 @@ impl Member {
         let doing = self.doing();
         let figures = self.keeper.as_ref().map(KeeperHandle::figures).unwrap_or_default();
         let mut nodes = doing.nodes.clone();
-        for (sink, bytes) in self.sinks.iter().zip(&figures.undelivered) {
-            nodes[*sink].undelivered_bytes = Some(*bytes);
+        for (sink, figures) in self.sinks.iter().zip(figures.sinks) {
+            nodes[*sink].undelivered_bytes = Some(figures.undelivered);
+            nodes[*sink].away = figures.away;
         }
         let last = figures.checkpoints;
         let checkpoint = (last.epoch > Epoch(0)).then(|| Checkpointed {

@@ -65,6 +65,7 @@ pub fn find(
     }
     let keeping = Keeping {
         backend,
+        folder,
         bytes_per_day: options.limits.writes_per_day.map(|bytes| bytes / share),
         disk_bytes: options.limits.disk.map(|bytes| bytes / share),
         may_drop: options.allow_dropped_state.clone(),

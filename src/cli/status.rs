@@ -71,6 +71,9 @@ fn pipeline(pipeline: &Value) -> String {
         if node["undelivered_bytes"].as_u64() > Some(0) {
             text.push_str(&format!(", {} bytes wait to be delivered", count(&node["undelivered_bytes"])));
         }
+        if let Some(why) = node["away"].as_str() {
+            text.push_str(&format!(", away: {why}"));
+        }
         text.push('\n');
     }
     text

@@ -55,8 +55,8 @@ const WINDOW: Keys<'static> = Keys {
 };
 /// What a sink may have beside its connector.
 const SINK: Keys<'static> = Keys {
-    known: &["from", "format", "ordered", "delivery", "buffer"],
-    later: &["batch", "retry", "was"],
+    known: &["from", "format", "ordered", "delivery", "buffer", "retry"],
+    later: &["batch", "was"],
     hints: &[],
 };
 

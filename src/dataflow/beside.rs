@@ -2,6 +2,7 @@
 //! are for is said here, and a test keeps the two together.
 
 use super::buffer::DELIVERY_OPTIONS;
+use super::retry::RETRY_OPTION;
 use super::spec::{OptionKind, OptionSpec};
 use super::timing::TIMING_OPTIONS;
 use super::upkeep::UPKEEP_OPTIONS;
@@ -106,6 +107,7 @@ const SINK: &[OptionSpec] = &[
     ORDERED,
     DELIVERY_OPTIONS[0],
     DELIVERY_OPTIONS[1],
+    RETRY_OPTION,
 ];
 
 /// What a node of this role may have beside its component.

@@ -13,6 +13,9 @@ pub struct FrameNumber(pub u64);
 /// Called when more frames are durable than before.
 pub type OnDurable = Box<dyn Fn(FrameNumber) + Send + Sync>;
 
+/// Called when something waits for the log and nothing did before.
+pub type OnAppend = Box<dyn Fn() + Send + Sync>;
+
 /// Frames on their way into the log.
 #[derive(Default)]
 pub struct Journal {
@@ -27,6 +30,7 @@ struct State {
     appended: FrameNumber,
     durable: FrameNumber,
     on_durable: Option<OnDurable>,
+    on_append: Option<OnAppend>,
 }
 
 /// Bytes that wait for the log beyond which a receiver should take nothing more.
@@ -47,6 +51,9 @@ impl Journal {
     /// Appends what came, in the source's own form. It is durable once that number is.
     pub fn append(&self, frame: Vec<u8>) -> FrameNumber {
         let mut state = self.lock();
+        if let Some(call) = state.on_append.as_ref().filter(|_| state.waiting.is_empty()) {
+            call();
+        }
         state.bytes += frame.len();
         state.waiting.push(frame);
         state.appended.0 += 1;
@@ -67,6 +74,16 @@ impl Journal {
     /// What is to be done when more frames are durable; from the thread that keeps the log, so it must be short.
     pub fn on_durable(&self, call: OnDurable) {
         self.lock().on_durable = Some(call);
+    }
+
+    /// What is to be done when something waits that nothing did before.
+    pub fn on_append(&self, call: OnAppend) {
+        self.lock().on_append = Some(call);
+    }
+
+    /// Whether something waits to be taken.
+    pub fn is_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
     }
 
     /// Takes what waits, with the number of the last. The taker must bring it into the log, however often it has to try.

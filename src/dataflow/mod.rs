@@ -20,6 +20,7 @@ mod keys;
 mod operator;
 mod order;
 mod planning;
+mod retry;
 mod row_form;
 mod saved;
 mod scope;
@@ -44,7 +45,7 @@ pub use format::FormatPlan;
 pub use framed::Framed;
 pub use history::{Gathered, calls_history};
 pub use instance::Instance;
-pub use journal::{FrameNumber, Journal, OnDurable};
+pub use journal::{FrameNumber, Journal, OnAppend, OnDurable};
 pub use kept_row::{Keeper, KeptRow};
 pub use key_fields::{KeyField, key_names};
 pub use key_text::key_text;
@@ -53,11 +54,12 @@ pub use keys::{KeyEntry, KeyId, KeyReader, Keys};
 pub use operator::{MAIN, Operator, Output, Port, Signal};
 pub use order::Lateness;
 pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
+pub use retry::{RETRY_OPTION, Retry};
 pub use row_form::RowForm;
 pub use saved::{KEYLESS, Saved, Saving, group_of, groups_of, is_own, own_key, own_worker, owner_of};
 pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
-pub use sink::{RefusedEvent, Sink, SinkError, SinkPlan, SinkSpec};
+pub use sink::{RefusedEvent, Sink, SinkError, SinkPlan, SinkSpec, Syncing};
 pub use source::{
     ByteSource, Handover, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource,
     SourceError, SourcePlan, SourceSpec,

@@ -68,7 +68,7 @@ impl SharedSink {
         {
             held.status = match error {
                 SinkError::Closed => SinkStatus::Closed,
-                SinkError::Failed(message) => SinkStatus::Failed(message),
+                SinkError::Away(message) | SinkError::Failed(message) => SinkStatus::Failed(message),
             };
         }
     }

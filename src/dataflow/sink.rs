@@ -1,7 +1,7 @@
 //! Where bytes go.
 
 use super::planning::NodePlanner;
-use super::{ComponentSpec, Template};
+use super::{ComponentSpec, Retry, Template};
 use crate::config::Setting;
 use std::fmt;
 
@@ -10,8 +10,9 @@ pub trait Sink: Send {
     /// Opens the target. Called once, before the first write.
     fn open(&mut self) -> Result<(), SinkError>;
 
-    /// Goes on where an earlier run stopped, as [`Sink::position`] said it then; empty before the first time. Called once,
-    /// behind [`Sink::open`] and before the first write, and only where state is kept.
+    /// Goes on where an earlier run stopped, as [`Sink::position`] said it then; empty before the first time. Called
+    /// behind [`Sink::open`] and before the first write, and only where state is kept; exactly once also behind
+    /// [`SinkError::Away`], until it succeeds.
     ///
     /// What was written behind that position is written again, the same bytes where `repeats` is set: a target that has
     /// places (a file) then takes them in place of what is there.
@@ -24,6 +25,12 @@ pub trait Sink: Send {
     /// the log until [`Sink::acknowledged`] counts this call, and written again after a restart before that.
     fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
         self.flush()
+    }
+
+    /// The same where others may write to the sink meanwhile: what takes long, forcing bytes to a disk, is left to be done by
+    /// what is returned, without the sink. It counts as a call of [`Sink::secure`].
+    fn begin_secure(&mut self, pending: &mut Vec<u8>) -> Result<Option<Syncing>, SinkError> {
+        self.secure(pending).map(|()| None)
     }
 
     /// How many calls of [`Sink::secure`], from the first on, have led to nothing that is not acknowledged by now. A sink
@@ -68,6 +75,9 @@ pub trait Sink: Send {
     }
 }
 
+/// What is left to be done until what a sink was given is safe.
+pub type Syncing = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+
 /// An event that a target will not take, now or later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEvent {
@@ -82,6 +92,12 @@ pub struct RefusedEvent {
 pub enum SinkError {
     /// The reader went away (a broken pipe): a clean end, not a failure.
     Closed,
+    /// The target takes nothing for now: why, naming the target and the remedy. It is tried again as [`super::Retry`] says.
+    ///
+    /// At least once, what the sink was given stays with it and goes first when it is called again, by [`Sink::flush`] at
+    /// the latest. Exactly once, it forgets it: [`Sink::resume`] is called again, with the position that is durable, and
+    /// what came behind is written again.
+    Away(String),
     /// What failed, naming the target and the remedy.
     Failed(String),
 }
@@ -90,12 +106,22 @@ impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SinkError::Closed => f.write_str("the reader closed the pipe"),
-            SinkError::Failed(message) => f.write_str(message),
+            SinkError::Away(message) | SinkError::Failed(message) => f.write_str(message),
         }
     }
 }
 
 impl std::error::Error for SinkError {}
+
+impl SinkError {
+    /// The same where trying again would not help.
+    pub fn for_good(self) -> SinkError {
+        match self {
+            SinkError::Away(message) => SinkError::Failed(message),
+            other => other,
+        }
+    }
+}
 
 /// The pure description of a sink: nothing is opened.
 pub trait SinkPlan: fmt::Debug + Send + Sync {
@@ -120,6 +146,9 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
 
     /// Is told what stands behind each event, when the pipeline is planned.
     fn separated_by(&mut self, _separator: &[u8]) {}
+
+    /// Is told how its target is to be tried again, if that was said: for a sink that does so by itself.
+    fn retried_by(&mut self, _retry: Retry) {}
 
     /// Whether it can deliver exactly once: by [`Sink::position`] and [`Sink::resume`], what was written after the last
     /// position and is written again takes the same place.

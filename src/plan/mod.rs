@@ -16,7 +16,7 @@ mod words;
 use crate::config::{Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets};
 use crate::dataflow::{
     Buffer, DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port,
-    Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
+    Retry, Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
@@ -126,6 +126,8 @@ pub struct SinkNode {
     pub delivery: Delivery,
     /// How output waits while its target takes none.
     pub buffer: Buffer,
+    /// How the target is tried again meanwhile.
+    pub retry: Retry,
 }
 
 /// What a pipeline is planned for.

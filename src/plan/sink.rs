@@ -3,7 +3,7 @@
 use super::connect::line;
 use super::{Plan, Planning, SinkNode, delivery};
 use crate::config::{Declaration, Delivery, Faults, PipelineFile, Place, Section, read};
-use crate::dataflow::{Buffer, FormatPlan, NodeId, Point, Sink, SinkId, SinkPlan, formats};
+use crate::dataflow::{Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, formats};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,13 @@ impl Planning<'_> {
             let place = section.get("format").map_or(declaration.place, |setting| setting.place());
             let revised = self.revised(&declaration.from);
             let delivered = delivery::read(&section, &*plan, sink.spec.name, self.plan.delivery, revised);
+            let mut plan = plan;
+            let retry = Retry::plan(&section);
+            retry.into_iter().for_each(|retry| plan.retried_by(retry));
             let Some(step) = self.encoding(id, &entry, plan, format, delivered, place) else { return };
+            if let (Some(sink), Some(retry)) = (self.plan.sinks.last_mut(), retry) {
+                sink.retry = retry;
+            }
             self.planner(id, Some(entry.clone())).attach(&entry, step);
         } else {
             // Nothing is read of the events, so nothing is decoded for them.
@@ -81,7 +87,15 @@ impl Planning<'_> {
         let messages = plan.takes_messages();
         let step = EncodePlan { sink, target, format: format.clone(), view, address, messages };
         let (delivery, buffer) = delivered;
-        self.plan.sinks.push(SinkNode { node: id, plan, format, preamble, delivery, buffer });
+        self.plan.sinks.push(SinkNode {
+            node: id,
+            plan,
+            format,
+            preamble,
+            delivery,
+            buffer,
+            retry: Retry::default(),
+        });
         Some(Box::new(step))
     }
 
@@ -104,8 +118,12 @@ impl Planning<'_> {
 
 /// Reports what a sink cannot have that writes nothing; whether there was any.
 fn refuse_settings(section: &Section<'_>, name: &str) -> bool {
-    let words =
-        [("format", "it has no format"), ("delivery", "it delivers nothing"), ("buffer", "nothing waits")];
+    let words = [
+        ("format", "it has no format"),
+        ("delivery", "it delivers nothing"),
+        ("buffer", "nothing waits"),
+        ("retry", "nothing is tried"),
+    ];
     let found = words.map(|(key, why)| (section.get(key), why));
     for (setting, why) in &found {
         if let Some(setting) = setting {

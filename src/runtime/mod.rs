@@ -12,6 +12,8 @@ mod instruments;
 mod intake;
 mod merge;
 mod options;
+mod outage;
+mod patient;
 mod pipeline;
 mod refusals;
 mod rejected;
@@ -20,7 +22,7 @@ mod stats;
 mod worker;
 
 pub use checkpoint::{
-    CheckpointFigures, Coordinator, KeeperFigures, KeeperHandle, Rehearsal, waits_between_workers,
+    CheckpointFigures, Coordinator, KeeperFigures, KeeperHandle, Keeping, Rehearsal, waits_between_workers,
 };
 pub use dead_letters::{DeadLetters, SharedDeadLetters};
 pub use driver::Driver;
@@ -29,7 +31,7 @@ pub use instruments::Instruments;
 pub use intake::{Intake, Step};
 pub use merge::{Drained, Merge, MergeOrder};
 pub use options::RunOptions;
-pub use pipeline::{Found, Keeping, Pipeline, Steps};
+pub use pipeline::{Found, Pipeline, Steps};
 pub use rejected::RejectPort;
 pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};

@@ -1,40 +1,24 @@
 //! A pipeline from the opening of its sources and sinks to their close.
 
 use super::checkpoint::{
-    Barrier, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Loading, Origins, Outlet,
-    OutletOptions, Pace, Part, StateIds, match_nodes, surplus, workers_before,
+    Barrier, Bell, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Keeping, Loading, Origins,
+    Outlet, OutletOptions, Part, StateIds, match_nodes, surplus, workers_before,
 };
 use super::dead_letters::SharedDeadLetters;
 use super::exchange::{Frontiers, Mail};
 use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
+use super::patient::Patient;
 use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
 use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
 use crate::plan::Plan;
-use crate::state::{DeadLetterLog, Epoch, StateBackend};
-use crate::time::{Clock, Env, Millis, Random};
+use crate::state::Epoch;
+use crate::time::{Clock, Env, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// How long nothing is to do for a coordinator before it looks again.
-const KEEPER_REST: Millis = Millis(5);
-
-/// State that a pipeline is to keep.
-pub struct Keeping {
-    /// Where.
-    pub backend: StateBackend,
-    /// Bytes that may be written a day: beyond, checkpoints become rarer.
-    pub bytes_per_day: Option<u64>,
-    /// Bytes that log and store may take on the disk: beyond, sources are held back.
-    pub disk_bytes: Option<u64>,
-    /// Nodes whose state may be dropped.
-    pub may_drop: Vec<String>,
-    /// Where rejected events are kept that nobody reads.
-    pub dead_letters: Option<DeadLetterLog>,
-}
 
 /// A pipeline whose sources and sinks are open.
 pub struct Pipeline {
@@ -169,15 +153,20 @@ impl Pipeline {
     ) -> Result<Pipeline, String> {
         // Sources first: a missing input file must not empty the output of the last run.
         let partitions = open_sources(plan, plan.parallelism, instruments)?;
-        let (sinks, deliveries) = open_sinks(plan, clock, instruments, found.as_ref())?;
+        let meeting = found.as_ref().map(|found| {
+            let meeting = Arc::new(Barrier::new(plan.parallelism, found.keeping.backend.epoch()));
+            found.feeds.iter().for_each(|feed| feed.ring(meeting.bell().clone()));
+            (found, meeting)
+        });
+        let kept = meeting.as_ref().map(|(found, meeting)| (*found, meeting.bell()));
+        let (sinks, deliveries) = open_sinks(plan, clock, instruments, kept)?;
+        let barrier = meeting.map(|(_, meeting)| meeting);
         let mut workers = workers(plan, clock, instruments, &sinks, partitions, found.as_ref());
         let count = workers.len();
         let outlets = deliveries.iter().map(|delivery| delivery.outlet().clone()).collect();
-        let (mut barrier, mut coordinator) = (None, None);
-        if let Some(found) = found {
-            let meeting = Arc::new(Barrier::new(count, found.keeping.backend.epoch()));
-            coordinator = Some(load(plan, found, &mut workers, deliveries, &meeting, clock)?);
-            barrier = Some(meeting);
+        let mut coordinator = None;
+        if let (Some(found), Some(barrier)) = (found, &barrier) {
+            coordinator = Some(load(plan, found, &mut workers, deliveries, barrier, clock)?);
         }
         let common = Common {
             nodes: plan.nodes.len(),
@@ -220,6 +209,7 @@ impl Pipeline {
             // One that panicked has left its failure behind.
             let workers = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
             resting.store(true, Ordering::Release);
+            common.barrier.iter().for_each(|barrier| barrier.bell().ring());
             // What one that panicked has left is not to be written.
             coordinator = keeper.and_then(|keeper| keeper.join().ok());
             workers
@@ -335,7 +325,7 @@ fn open_sinks(
     plan: &Plan,
     clock: &dyn Clock,
     instruments: &dyn Instruments,
-    found: Option<&Found>,
+    kept: Option<(&Found, &Bell)>,
 ) -> Result<(Vec<SharedSink>, Vec<Delivery>), String> {
     let (mut sinks, mut deliveries) = (Vec::new(), Vec::new());
     for (number, node) in plan.sinks.iter().enumerate() {
@@ -343,18 +333,20 @@ fn open_sinks(
         let failed = |error| format!("sink `{name}`: {error}");
         let sink = node.plan.sink(node.preamble.clone());
         let mut sink = instruments.sink(SinkId(number as u16), sink);
-        if let Some(Found { keeping, ids, .. }) = found {
+        if let Some((Found { keeping, ids, .. }, bell)) = kept {
             let exactly_once = node.delivery == config::Delivery::ExactlyOnce;
-            let mut outlet = Outlet::new(sink, OutletOptions { exactly_once, buffer: node.buffer });
+            let (name, buffer, retry) = (name.clone(), node.buffer, node.retry);
+            let options = OutletOptions { name, exactly_once, buffer, retry, bell: bell.clone() };
+            let mut outlet = Outlet::new(sink, options);
             outlet.open().map_err(failed)?;
-            let (state, now) = (ids.sinks[number], clock.wall());
-            let mut delivery =
-                Delivery::new((node.node, state), name.clone(), outlet.clone(), &keeping.backend, now);
+            let ids = (node.node, ids.sinks[number]);
+            let mut delivery = Delivery::new(ids, outlet.clone(), &keeping.backend, clock);
             delivery.resume().map_err(failed)?;
             deliveries.push(delivery);
             sink = Box::new(outlet);
         } else {
             sink.open().map_err(failed)?;
+            sink = Box::new(Patient::new(sink, name.clone(), node.retry));
         }
         sinks.push(SharedSink::new(sink));
     }
@@ -402,7 +394,7 @@ fn load(
     barrier: &Arc<Barrier>,
     clock: &dyn Clock,
 ) -> Result<Coordinator, String> {
-    let Found { keeping, ids, origins, feeds } = found;
+    let Found { mut keeping, ids, origins, feeds } = found;
     let count = workers.len();
     let surplus = surplus(&keeping.backend, &ids, count).map_err(|error| error.to_string())?;
     let before = workers_before(&keeping.backend, &ids).map_err(|error| error.to_string())?;
@@ -412,28 +404,35 @@ fn load(
         worker.load(&loading, &origins)?;
     }
     let names = plan.nodes.iter().map(|node| node.name.clone());
-    let dead_letters = keeping.dead_letters.map(|log| SharedDeadLetters::new(log, names));
+    let dead_letters = keeping.dead_letters.take().map(|log| SharedDeadLetters::new(log, names));
     if let Some(dead_letters) = &dead_letters {
         workers.iter_mut().for_each(|worker| worker.keep_dead_letters(dead_letters.part()));
     }
     let gone = ids.sources.iter().zip(&origins).flat_map(|(node, origins)| origins.gone(*node)).collect();
-    let pace = Pace {
-        interval: plan.checkpoint,
-        bytes_per_day: keeping.bytes_per_day,
-        disk_bytes: keeping.disk_bytes,
+    let (pipeline, interval, barrier) = (plan.name.clone(), plan.checkpoint, barrier.clone());
+    let with = Coordinating {
+        keeping,
+        pipeline,
+        ids,
+        barrier,
+        deliveries,
+        feeds,
+        interval,
+        gone,
+        surplus,
+        dead_letters,
     };
-    let (backend, barrier) = (keeping.backend, barrier.clone());
-    let with = Coordinating { backend, ids, barrier, deliveries, feeds, pace, gone, surplus, dead_letters };
     Ok(Coordinator::new(with, clock.elapsed()))
 }
 
 /// Keeps state until all workers are gone.
 fn keep(mut coordinator: Coordinator, shared: &Shared<'_>, resting: &AtomicBool) -> Coordinator {
     let _guard = PanicGuard(shared);
+    coordinator.wake_this_thread();
     while !resting.load(Ordering::Acquire) {
         match coordinator.step(shared.clock) {
             Ok(true) => {}
-            Ok(false) => shared.clock.doze(KEEPER_REST),
+            Ok(false) => shared.clock.doze(coordinator.rest(shared.clock.elapsed())),
             Err(error) => {
                 shared.fail(error.to_string());
                 break;

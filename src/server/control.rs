@@ -82,6 +82,8 @@ pub struct NodeStatus {
     pub discarded: u64,
     /// Bytes of output that wait in the data directory for their delivery; None where nothing can.
     pub undelivered_bytes: Option<u64>,
+    /// Why a sink's target takes nothing for now.
+    pub away: Option<String>,
 }
 
 /// What came of snapshots since the start.
@@ -132,6 +134,7 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
         json!({
             "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
             "rejected": node.rejected, "discarded": node.discarded, "undelivered_bytes": node.undelivered_bytes,
+            "away": node.away,
         })
     };
     json!({

@@ -2,10 +2,11 @@
 
 use super::writer::Writer;
 use crate::config::Role;
-use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec, Sink, SinkError};
+use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec, Sink, SinkError, Syncing};
 use crate::time::{Clock, Millis, SystemClock};
 use output::{Output, Patience};
 use position::{Mark, Position};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -109,13 +110,47 @@ pub struct FileSink {
     output: Output,
     clock: SystemClock,
     synced: Millis,
+    keeping: Keeping,
+    rounds: Rounds,
+}
+
+/// Who else knows what a sink writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeping {
+    /// Nobody.
+    Nobody,
+    /// Checkpoints make what was written safe.
+    AtLeastOnce,
+    /// The same, and it is written again in the same places.
+    ExactlyOnce,
+}
+
+/// Counts calls of [`Sink::secure`], and those up to which all is safe.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounds {
+    all: u64,
+    safe: u64,
+}
+
+impl Rounds {
+    /// Another call, behind which all is safe or something waits for the disk.
+    fn count(&mut self, is_safe: bool) {
+        self.all += 1;
+        self.safe = if is_safe { self.all } else { self.safe };
+    }
+
+    /// Whether something waits for the disk.
+    fn is_behind(&self) -> bool {
+        self.safe < self.all
+    }
 }
 
 impl FileSink {
     /// A sink that was not opened yet.
     pub fn new(path: PathBuf, config: FileSinkConfig) -> FileSink {
         let output = Output::new(path, config.mode);
-        FileSink { config, output, clock: SystemClock::new(), synced: Millis::ZERO }
+        let (clock, synced) = (SystemClock::new(), Millis::ZERO);
+        FileSink { config, output, clock, synced, keeping: Keeping::Nobody, rounds: Rounds::default() }
     }
 }
 
@@ -126,6 +161,7 @@ impl Sink for FileSink {
     }
 
     fn resume(&mut self, position: &[u8], repeats: bool) -> Result<(), SinkError> {
+        self.keeping = if repeats { Keeping::ExactlyOnce } else { Keeping::AtLeastOnce };
         if !position.is_empty() {
             self.output.keep_old();
         }
@@ -138,8 +174,31 @@ impl Sink for FileSink {
         self.output.open_at(&self.config, mark.and_then(|mark| mark.files.last().copied()))
     }
 
-    fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
-        self.output.secure(&self.config)
+    fn secure(&mut self, pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.begin_secure(pending)?.map_or(Ok(()), |syncing| syncing())
+    }
+
+    fn begin_secure(&mut self, pending: &mut Vec<u8>) -> Result<Option<Syncing>, SinkError> {
+        let mut syncing = None;
+        if self.keeping == Keeping::ExactlyOnce {
+            self.output.secure(&self.config)?;
+        } else {
+            match self.output.ready(&self.config, Patience::Try).and_then(|()| self.output.flush()) {
+                Err(SinkError::Away(_)) => {
+                    self.output.take_pending(&self.config, |bytes| pending.extend_from_slice(bytes));
+                    self.rounds.count(false);
+                    return Ok(None);
+                }
+                flushed => flushed?,
+            }
+            syncing = if self.config.sync { self.output.begin_sync()? } else { None };
+        }
+        self.rounds.count(true);
+        Ok(syncing)
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.rounds.safe
     }
 
     fn position(&self, into: &mut Vec<u8>) {
@@ -156,8 +215,13 @@ impl Sink for FileSink {
         // Where nothing was written yet, a reader that came meanwhile sees an end.
         self.output.ready(&self.config, Patience::Try)?;
         self.output.flush()?;
+        if self.rounds.is_behind() {
+            self.output.sync()?;
+            self.rounds.safe = self.rounds.all;
+        }
         let now = self.clock.elapsed();
-        if self.config.sync && now.0 - self.synced.0 >= SYNC_EVERY.0 {
+        let is_due = self.keeping == Keeping::Nobody && now.0 - self.synced.0 >= SYNC_EVERY.0;
+        if self.config.sync && is_due {
             self.output.sync()?;
             self.synced = now;
         }
@@ -182,7 +246,26 @@ fn failed(what: &str, path: &Path, error: io::Error) -> SinkError {
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => ": a part of the path is a file, not a folder",
         _ => "",
     };
-    SinkError::Failed(format!("cannot {what} `{}`: {error}{remedy}", path.display()))
+    let message = format!("cannot {what} `{}`: {error}{remedy}", path.display());
+    if may_pass(&error) { SinkError::Away(message) } else { SinkError::Failed(message) }
+}
+
+/// Whether an error is one of the disk, which may be over some time.
+fn may_pass(error: &io::Error) -> bool {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
+    let gone = [
+        Errno::IO,
+        Errno::NODEV,
+        Errno::REMOTEIO,
+        Errno::STALE,
+        Errno::NOTCONN,
+        Errno::TIMEDOUT,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+    ];
+    full.contains(&error.kind()) || Errno::from_io_error(error).is_some_and(|errno| gone.contains(&errno))
 }
 
 #[cfg(test)]

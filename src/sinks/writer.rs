@@ -7,8 +7,8 @@ use rustix::io::Errno;
 /// Bytes that are gathered before they are written.
 const CAPACITY: usize = 64 * 1024;
 
-/// Writes in large pieces. Bytes it was given are never lost to an error: what could not be written stays and goes
-/// first when writing is tried again.
+/// Writes in large pieces. Bytes it was given are never lost to an error: what could not be written stays, from the start
+/// of the first that was given and not wholly written, and goes first when writing is tried again.
 pub(super) struct Writer<F> {
     target: F,
     buffer: Vec<u8>,
@@ -26,11 +26,24 @@ impl<F: AsFd> Writer<F> {
         &self.target
     }
 
+    /// What was given and is not wholly written, and how many bytes of it are written.
+    pub(super) fn unwritten(&self) -> (&[u8], usize) {
+        (&self.buffer, self.written)
+    }
+
+    /// Somebody has taken out of the target again what [`Writer::unwritten`] tells as written.
+    pub(super) fn rewind(&mut self) {
+        self.written = 0;
+    }
+
     /// Takes all bytes. An error says that not all that was due could be written yet.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         if self.buffer.is_empty() && bytes.len() >= CAPACITY {
             let (written, outcome) = write_all(&self.target, bytes);
-            self.buffer.extend_from_slice(&bytes[written..]);
+            if outcome.is_err() {
+                self.buffer.extend_from_slice(bytes);
+                self.written = written;
+            }
             return outcome;
         }
         self.buffer.extend_from_slice(bytes);

@@ -253,6 +253,15 @@ impl StateBackend {
         self.ledger.chunks_of(sink)
     }
 
+    /// The same behind one of its chunks.
+    pub fn undelivered_behind(
+        &self,
+        sink: NodeId,
+        chunk: ChunkId,
+    ) -> impl Iterator<Item = (ChunkId, &RecordPlace)> {
+        self.ledger.chunks_behind(sink, chunk)
+    }
+
     /// One chunk of that.
     pub fn undelivered_chunk(&self, sink: NodeId, chunk: ChunkId) -> Option<&RecordPlace> {
         self.ledger.chunk(sink, chunk)

@@ -213,6 +213,21 @@ impl Ledger {
         range.map(|((_, id), place)| (*id, place))
     }
 
+    /// The same behind one of them.
+    pub fn chunks_behind(
+        &self,
+        sink: NodeId,
+        chunk: ChunkId,
+    ) -> impl Iterator<Item = (ChunkId, &RecordPlace)> {
+        let last = ChunkId { epoch: Epoch(u64::MAX), number: ChunkNumber(u32::MAX) };
+        // An empty range that begins behind its end is no range.
+        let first = chunk.min(last);
+        self.chunks
+            .range((sink, first)..=(sink, last))
+            .map(|((_, id), place)| (*id, place))
+            .skip_while(move |(id, _)| *id == chunk)
+    }
+
     /// One chunk of a sink that was not delivered.
     pub fn chunk(&self, sink: NodeId, chunk: ChunkId) -> Option<&RecordPlace> {
         self.chunks.get(&(sink, chunk))

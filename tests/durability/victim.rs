@@ -32,11 +32,16 @@ pub struct Victim<'f> {
 impl<'f> Victim<'f> {
     /// Starts a run of `p.yaml` in a folder, with its state in `data`.
     pub fn start(folder: &'f Folder, arguments: &[&str]) -> Victim<'f> {
+        let own: &[&str] = if arguments.contains(&"--data-dir") { &[] } else { &["--data-dir", "data"] };
+        Victim::without_state(folder, &[own, arguments].concat())
+    }
+
+    /// The same with nothing that lasts, unless the arguments say where.
+    pub fn without_state(folder: &'f Folder, arguments: &[&str]) -> Victim<'f> {
         let output =
             |name: &str| File::options().append(true).create(true).open(folder.path().join(name)).unwrap();
         let mut command = headwater(folder.path(), &["run", "p.yaml"]);
-        let own: &[&str] = if arguments.contains(&"--data-dir") { &[] } else { &["--data-dir", "data"] };
-        command.args(own).args(arguments).stdout(output("stdout")).stderr(output("stderr"));
+        command.args(arguments).stdout(output("stdout")).stderr(output("stderr"));
         Victim { folder, child: command.spawn().unwrap() }
     }
 

@@ -247,6 +247,7 @@ impl Simulation {
         let mut plan = self.plan(workers);
         let keeping = Keeping {
             backend,
+            folder: "simulated".into(),
             bytes_per_day: None,
             disk_bytes: None,
             may_drop: Vec::new(),

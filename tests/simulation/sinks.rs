@@ -85,6 +85,18 @@ impl Target {
         Ok(bytes.strip_prefix(OLD).map(<[u8]>::to_vec).unwrap_or(bytes))
     }
 
+    /// How much of a write fits, where the disk of a file is full.
+    fn full(&self, length: usize) -> Option<usize> {
+        let mut state = self.state.lock().unwrap();
+        let is_full = state.faulty && state.draw.often(30);
+        is_full.then(|| state.draw.below(length))
+    }
+
+    fn away(&self, why: &str) -> SinkError {
+        self.world.tell(|| format!("target {} is {why}", self.name));
+        SinkError::Away(why.to_owned())
+    }
+
     fn is_away(&self) -> bool {
         self.world.age() < self.state.lock().unwrap().away
     }
@@ -139,7 +151,13 @@ impl SinkPlan for SimulatedSink {
 
     fn sink(&self, _preamble: Vec<u8>) -> Box<dyn Sink> {
         match self.0.exactly_once {
-            true => Box::new(FileSink { target: self.0.clone(), file: None, offset: 0 }),
+            true => Box::new(FileSink {
+                target: self.0.clone(),
+                file: None,
+                offset: 0,
+                resumed: false,
+                unsynced: false,
+            }),
             false => Box::new(ServerSink(self.0.clone())),
         }
     }
@@ -149,6 +167,10 @@ struct FileSink {
     target: Arc<Target>,
     file: Option<Box<dyn DiskFile>>,
     offset: u64,
+    /// Whether it went on once already.
+    resumed: bool,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
 }
 
 fn failed(error: impl std::fmt::Display) -> SinkError {
@@ -182,6 +204,9 @@ impl Sink for FileSink {
 
     fn resume(&mut self, position: &[u8], repeats: bool) -> Result<(), SinkError> {
         assert!(repeats, "a sink that delivers exactly once gets the same bytes again");
+        if std::mem::replace(&mut self.resumed, true) && self.target.full(1).is_some() {
+            return Err(self.target.away("unmounted"));
+        }
         if let Ok(position) = <[u8; 8]>::try_from(position) {
             self.offset = u64::from_le_bytes(position);
         }
@@ -190,6 +215,9 @@ impl Sink for FileSink {
     }
 
     fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        if std::mem::take(&mut self.unsynced) && self.target.full(1).is_some() {
+            return Err(self.target.away("not synced"));
+        }
         self.file()?.sync().map_err(failed)
     }
 
@@ -198,7 +226,12 @@ impl Sink for FileSink {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.file()?.write_at(self.offset, bytes).map_err(failed)?;
+        self.unsynced = true;
+        let part = self.target.full(bytes.len());
+        self.file()?.write_at(self.offset, &bytes[..part.unwrap_or(bytes.len())]).map_err(failed)?;
+        if part.is_some() {
+            return Err(self.target.away("full"));
+        }
         self.target.world.tell(|| {
             format!(
                 "target {}: {} bytes at {}\n{}",
@@ -270,6 +303,10 @@ impl Sink for ServerSink {
         self.0
             .world
             .tell(|| format!("target {}: write {number}\n{}", self.0.name, String::from_utf8_lossy(bytes)));
+        if state.faulty && state.draw.often(10) {
+            drop(state);
+            return Err(self.0.away("away, and keeps it"));
+        }
         Ok(())
     }
 

@@ -72,7 +72,7 @@ pub fn excluded(spec: &ComponentSpec) -> Vec<&'static str> {
         }
         Role::Sink => {
             for sink in SINKS.iter().filter(|sink| sink.spec.name == spec.name) {
-                unless(sink.encodes, &["format", "delivery", "buffer"]);
+                unless(sink.encodes, &["format", "delivery", "buffer", "retry"]);
             }
         }
         Role::Transform | Role::Format => {}

@@ -2,6 +2,7 @@
 
 use super::{Address, TlsFiles};
 use crate::config::Secrets;
+use crate::dataflow::Retry;
 use std::fmt;
 
 /// The version of the protocol.
@@ -51,6 +52,8 @@ pub struct Connecting {
     pub under_way: u16,
     /// The largest packet that is taken, in bytes.
     pub largest_packet: u32,
+    /// How it is tried again where there is no connection.
+    pub retry: Retry,
     /// What must not be shown.
     pub secrets: Secrets,
 }

@@ -3,6 +3,7 @@
 use super::link::{Accepted, Happened, Link, Wire, link};
 use super::tls::Stamp;
 use super::{Connecting, Transport};
+use crate::dataflow::Retry;
 use crate::time::{Clock, Millis, Random, SystemClock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -15,9 +16,9 @@ use tokio::sync::Notify;
 
 /// How often certificates are looked at, and whether something has come.
 const TICK: Duration = Duration::from_secs(1);
-/// The wait behind the first failure; each further one doubles it.
-const FIRST_WAIT: u64 = 100;
-/// The longest wait, in milliseconds.
+/// How often it is asked whether to connect, in milliseconds.
+const ASK: u64 = 100;
+/// The wait behind a fault of our own, in milliseconds.
 const LONGEST_WAIT: u64 = 30_000;
 /// A connection that has held for so many ticks was no failure.
 const STEADY: u32 = 10;
@@ -40,6 +41,9 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// The connection is gone.
     fn lost(&self);
+
+    /// It was tried as often as it may be: there will be no further connection.
+    fn given_up(&self, _reason: &str) {}
 
     /// Whether a new connection may be made now.
     fn may_connect(&self) -> bool {
@@ -175,7 +179,7 @@ impl Keeping {
         let mut said = String::new();
         while !self.shared.is_stopping() {
             while !self.endpoint.may_connect() && !self.shared.is_stopping() {
-                self.pause(FIRST_WAIT).await;
+                self.pause(ASK).await;
             }
             let ended = self.connect().await;
             self.endpoint.lost();
@@ -187,7 +191,12 @@ impl Keeping {
                 said.clear();
             }
             failures = if ended.held >= STEADY || ended.wanted { 0 } else { failures + 1 };
-            let wait = if ended.wanted { 0 } else { wait(failures, &mut self.random) };
+            if self.connecting.retry.attempts.is_some_and(|most| failures > most) {
+                self.endpoint.given_up(&self.connecting.secrets.mask(&ended.reason));
+                break;
+            }
+            let wait =
+                if ended.wanted { 0 } else { wait(failures, &self.connecting.retry, &mut self.random) };
             self.report(&ended, wait, &mut said);
             self.pause(wait).await;
         }
@@ -317,8 +326,9 @@ struct Watch {
 
 /// Milliseconds until the next attempt: doubled with every failure, and scattered by half, so that a thousand clients
 /// of a broker that comes back do not all come at once.
-fn wait(failures: u32, random: &mut Random) -> u64 {
-    let longest = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_WAIT);
+fn wait(failures: u32, retry: &Retry, random: &mut Random) -> u64 {
+    let [first, max] = [retry.first, retry.max].map(|span| span.0.max(1) as u64);
+    let longest = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(max);
     longest / 2 + random.bits() % (longest / 2 + 1)
 }
 
@@ -330,8 +340,8 @@ mod tests {
     fn waits_double_to_a_limit_and_scatter() {
         let mut random = Random::seeded(1);
         for failures in 1..100 {
-            let longest = (100 << (failures - 1).min(20)).min(LONGEST_WAIT);
-            let wait = wait(failures as u32, &mut random);
+            let longest = (100 << (failures - 1).min(20)).min(60_000);
+            let wait = wait(failures as u32, &Retry::default(), &mut random);
             assert!((longest / 2..=longest).contains(&wait), "{failures}: {wait}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Address, Connecting, Hidden, Qos, TlsFiles, Transport, Version};
 use crate::config::{Section, Setting, read};
-use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, open_options};
+use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, Retry, open_options};
 use crate::time::Millis;
 use std::path::PathBuf;
 
@@ -65,6 +65,9 @@ fn is_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
+/// The longest pause between two tries to connect, unless something else is said.
+const LONGEST_PAUSE: Millis = Millis(30_000);
+
 /// The longest text that the protocol carries, in bytes.
 const LONGEST_TEXT: usize = 65_535;
 
@@ -96,6 +99,7 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
         receive_maximum: 1,
         under_way: 1,
         largest_packet: 1 << 20,
+        retry: Retry { max: LONGEST_PAUSE, ..Retry::default() },
         secrets: planner.faults.secrets().clone(),
     })
 }

@@ -1,5 +1,6 @@
 //! Where workers meet for a checkpoint.
 
+use super::bell::Bell;
 use super::part::Part;
 use crate::state::Epoch;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ pub struct Barrier {
     /// Whether nothing more is to be read because the disk takes nothing.
     held_back: AtomicBool,
     gathered: Mutex<Gathered>,
+    bell: Bell,
 }
 
 #[derive(Default)]
@@ -38,7 +40,13 @@ impl Barrier {
             committed: AtomicU64::new(last.0),
             held_back: AtomicBool::new(false),
             gathered: Mutex::default(),
+            bell: Bell::default(),
         }
+    }
+
+    /// What wakes whoever asks for checkpoints.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
@@ -75,6 +83,7 @@ impl Barrier {
             gathered.saved = 0;
             cut();
             self.released.store(epoch.0, Ordering::Release);
+            self.bell.ring();
         }
     }
 

@@ -6,34 +6,44 @@ use super::frames::{JournalFeed, ONLY};
 use super::handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
 use super::ids::StateIds;
 use super::part::{Part, Reached};
-use crate::dataflow;
+use super::room::{AGAIN, Room};
+use crate::dataflow::{self, SinkError};
 use crate::runtime::dead_letters::SharedDeadLetters;
 use crate::state::{
-    Changes, Checkpoint, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend, StateError,
+    Changes, Checkpoint, DeadLetterLog, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend,
+    StateError,
 };
 use crate::time::{Clock, Millis};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// How often checkpoints are taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// From one to the next.
-    pub interval: Millis,
+/// State that a pipeline is to keep, and what limits that.
+pub struct Keeping {
+    /// The state.
+    pub backend: StateBackend,
+    /// Where it is, for messages.
+    pub folder: PathBuf,
     /// Bytes that may be written a day: beyond, checkpoints become rarer.
     pub bytes_per_day: Option<u64>,
     /// Bytes that log and store may take on the disk: beyond, sources are held back.
     pub disk_bytes: Option<u64>,
+    /// Nodes whose state may be dropped.
+    pub may_drop: Vec<String>,
+    /// Where rejected events are kept that nobody reads.
+    pub dead_letters: Option<DeadLetterLog>,
 }
 
 /// The shortest rest between two checkpoints, as a share of the interval.
 const SHORTEST_REST: i64 = 2;
 /// A checkpoint that takes longer than this, or than three intervals, is told of.
 const LONG: Millis = Millis(60_000);
-/// How long to wait before a commit that failed is tried again: doubled each time, up to the second.
-const AGAIN: [Millis; 2] = [Millis(50), Millis(5_000)];
 /// How long output that waits is delivered once somebody wants an end; the rest waits for the next run.
 const LAST: Millis = Millis(3_000);
+/// How often a worker that is busy, or a disk that may take something, is looked at.
+const LOOK: [Millis; 2] = [Millis(5), Millis(1_000)];
+/// The longest time for which nobody looks.
+const LONGEST_REST: Millis = Millis(10_000);
 const DAY: i64 = 24 * 3_600_000;
 
 /// Where a checkpoint stands.
@@ -47,41 +57,32 @@ enum Phase {
     Writing { since: Millis },
 }
 
-/// The disk takes nothing, or did not when it was tried last.
-#[derive(Clone, Copy, Debug)]
-struct Trouble {
-    /// When it is tried again.
-    again: Millis,
-    /// How long that is from the last time.
-    pause: Millis,
-}
-
 /// The state of a pipeline while it runs. Steps like a worker does, on a thread of its own; see `checkpoint/mod.rs`.
 pub struct Coordinator {
-    backend: StateBackend,
+    pub(super) keeping: Keeping,
+    pub(super) pipeline: String,
     ids: Arc<StateIds>,
-    barrier: Arc<Barrier>,
-    deliveries: Vec<Delivery>,
-    feeds: Vec<JournalFeed>,
-    pace: Pace,
+    pub(super) barrier: Arc<Barrier>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) feeds: Vec<JournalFeed>,
+    interval: Millis,
     phase: Phase,
-    trouble: Option<Trouble>,
+    pub(super) room: Room,
+    /// Whether the checkpoint waits for a sink whose target is away.
+    pub(super) is_postponed: bool,
     /// A sink failed for good: nothing is committed any more, as what it was given may be lost.
-    has_failed: bool,
+    pub(super) has_failed: bool,
     epoch: Epoch,
     /// What workers gave and no commit has yet.
-    gathered: Part,
+    pub(super) gathered: Part,
     /// Whether the log knows the nodes.
     is_announced: bool,
     /// Who asked for a checkpoint that is not under way yet, and who for the one that is.
     asked: Vec<Sender<CheckpointFigures>>,
     awaited: Vec<Sender<CheckpointFigures>>,
     handle: KeeperHandle,
-    figures: CheckpointFigures,
+    pub(super) figures: CheckpointFigures,
     written_bytes: u64,
-    disk_bytes: u64,
-    /// Whether that is more than there may be.
-    is_over: bool,
     /// Positions that are of no partition any more.
     gone: Vec<SourceProgress>,
     dead_letters: Option<SharedDeadLetters>,
@@ -89,8 +90,10 @@ pub struct Coordinator {
 
 /// What a coordinator works with.
 pub struct Coordinating {
-    /// The state.
-    pub backend: StateBackend,
+    /// The state; what is in [`Keeping::dead_letters`] goes by `dead_letters`.
+    pub keeping: Keeping,
+    /// The pipeline's name, for messages.
+    pub pipeline: String,
     /// Whose is which.
     pub ids: Arc<StateIds>,
     /// Where workers meet.
@@ -99,8 +102,8 @@ pub struct Coordinating {
     pub deliveries: Vec<Delivery>,
     /// The journals.
     pub feeds: Vec<JournalFeed>,
-    /// How often.
-    pub pace: Pace,
+    /// From one checkpoint to the next.
+    pub interval: Millis,
     /// Positions that are of no partition any more, to be forgotten.
     pub gone: Vec<SourceProgress>,
     /// State that nobody has any more, to be forgotten.
@@ -112,38 +115,37 @@ pub struct Coordinating {
 impl Coordinator {
     /// A coordinator that asks for its first checkpoint an interval from now.
     pub fn new(with: Coordinating, now: Millis) -> Coordinator {
-        let Coordinating { backend, ids, barrier, deliveries, feeds, pace, gone, surplus, dead_letters } =
-            with;
-        let (epoch, until) = (backend.epoch(), now + pace.interval);
+        let Coordinating { keeping, pipeline, ids, barrier, deliveries, feeds, interval, .. } = with;
+        let (epoch, until) = (keeping.backend.epoch(), now + interval);
         let figures = CheckpointFigures { epoch, ..CheckpointFigures::default() };
         Coordinator {
-            backend,
+            handle: KeeperHandle::new(barrier.bell().clone()),
+            keeping,
+            pipeline,
             ids,
             barrier,
             deliveries,
             feeds,
-            pace,
+            interval,
             phase: Phase::Resting { until },
-            trouble: None,
+            room: Room::default(),
+            is_postponed: false,
             has_failed: false,
             epoch,
-            gathered: Part { entries: surplus, ..Part::default() },
-            gone,
-            dead_letters,
+            gathered: Part { entries: with.surplus, ..Part::default() },
+            gone: with.gone,
+            dead_letters: with.dead_letters,
             is_announced: false,
             asked: Vec::new(),
             awaited: Vec::new(),
-            handle: KeeperHandle::default(),
             figures,
             written_bytes: 0,
-            disk_bytes: 0,
-            is_over: false,
         }
     }
 
     /// The state, as of the last commit.
     pub fn backend(&mut self) -> &mut StateBackend {
-        &mut self.backend
+        &mut self.keeping.backend
     }
 
     /// Figures of its checkpoints.
@@ -154,6 +156,30 @@ impl Coordinator {
     /// A way to it for other threads.
     pub fn handle(&self) -> KeeperHandle {
         self.handle.clone()
+    }
+
+    /// From now on this thread is woken when there is something to do.
+    pub fn wake_this_thread(&self) {
+        self.barrier.bell().wake_this_thread();
+    }
+
+    /// How long nothing is to be done, unless somebody rings.
+    pub fn rest(&mut self, now: Millis) -> Millis {
+        let phase = match self.phase {
+            Phase::Resting { until } => until,
+            Phase::Gathering { .. } => now + LOOK[1],
+            Phase::Writing { .. } => self.room.again().unwrap_or(now + LOOK[0]),
+        };
+        let feeds = self.feeds.iter().filter_map(JournalFeed::next_due);
+        // The disk is not asked before it may be.
+        let feeds = feeds.map(|due| due.max(self.room.again().unwrap_or(due)));
+        let sinks = self
+            .deliveries
+            .iter_mut()
+            .filter(|_| !self.has_failed)
+            .filter_map(|delivery| delivery.next_due(now));
+        let next = feeds.chain(sinks).min().unwrap_or(phase).min(phase);
+        Millis((next - now).0.clamp(1, LONGEST_REST.0))
     }
 
     /// Takes a checkpoint as soon as none is under way, and tells when it is durable.
@@ -173,9 +199,9 @@ impl Coordinator {
         let mut worked = self.keep_journals(now)?;
         worked |= self.keep_checkpoints(clock, now)?;
         worked |= self.deliver(clock)?;
-        if self.backend.fold_is_due() && !self.is_waiting(now) {
+        if self.keeping.backend.fold_is_due() && !self.is_waiting(now) {
             // What is not folded stays in the log.
-            match self.backend.fold() {
+            match self.keeping.backend.fold() {
                 Ok(folded) => self.recover(folded),
                 Err(error) => self.fail_or_wait(error, now)?,
             }
@@ -187,28 +213,15 @@ impl Coordinator {
         Ok(worked)
     }
 
-    /// Whether the disk is not to be tried yet.
-    fn is_waiting(&self, now: Millis) -> bool {
-        self.has_failed || self.trouble.is_some_and(|trouble| now < trouble.again)
-    }
-
-    /// The disk took something, if `written`.
-    fn recover(&mut self, written: bool) {
-        if written && self.trouble.take().is_some() {
-            tracing::info!("the disk takes state again");
-            self.barrier.hold_back(self.is_over);
-        }
-    }
-
     /// Tells others how things stand.
     fn publish(&self) {
         let (checkpoints, written_bytes, disk_bytes) =
-            (self.figures, self.backend.written_bytes(), self.disk_bytes);
+            (self.figures, self.keeping.backend.written_bytes(), self.room.disk_bytes);
         self.handle.publish(|figures| {
-            let mut undelivered = std::mem::take(&mut figures.undelivered);
-            undelivered.clear();
-            undelivered.extend(self.deliveries.iter().map(Delivery::waiting));
-            *figures = KeeperFigures { checkpoints, written_bytes, disk_bytes, undelivered };
+            let mut sinks = std::mem::take(&mut figures.sinks);
+            sinks.clear();
+            sinks.extend(self.deliveries.iter().map(Delivery::figures));
+            *figures = KeeperFigures { checkpoints, written_bytes, disk_bytes, sinks };
         });
     }
 
@@ -232,6 +245,14 @@ impl Coordinator {
             self.feeds.iter_mut().for_each(|feed| feed.take(now, true));
             let done = self.commit_frames().and_then(|_| self.commit(clock));
             match done {
+                Ok(_) if self.is_postponed && patience() => {
+                    self.deliver(clock)?;
+                    clock.wait(AGAIN[0]);
+                }
+                Ok(_) if self.is_postponed => {
+                    self.fail_away();
+                    break;
+                }
                 Ok(_) => break,
                 Err(error) if error.remedy() == Remedy::Retry && patience() => clock.wait(AGAIN[0]),
                 Err(error) => return Err(error),
@@ -241,7 +262,8 @@ impl Coordinator {
         while !self.has_failed {
             let moved = self.deliver(clock)?;
             let (is_patient, now) = (patience(), clock.elapsed());
-            let waits = self.deliveries.iter().any(|delivery| delivery.waiting() > 0);
+            let waits =
+                self.deliveries.iter().any(|delivery| delivery.waiting() > 0 || delivery.outlet().is_away());
             let is_over = !is_patient && now >= *until.get_or_insert(now + LAST);
             if !waits || is_over || !(moved || is_patient) {
                 break;
@@ -261,8 +283,9 @@ impl Coordinator {
             return Ok(());
         }
         self.deliveries.iter_mut().for_each(Delivery::locate);
-        let markers = self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
-        self.backend.commit(Changes { markers, ..Changes::default() })?;
+        let markers =
+            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.keeping.backend)).collect();
+        self.keeping.backend.commit(Changes { markers, ..Changes::default() })?;
         self.tell_committed();
         self.publish();
         Ok(())
@@ -289,9 +312,10 @@ impl Coordinator {
             return Ok(false);
         }
         // A later start finds frames by the name of their source.
-        let checkpoint = (!self.is_announced)
-            .then(|| self.announced(Checkpoint { epoch: self.backend.epoch(), ..Checkpoint::default() }));
-        let committed = self.backend.commit(Changes { frames, checkpoint, ..Changes::default() })?;
+        let checkpoint = (!self.is_announced).then(|| {
+            self.announced(Checkpoint { epoch: self.keeping.backend.epoch(), ..Checkpoint::default() })
+        });
+        let committed = self.keeping.backend.commit(Changes { frames, checkpoint, ..Changes::default() })?;
         self.is_announced = true;
         let places = committed.map(|committed| committed.places).unwrap_or_default();
         let mut places = places.iter();
@@ -316,7 +340,7 @@ impl Coordinator {
                 Ok(true)
             }
             Phase::Gathering { since, told: false }
-                if (now - since) > LONG.max(Millis(3 * self.pace.interval.0)) =>
+                if (now - since) > LONG.max(Millis(3 * self.interval.0)) =>
             {
                 tracing::warn!(
                     "checkpoint {} is under way for {}: a worker is busy",
@@ -326,12 +350,17 @@ impl Coordinator {
                 self.phase = Phase::Gathering { since, told: true };
                 Ok(true)
             }
-            Phase::Writing { since } if !self.is_waiting(now) => {
+            Phase::Writing { since } if !self.is_waiting(now) && !self.postpones() => {
                 self.try_commit(clock, since)?;
                 Ok(true)
             }
             _ => Ok(false),
         }
+    }
+
+    /// Whether the checkpoint is to wait for a target that is away.
+    fn postpones(&self) -> bool {
+        self.deliveries.iter().any(Delivery::postpones)
     }
 
     /// Whether so much output is held for a checkpoint that it should not wait.
@@ -343,11 +372,11 @@ impl Coordinator {
         let committed = self.commit_frames().and_then(|_| self.commit(clock));
         let now = clock.elapsed();
         match committed {
-            Ok(_) if self.has_failed => Ok(()),
+            Ok(_) if self.has_failed || self.is_postponed => Ok(()),
             Ok(written) => {
                 self.recover(written);
-                self.weigh();
-                self.barrier.hold_back(self.is_over || self.trouble.is_some());
+                self.weigh(now);
+                self.hold_back();
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
                 self.phase = Phase::Resting { until: self.next_due(since, now) };
                 self.publish();
@@ -361,86 +390,33 @@ impl Coordinator {
 
     /// When the next checkpoint is due: by the interval, but not at once, and not before the budget allows it.
     fn next_due(&mut self, since: Millis, now: Millis) -> Millis {
-        let interval = self.pace.interval;
+        let interval = self.interval;
         let due = (since + interval).max(now + Millis(interval.0 / SHORTEST_REST));
-        let written = self.backend.written_bytes();
+        let written = self.keeping.backend.written_bytes();
         let cost = written - std::mem::replace(&mut self.written_bytes, written);
         self.figures.bytes = cost;
-        let stretched = self.pace.bytes_per_day.map_or(0, |most| {
+        let stretched = self.keeping.bytes_per_day.map_or(0, |most| {
             let millis = u128::from(cost) * DAY as u128 / u128::from(most.max(1));
             i64::try_from(millis).unwrap_or(DAY).min(DAY)
         });
         due.max(since + Millis(stretched))
     }
 
-    /// Looks at what log and store take on the disk. Beyond the limit what can go goes; if that is not enough, sources wait
-    /// until output that waits is delivered.
-    fn weigh(&mut self) {
-        let outcome = self.backend.disk_bytes().and_then(|bytes| {
-            self.disk_bytes = bytes;
-            if self.is_beyond() {
-                self.backend.fold()?;
-                self.disk_bytes = self.backend.disk_bytes()?;
-            }
-            if self.is_beyond() && !self.is_over {
-                self.backend.compact()?;
-                self.disk_bytes = self.backend.disk_bytes()?;
-            }
-            Ok(())
-        });
-        if let Err(error) = outcome {
-            tracing::warn!("making room within `limits.disk`: {error}: it is tried again");
-        }
-        let is = self.is_beyond();
-        let was = std::mem::replace(&mut self.is_over, is);
-        let (bytes, most) = (self.disk_bytes, self.pace.disk_bytes.unwrap_or_default());
-        match (was, is) {
-            (false, true) => tracing::error!(
-                "state takes {bytes} bytes of the {most} that `limits.disk` leaves it; sources are held back until output \
-                 that waits is delivered, or the limit is raised"
-            ),
-            (true, false) => tracing::info!("state takes {bytes} bytes, within `limits.disk` again"),
-            _ => {}
-        }
-    }
-
-    fn is_beyond(&self) -> bool {
-        self.pace.disk_bytes.is_some_and(|most| self.disk_bytes > most)
-    }
-
-    /// An error of the disk is waited out while sources are held back.
-    fn fail_or_wait(&mut self, error: StateError, now: Millis) -> Result<(), StateError> {
-        if error.remedy() != Remedy::Retry {
-            return Err(error);
-        }
-        self.figures.failures += 1;
-        let pause = match self.trouble {
-            Some(Trouble { pause, .. }) => Millis((pause.0 * 2).min(AGAIN[1].0)),
-            None => {
-                let what = if error.is_full() { "the disk is full" } else { "the disk takes no state" };
-                tracing::error!("{what}: {error}; sources are held back until it does, nothing is lost");
-                AGAIN[0]
-            }
-        };
-        self.barrier.hold_back(true);
-        self.trouble = Some(Trouble { again: now + pause, pause });
-        Ok(())
-    }
-
     /// Commits what was gathered for the epoch, if it says anything new. Tells whether it did.
     fn commit(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
-        for delivery in &mut self.deliveries {
-            if let Err(error) = delivery.prepare(self.epoch) {
-                delivery.outlet().fail(error);
-                self.has_failed = true;
-            }
-        }
-        if self.has_failed {
+        let (epoch, mut is_ready) = (self.epoch, true);
+        each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
+            delivery.prepare(epoch, clock).map(|ready| is_ready &= ready)
+        });
+        self.is_postponed = !is_ready;
+        if self.is_postponed || self.has_failed {
+            self.hold_back();
             return Ok(false);
         }
         let sources = [self.sources(), self.gone.clone()].concat();
         let sinks: Vec<_> =
-            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.backend)).collect();
+            self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.keeping.backend)).collect();
+        self.gathered.entries.extend(self.deliveries.iter_mut().filter_map(Delivery::entry));
         let chunks: Vec<_> = self.deliveries.iter().flat_map(Delivery::chunks).collect();
         let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
         // What a worker keeps for itself alone is how far time has come, unless something was read.
@@ -464,17 +440,17 @@ impl Coordinator {
             #[cfg(feature = "simulation")]
             let checkpoint = mutated(checkpoint);
             let mut changes = Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() };
-            if let Err(error) = self.backend.commit_all(&mut changes) {
+            if let Err(error) = self.keeping.backend.commit_all(&mut changes) {
                 self.gathered.entries = changes.checkpoint.map(|left| left.entries).unwrap_or_default();
-                return Err(self.ids.named(error, &self.backend));
+                return Err(self.ids.named(error, &self.keeping.backend));
             }
             self.is_announced = true;
             self.gathered = Part::default();
             self.figures =
                 CheckpointFigures { epoch: self.epoch, written: self.figures.written + 1, ..self.figures };
             self.gone.clear();
-            let now = clock.wall();
-            self.deliveries.iter_mut().for_each(|delivery| delivery.committed(now));
+            let (now, backend) = (clock.elapsed(), &self.keeping.backend);
+            self.deliveries.iter_mut().for_each(|delivery| delivery.committed(now, backend));
             self.tell_committed();
             self.tell_given_up();
         }
@@ -493,12 +469,27 @@ impl Coordinator {
 
     /// Sinks do what waited for their positions to be durable.
     fn tell_committed(&mut self) {
-        for delivery in &self.deliveries {
-            if let Err(error) = delivery.outlet().committed() {
-                delivery.outlet().fail(error);
-                self.has_failed = true;
+        each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
+            match delivery.outlet().committed() {
+                // It is asked again behind the next commit.
+                Err(SinkError::Away(why)) => {
+                    delivery.outlet().begin_outage(why);
+                    Ok(())
+                }
+                committed => committed,
             }
-        }
+        });
+    }
+
+    /// Nobody waits any longer for sinks whose output could not be prepared: the next run makes it again.
+    fn fail_away(&mut self) {
+        each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
+            match delivery.outlet().why_away() {
+                Some(why) if delivery.postpones() => Err(SinkError::Failed(why)),
+                _ => Ok(()),
+            }
+        });
+        self.has_failed = true;
     }
 
     fn tell_given_up(&mut self) {
@@ -530,7 +521,7 @@ impl Coordinator {
             Some(SourceProgress { node, partition, offset, watermark: reached.highest })
         };
         let all: Vec<SourceProgress> = self.gathered.reached.iter().filter_map(progress).collect();
-        let known = &self.backend.progress().sources;
+        let known = &self.keeping.backend.progress().sources;
         let is_new = |source: &SourceProgress| {
             let known = known.get(&(source.node, source.partition.clone()));
             known.is_none_or(|known| known.offset != source.offset)
@@ -540,25 +531,38 @@ impl Coordinator {
 
     /// Delivers committed output.
     fn deliver(&mut self, clock: &dyn Clock) -> Result<bool, StateError> {
-        let mut worked = false;
+        let (mut worked, mut fatal) = (false, None);
         if self.has_failed {
             return Ok(false);
         }
-        for delivery in &mut self.deliveries {
-            delivery.tell_refused(self.dead_letters.as_ref(), clock);
-            match delivery.deliver(&self.backend) {
+        let (now, backend, letters) = (clock.elapsed(), &self.keeping.backend, self.dead_letters.as_ref());
+        each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
+            delivery.tell_refused(letters, clock);
+            match delivery.deliver(backend, now) {
                 Ok(moved) => worked |= moved,
-                Err(DeliveryError::Sink(error)) => {
-                    delivery.outlet().fail(error);
-                    self.has_failed = true;
-                }
+                Err(DeliveryError::Sink(error)) => return Err(error),
                 Err(DeliveryError::State(error)) if error.remedy() == Remedy::Retry => {
                     delivery.tell_unread(&error);
                 }
-                Err(DeliveryError::State(error)) => return Err(error),
+                Err(DeliveryError::State(error)) => fatal = Some(error),
             }
+            Ok(())
+        });
+        fatal.map_or(Ok(worked), Err)
+    }
+}
+
+/// Does something with each sink; workers hear of one that fails for good.
+fn each_sink(
+    deliveries: &mut [Delivery],
+    has_failed: &mut bool,
+    mut work: impl FnMut(&mut Delivery) -> Result<(), SinkError>,
+) {
+    for delivery in deliveries {
+        if let Err(error) = work(delivery) {
+            delivery.outlet().fail(error);
+            *has_failed = true;
         }
-        Ok(worked)
     }
 }
 

@@ -1,40 +1,39 @@
 //! What is held for a sink, from the checkpoint that it belongs to until its target has acknowledged it.
 
+use super::ages::Ages;
+use super::handle::SinkFigures;
 use super::outlet::{Outlet, Secured};
+use super::queue::Queue;
 use crate::dataflow;
 use crate::dataflow::{DrainOrder, RefusedEvent, SinkError, WhenFull};
 use crate::runtime::dead_letters::SharedDeadLetters;
 #[cfg(feature = "simulation")]
 use crate::state::mutation;
 use crate::state::{
-    Chunk, ChunkId, ChunkNumber, Content, Epoch, NodeId, SinkProgress, StateBackend, StateError,
+    Chunk, ChunkId, ChunkNumber, Content, Entry, Epoch, NodeId, SinkProgress, StateBackend, StateError,
 };
-use crate::time::{Clock, Timestamp};
-use std::collections::VecDeque;
+use crate::time::{Clock, Millis};
 
-/// Bytes of committed chunks that stay in memory until they are delivered; the rest is read from the log.
-const MOST_REMEMBERED: usize = 8 << 20;
 /// Bytes that are delivered before the target is made to secure them.
 const MOST_UNSECURED: usize = 4 << 20;
+
+/// How often a target that takes nothing, or has acknowledged nothing, is looked at: the pause is doubled each time.
+const LOOK: [Millis; 2] = [Millis(2), Millis(200)];
 
 /// One sink's output in the log.
 pub struct Delivery {
     /// Which of the plan's nodes it is.
     sink: dataflow::NodeId,
     node: NodeId,
-    /// For messages.
-    name: String,
     outlet: Outlet,
     /// What workers wrote straight to the target between chunks, pending, and the call that said so: for the next
     /// checkpoint.
     direct: Vec<(u64, Vec<u8>)>,
     /// Chunks of the checkpoint in the making.
     making: Vec<Made>,
-    /// Committed chunks that are not acknowledged, in order.
-    queue: VecDeque<Queued>,
-    /// Bytes of those of them that wait.
-    waiting: u64,
-    remembered: usize,
+    /// Committed chunks that are not acknowledged.
+    queue: Queue,
+    ages: Ages,
     /// The last chunk that is acknowledged with all before it.
     delivered: Option<ChunkId>,
     position: Vec<u8>,
@@ -42,6 +41,22 @@ pub struct Delivery {
     given_up: u64,
     /// Whether the log could not be read when it was tried last, which is said once.
     unread: bool,
+    away: Away,
+    /// How long it rested since it looked at the target last.
+    pause: Millis,
+}
+
+/// Where the delivery to a target that takes nothing stands.
+#[derive(Default)]
+struct Away {
+    /// It is being tried, and what comes of that is to be noted.
+    trying: bool,
+    /// Whether it was away when it was looked at last.
+    known: bool,
+    /// A checkpoint waits for it: its output could not be prepared.
+    postpones: bool,
+    /// Exactly once: it could not go on at its place, for that reason.
+    lost: Option<String>,
 }
 
 /// A chunk that is not committed yet.
@@ -50,24 +65,6 @@ struct Made {
     bytes: Vec<u8>,
     /// The call of [`Outlet::secure`] by which the target was given it already.
     call: Option<u64>,
-}
-
-struct Queued {
-    id: ChunkId,
-    length: usize,
-    /// None where it is to be read from the log.
-    bytes: Option<Vec<u8>>,
-    since: Timestamp,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    /// The target was given it, and secured with that call.
-    Given(u64),
-    /// It is not to be delivered any more.
-    GivenUp,
 }
 
 /// What stops a delivery.
@@ -82,52 +79,52 @@ impl Delivery {
     /// What an earlier run left.
     pub fn new(
         (sink, node): (dataflow::NodeId, NodeId),
-        name: String,
         outlet: Outlet,
         backend: &StateBackend,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Delivery {
-        let known = backend.progress().sinks.get(&node);
-        let (delivered, position) =
-            known.map_or((None, Vec::new()), |known| (known.delivered, known.position.clone()));
-        let queued = |(id, length): (ChunkId, usize)| Queued {
-            id,
-            length,
-            bytes: None,
-            since: now,
-            stage: Stage::Waiting,
-        };
-        let left = backend.undelivered(node).map(|(id, place)| (id, place.length as usize));
-        let queue: VecDeque<Queued> = left.map(queued).collect();
-        let waiting = queue.iter().map(|chunk| chunk.length as u64).sum();
-        let (direct, making, remembered, given_up) = (Vec::new(), Vec::new(), 0, 0);
+        let (delivered, position) = known(node, backend);
+        let ages = Ages::find(node, outlet.options().buffer.max_age, backend, clock);
         Delivery {
             sink,
             node,
-            name,
             outlet,
-            direct,
-            making,
-            queue,
-            waiting,
-            remembered,
+            direct: Vec::new(),
+            making: Vec::new(),
+            queue: Queue::find(node, backend),
+            ages,
             delivered,
             position,
-            given_up,
+            given_up: 0,
             unread: false,
+            away: Away::default(),
+            pause: Millis::ZERO,
         }
     }
 
     /// Has the target go on where it stopped.
     pub fn resume(&mut self) -> Result<(), SinkError> {
         self.outlet.resume(&self.position, !self.queue.is_empty())?;
-        self.outlet.note_waiting(self.waiting);
+        self.outlet.note_waiting(self.queue.waiting());
         if self.outlet.options().exactly_once {
             // The first output is to find its place again too, should it be cut short: the place becomes durable with it.
             self.outlet.secure()?;
             self.locate();
         }
         Ok(())
+    }
+
+    /// When the target is to be looked at again; None where nothing is under way. One that takes nothing is looked at less
+    /// and less often.
+    pub fn next_due(&mut self, now: Millis) -> Option<Millis> {
+        if let Some(again) = self.outlet.next_try() {
+            return Some(again);
+        }
+        if !self.outlet.is_drained() || !self.queue.is_empty() {
+            self.pause = Millis((self.pause.0 * 2).clamp(LOOK[0].0, LOOK[1].0));
+            return Some(now + self.pause);
+        }
+        None
     }
 
     /// The outlet.
@@ -142,11 +139,51 @@ impl Delivery {
 
     /// Bytes that wait for their delivery.
     pub fn waiting(&self) -> u64 {
-        self.waiting
+        self.queue.waiting()
     }
 
-    /// Gathers what belongs to a checkpoint: what the target has not acknowledged, and behind it what was held.
-    pub fn prepare(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+    /// How its target is doing.
+    pub fn figures(&self) -> SinkFigures {
+        SinkFigures { undelivered: self.waiting(), away: self.outlet.why_away() }
+    }
+
+    /// Bytes of the checkpoint in the making.
+    pub fn making_bytes(&self) -> usize {
+        self.making.iter().map(|made| made.bytes.len()).sum()
+    }
+
+    /// Gathers what belongs to a checkpoint: what the target has not acknowledged, and behind it what was held. Tells
+    /// whether that is all: else the checkpoint is to wait for a target that is away.
+    pub fn prepare(&mut self, epoch: Epoch, clock: &dyn Clock) -> Result<bool, SinkError> {
+        match self.gather(epoch) {
+            Err(SinkError::Away(why)) => {
+                self.away.postpones = true;
+                self.go_away(why, clock.elapsed())?;
+                return Ok(false);
+            }
+            gathered => gathered?,
+        }
+        if std::mem::take(&mut self.away.postpones) {
+            self.come_back(clock.elapsed());
+        }
+        if self.is_making() {
+            self.ages.note(epoch, self.queue.first(), clock);
+        }
+        self.locate();
+        Ok(true)
+    }
+
+    /// Whether a checkpoint is to wait, as its output could not be prepared and will not be now.
+    pub fn postpones(&self) -> bool {
+        self.away.postpones && !self.away.trying && self.outlet.is_away()
+    }
+
+    /// State to be kept with the next commit.
+    pub fn entry(&mut self) -> Option<Entry> {
+        self.ages.entry()
+    }
+
+    fn gather(&mut self, epoch: Epoch) -> Result<(), SinkError> {
         let exactly_once = self.outlet.options().exactly_once;
         if !exactly_once {
             let acknowledged = self.outlet.acknowledged();
@@ -165,23 +202,26 @@ impl Delivery {
                 self.make(epoch, pending, Some(call));
             }
         }
-        for bytes in self.outlet.take_cut() {
+        if let Some(why) = self.away.lost.clone().filter(|_| self.outlet.has_cut()) {
+            return Err(SinkError::Away(why));
+        }
+        let mut cut = self.outlet.take_cut().into_iter();
+        while let Some(bytes) = cut.next() {
             if self.is_full() && self.outlet.options().buffer.when_full == WhenFull::DropNewest {
                 self.given_up += bytes.len() as u64;
                 continue;
             }
-            if exactly_once {
-                self.outlet.prepare(&bytes)?;
+            if exactly_once && let Err(error) = self.outlet.prepare(&bytes) {
+                self.outlet.put_back(std::iter::once(bytes).chain(cut).collect());
+                return Err(error);
             }
             self.make(epoch, bytes, None);
         }
-        self.locate();
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        let making: u64 = self.making.iter().map(|made| made.bytes.len() as u64).sum();
-        self.waiting() + making >= self.outlet.options().buffer.max
+        self.waiting() + self.making_bytes() as u64 >= self.outlet.options().buffer.max
     }
 
     fn make(&mut self, epoch: Epoch, bytes: Vec<u8>, call: Option<u64>) {
@@ -213,119 +253,168 @@ impl Delivery {
     }
 
     /// The chunks and the position are durable: what was held may be delivered.
-    pub fn committed(&mut self, now: Timestamp) {
+    pub fn committed(&mut self, now: Millis, backend: &StateBackend) {
         for Made { id, bytes, call } in std::mem::take(&mut self.making) {
-            let keep = call.is_none() && self.remembered + bytes.len() <= MOST_REMEMBERED;
-            let stage = call.map_or(Stage::Waiting, Stage::Given);
-            let length = bytes.len();
-            self.remembered += if keep { length } else { 0 };
-            self.waiting += if stage == Stage::Waiting { length as u64 } else { 0 };
-            self.queue.push_back(Queued { id, length, bytes: keep.then_some(bytes), since: now, stage });
+            self.queue.push(id, bytes, call);
         }
-        self.give_up(now);
+        self.give_up(now, backend);
         self.outlet.note_waiting(self.waiting());
     }
 
     /// Gives up what is too old, and what is too much.
-    fn give_up(&mut self, now: Timestamp) {
+    fn give_up(&mut self, now: Millis, backend: &StateBackend) {
         let options = self.outlet.options().buffer;
-        let mut surplus = match options.when_full {
-            WhenFull::DropOldest => self.waiting.saturating_sub(options.max),
+        let surplus = match options.when_full {
+            WhenFull::DropOldest => self.waiting().saturating_sub(options.max),
             _ => 0,
         };
-        for chunk in self.queue.iter_mut().filter(|chunk| chunk.stage == Stage::Waiting) {
-            let is_old = options.max_age.is_some_and(|most| now.0 - chunk.since.0 > most.0);
-            if surplus == 0 && !is_old {
-                break;
-            }
-            surplus = surplus.saturating_sub(chunk.length as u64);
-            self.remembered -= chunk.bytes.take().map_or(0, |bytes| bytes.len());
-            chunk.stage = Stage::GivenUp;
-            self.waiting -= chunk.length as u64;
-            self.given_up += chunk.length as u64;
+        let old = options.max_age.and_then(|most| self.ages.older_than(most, now));
+        if surplus > 0 || old.is_some() {
+            self.given_up += self.queue.give_up(surplus, old, backend);
         }
     }
 
     /// Delivers what waits as far as the target takes it, and notes what it has acknowledged. Tells whether anything moved.
-    pub fn deliver(&mut self, backend: &StateBackend) -> Result<bool, DeliveryError> {
-        let mut given = 0;
-        let mut next = self.queue.iter().position(|chunk| chunk.stage == Stage::Waiting);
-        let mut unread = None;
-        while let Some(at) = next
-            && given < MOST_UNSECURED
-            && self.outlet.takes_more()
-        {
-            let bytes = match self.bytes(at, backend) {
-                Ok(bytes) => bytes,
+    pub fn deliver(&mut self, backend: &StateBackend, now: Millis) -> Result<bool, DeliveryError> {
+        self.try_again(backend, now)?;
+        let (mut given, mut unread) = (0, None);
+        while given < MOST_UNSECURED && self.takes_more() {
+            let Some(at) = self.queue.next(backend) else { break };
+            match self.queue.bytes(at, backend) {
+                Ok(bytes) => {
+                    self.unread = false;
+                    self.queue.give(at, self.outlet.next_call());
+                    given += bytes.len().max(1);
+                    if !self.attempt(now, |outlet| outlet.deliver(&bytes))? {
+                        return self.rewind(backend).map(|()| true);
+                    }
+                }
                 Err(error) => {
                     unread = Some(error);
                     break;
                 }
-            };
-            self.unread = false;
-            self.outlet.deliver(&bytes).map_err(DeliveryError::Sink)?;
-            given += bytes.len().max(1);
-            self.queue[at].stage = Stage::Given(self.outlet.next_call());
-            self.waiting -= self.queue[at].length as u64;
-            next = (at + 1..self.queue.len()).find(|at| self.queue[*at].stage == Stage::Waiting);
+            }
         }
         if given > 0 {
+            let mut secured = None;
+            if !self.attempt(now, |outlet| outlet.secure().map(|done| secured = Some(done)))? {
+                return self.rewind(backend).map(|()| true);
+            }
             // What is pending of it stands in the log already; what came in between does not.
-            let Secured { call, pending, has_direct } = self.outlet.secure().map_err(DeliveryError::Sink)?;
-            if has_direct && !pending.is_empty() {
+            if let Some(Secured { call, pending, has_direct: true }) = secured
+                && !pending.is_empty()
+            {
                 self.direct.push((call, pending));
             }
         }
         let settled = self.settle();
+        let is_through = self.queue.next(backend).is_none();
+        if self.outlet.options().exactly_once && (given > 0 || is_through) && unread.is_none() {
+            self.come_back(now);
+        }
         let live_first = self.outlet.options().buffer.order == DrainOrder::LiveFirst;
         // What is not committed yet comes before what is written now.
-        let is_through = next.is_none() && !self.is_making();
+        let is_through = is_through && !self.is_making();
+        let mut moved = given > 0 || settled;
         if is_through || (live_first && self.outlet.takes_more()) {
-            self.outlet.let_through();
+            moved |= self.outlet.let_through().map_err(DeliveryError::Sink)?;
         }
-        if given > 0 || settled {
-            self.outlet.note_waiting(self.waiting);
+        let is_away = self.outlet.is_away();
+        moved |= is_away != std::mem::replace(&mut self.away.known, is_away);
+        if moved {
+            self.pause = Millis::ZERO;
+            self.outlet.note_waiting(self.waiting());
         }
-        unread.map_or(Ok(given > 0 || settled), |error| Err(DeliveryError::State(error)))
+        unread.map_or(Ok(moved), |error| Err(DeliveryError::State(error)))
     }
 
-    fn bytes(&mut self, at: usize, backend: &StateBackend) -> Result<Vec<u8>, StateError> {
-        if let Some(bytes) = self.queue[at].bytes.take() {
-            self.remembered -= bytes.len();
-            return Ok(bytes);
+    fn takes_more(&self) -> bool {
+        match self.away.trying {
+            true => self.outlet.is_ready_for_try(),
+            false => self.outlet.takes_more(),
         }
-        let place = backend.undelivered_chunk(self.node, self.queue[at].id);
-        let place =
-            place.ok_or_else(|| StateError::corrupt("the log", "a chunk that was committed is missing"))?;
-        let record = backend.read(place)?;
-        Ok(Chunk::decode(&record)?.payload.to_vec())
+    }
+
+    /// Does something with the target. False if that is away now.
+    fn attempt(
+        &mut self,
+        now: Millis,
+        work: impl FnOnce(&Outlet) -> Result<(), SinkError>,
+    ) -> Result<bool, DeliveryError> {
+        match work(&self.outlet) {
+            Err(SinkError::Away(why)) => self.go_away(why, now).map(|()| false).map_err(DeliveryError::Sink),
+            done => done.map(|()| true).map_err(DeliveryError::Sink),
+        }
+    }
+
+    /// The target is away, or still is.
+    fn go_away(&mut self, why: String, now: Millis) -> Result<(), SinkError> {
+        if std::mem::take(&mut self.away.trying) {
+            return self.outlet.note_failed_try(why, now);
+        }
+        self.outlet.begin_outage(why);
+        Ok(())
+    }
+
+    /// The target takes output again, unless a checkpoint is still to see whether it does.
+    fn come_back(&mut self, now: Millis) {
+        if !self.away.postpones && std::mem::take(&mut self.away.trying) {
+            self.outlet.end_outage(now);
+        }
+    }
+
+    /// Tries a target again that is away, if it is time for that.
+    fn try_again(&mut self, backend: &StateBackend, now: Millis) -> Result<(), DeliveryError> {
+        if !self.outlet.options().exactly_once {
+            return self.outlet.try_again(now).map_err(DeliveryError::Sink);
+        }
+        if self.away.trying || !self.outlet.is_due(now) {
+            return Ok(());
+        }
+        self.away.trying = true;
+        if self.away.lost.is_some() {
+            self.rewind(backend)?;
+        }
+        match self.away.lost.clone() {
+            Some(why) => self.go_away(why, now).map_err(DeliveryError::Sink),
+            None => Ok(()),
+        }
+    }
+
+    /// A target that is away goes on at the place that is durable: what came behind is written again. At least once, the sink
+    /// keeps it itself.
+    fn rewind(&mut self, backend: &StateBackend) -> Result<(), DeliveryError> {
+        if !self.outlet.options().exactly_once {
+            return Ok(());
+        }
+        (self.delivered, self.position) = known(self.node, backend);
+        self.queue = Queue::find(self.node, backend);
+        self.outlet.note_waiting(self.waiting());
+        let resumed = self.outlet.resume(&self.position, true);
+        let prepared =
+            resumed.and_then(|()| self.making.iter().try_for_each(|made| self.outlet.prepare(&made.bytes)));
+        self.away.lost = match prepared {
+            Err(SinkError::Away(why)) => Some(why),
+            prepared => prepared.map(|()| None).map_err(DeliveryError::Sink)?,
+        };
+        self.locate();
+        Ok(())
     }
 
     /// Takes out what is acknowledged, from the first on.
     fn settle(&mut self) -> bool {
-        let Some(first) = self.queue.front() else { return false };
-        if first.stage == Stage::Waiting {
+        if !self.queue.has_settled() {
             return false;
         }
-        let acknowledged = self.outlet.acknowledged();
-        let mut settled = false;
-        while let Some(chunk) = self.queue.front() {
-            match chunk.stage {
-                Stage::GivenUp => {}
-                Stage::Given(call) if call <= acknowledged => {}
-                _ => break,
-            }
-            self.delivered = Some(chunk.id);
-            self.queue.pop_front();
-            settled = true;
-        }
-        settled
+        let settled = self.queue.settle(self.outlet.acknowledged());
+        self.delivered = settled.or(self.delivered);
+        settled.is_some()
     }
 
     /// Says that the log cannot be read for now.
     pub fn tell_unread(&mut self, error: &StateError) {
         if !std::mem::replace(&mut self.unread, true) {
-            tracing::warn!("sink `{}`: {error}: it is tried again", self.name);
+            tracing::warn!("sink `{}`: {error}: it is tried again", self.name());
         }
     }
 
@@ -333,7 +422,7 @@ impl Delivery {
     pub fn tell_refused(&self, dead_letters: Option<&SharedDeadLetters>, clock: &dyn Clock) {
         let refused = self.outlet.take_refused();
         let Some(first) = refused.first() else { return };
-        let (name, first) = (&self.name, &first.reason);
+        let (name, first) = (self.name(), &first.reason);
         tracing::error!("sink `{name}`: its target refuses {} events: {first}", refused.len());
         let Some(mut part) = dead_letters.map(SharedDeadLetters::part) else { return };
         for RefusedEvent { reason, bytes } in &refused {
@@ -345,15 +434,22 @@ impl Delivery {
 
     /// The name of the sink.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.outlet.options().name
     }
 
     /// Takes up where the target stands now. Not behind a chunk that is not known to have arrived: it would be written again
     /// behind itself.
     pub fn locate(&mut self) {
-        let is_given = |chunk: &Queued| matches!(chunk.stage, Stage::Given(_));
-        if !(self.outlet.options().exactly_once && self.queue.iter().any(is_given)) {
+        let exactly_once = self.outlet.options().exactly_once;
+        let is_unsure = self.queue.has_given() || self.away.lost.is_some();
+        if !(exactly_once && is_unsure) {
             self.position = self.outlet.position();
         }
     }
+}
+
+/// What is durable of how far a sink has come.
+fn known(node: NodeId, backend: &StateBackend) -> (Option<ChunkId>, Vec<u8>) {
+    let known = backend.progress().sinks.get(&node);
+    known.map_or((None, Vec::new()), |known| (known.delivered, known.position.clone()))
 }

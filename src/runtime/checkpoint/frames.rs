@@ -1,5 +1,6 @@
 //! The journals of sources on their way into the log.
 
+use super::bell::Bell;
 use crate::dataflow::{FrameNumber, Journal};
 #[cfg(feature = "simulation")]
 use crate::state::mutation;
@@ -52,6 +53,16 @@ impl JournalFeed {
                 self.journal.committed(last, 0);
             }
         }
+    }
+
+    /// Rings when something has come.
+    pub fn ring(&self, bell: Bell) {
+        self.journal.on_append(Box::new(move || bell.ring()));
+    }
+
+    /// When something is to be taken that has come; None if nothing has.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.journal.is_waiting().then_some(self.due)
     }
 
     /// The frames to be committed.

@@ -1,5 +1,6 @@
 //! What other threads ask of whoever keeps a pipeline's state.
 
+use super::bell::Bell;
 use super::coordinator::Coordinator;
 use crate::state::Epoch;
 use crate::time::Millis;
@@ -11,8 +12,11 @@ use std::time::Duration;
 type Request = Box<dyn FnOnce(&mut Coordinator) + Send>;
 
 /// A way to the coordinator of a pipeline, as long as that runs.
-#[derive(Clone, Default)]
-pub struct KeeperHandle(Arc<Mutex<Inbox>>);
+#[derive(Clone)]
+pub struct KeeperHandle {
+    inbox: Arc<Mutex<Inbox>>,
+    bell: Bell,
+}
 
 #[derive(Default)]
 struct Inbox {
@@ -47,11 +51,25 @@ pub struct KeeperFigures {
     pub written_bytes: u64,
     /// Bytes that log and store took on the disk at the last checkpoint.
     pub disk_bytes: u64,
-    /// Bytes that wait for their delivery, by sink of the plan.
-    pub undelivered: Vec<u64>,
+    /// By sink of the plan.
+    pub sinks: Vec<SinkFigures>,
+}
+
+/// How a sink's target is doing.
+#[derive(Clone, Debug, Default)]
+pub struct SinkFigures {
+    /// Bytes that wait for their delivery.
+    pub undelivered: u64,
+    /// Why the target takes nothing for now.
+    pub away: Option<String>,
 }
 
 impl KeeperHandle {
+    /// A way to a coordinator that is woken by this.
+    pub fn new(bell: Bell) -> KeeperHandle {
+        KeeperHandle { inbox: Arc::default(), bell }
+    }
+
     /// Has something done by the coordinator and waits for what comes of it. None if the pipeline has ended, or it takes
     /// longer.
     pub fn call<T: Send + 'static>(
@@ -84,7 +102,7 @@ impl KeeperHandle {
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         // Whoever panicked left whole values.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, request: Request) -> Option<()> {
@@ -93,6 +111,7 @@ impl KeeperHandle {
             return None;
         }
         inbox.requests.push(request);
+        self.bell.ring();
         Some(())
     }
 

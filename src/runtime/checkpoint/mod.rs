@@ -11,7 +11,9 @@
 //! checkpoint begin. Where nothing has changed, nothing is written. Where the disk fails or is full, sources are held
 //! back and the same commit is tried again; nothing that was gathered is lost.
 
+mod ages;
 mod barrier;
+mod bell;
 mod coordinator;
 mod delivery;
 mod frames;
@@ -20,10 +22,13 @@ mod ids;
 mod load;
 mod outlet;
 mod part;
+mod queue;
 mod rehearsal;
+mod room;
 
 pub use barrier::Barrier;
-pub use coordinator::{Coordinating, Coordinator, Pace};
+pub use bell::Bell;
+pub use coordinator::{Coordinating, Coordinator, Keeping};
 pub use delivery::Delivery;
 pub use frames::JournalFeed;
 pub use handle::{CheckpointFigures, KeeperFigures, KeeperHandle};

@@ -4,21 +4,32 @@
 //! `at_least_once` it goes straight to the target, and is held only while the target takes nothing: then it waits in the
 //! log, in order, and is delivered when the target is back. See `delivery.rs` for what becomes of what is held.
 
-use crate::dataflow::{Buffer, RefusedEvent, Sink, SinkError, WhenFull};
+use super::bell::Bell;
+use crate::dataflow::{Buffer, RefusedEvent, Retry, Sink, SinkError, WhenFull};
+use crate::runtime::outage::Outage;
+use crate::time::Millis;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a chunk, unless a single write is longer.
 pub const CHUNK_BYTES: usize = 1 << 20;
+/// Held bytes that are written at once, while workers wait, when a target has room again.
+const STEP_BYTES: usize = 256 << 10;
 /// Held bytes of one checkpoint beyond which workers read nothing new.
 const MOST_HELD: usize = 16 << 20;
 
 /// How output is held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct OutletOptions {
+    /// The sink's, for messages.
+    pub name: String,
     /// Whether nothing is delivered before its checkpoint is durable.
     pub exactly_once: bool,
     /// How output waits while the target takes none.
     pub buffer: Buffer,
+    /// How a target that takes nothing is tried again.
+    pub retry: Retry,
+    /// What wakes the coordinator.
+    pub bell: Bell,
 }
 
 /// A sink and what is held for it. Clones are the same outlet: workers have one as their [`Sink`], the coordinator another.
@@ -51,6 +62,7 @@ struct Target {
     calls: u64,
     /// Whether workers wrote straight to it since.
     has_direct: bool,
+    outage: Outage,
 }
 
 /// What securing a target came to.
@@ -67,8 +79,10 @@ impl Outlet {
     /// An outlet before a target that is not open yet.
     pub fn new(sink: Box<dyn Sink>, options: OutletOptions) -> Outlet {
         let gate = Gate { holding: options.exactly_once, ..Gate::default() };
-        let (gate, target) = (Mutex::new(gate), Mutex::new(Target { sink, calls: 0, has_direct: false }));
-        Outlet(Arc::new(Shared { options, gate, target, failed: Mutex::default() }))
+        let outage = Outage::new(options.name.clone(), options.retry);
+        let target = Mutex::new(Target { sink, calls: 0, has_direct: false, outage });
+        let (gate, failed) = (Mutex::new(gate), Mutex::default());
+        Outlet(Arc::new(Shared { options, gate, target, failed }))
     }
 
     /// How output is held.
@@ -111,19 +125,116 @@ impl Outlet {
         std::mem::take(&mut self.gate().cut)
     }
 
-    /// Makes the target secure what it was given.
+    /// Makes the target secure what it was given. Workers may write meanwhile, but for what must be done at once.
     pub fn secure(&self) -> Result<Secured, SinkError> {
-        let mut target = self.target();
         let mut pending = Vec::new();
-        target.sink.secure(&mut pending)?;
-        target.calls += 1;
-        let has_direct = std::mem::take(&mut target.has_direct);
-        Ok(Secured { call: target.calls, pending, has_direct })
+        let (call, has_direct, syncing) = {
+            let mut gate = self.gate();
+            let mut target = self.target();
+            if !self.0.options.exactly_once && !target.outage.is_on() {
+                let flushed = target.sink.flush();
+                self.note(&mut gate, &mut target, flushed)?;
+            }
+            drop(gate);
+            let syncing = target.sink.begin_secure(&mut pending)?;
+            target.calls += 1;
+            (target.calls, std::mem::take(&mut target.has_direct), syncing)
+        };
+        syncing.map_or(Ok(()), |syncing| syncing())?;
+        Ok(Secured { call, pending, has_direct })
+    }
+
+    /// At least once: a target that is away keeps what it was given, and what comes now is held.
+    fn note(
+        &self,
+        gate: &mut Gate,
+        target: &mut Target,
+        outcome: Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        match outcome {
+            Err(SinkError::Away(why)) if !self.0.options.exactly_once => {
+                target.outage.begin(why);
+                gate.holding = true;
+                self.0.options.bell.ring();
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The target takes nothing for now.
+    pub fn begin_outage(&self, why: String) {
+        self.target().outage.begin(why);
+    }
+
+    /// A try to write to the target again has failed.
+    ///
+    /// # Errors
+    /// It was the last one.
+    pub fn note_failed_try(&self, why: String, now: Millis) -> Result<(), SinkError> {
+        self.target().outage.failed(why, now)
+    }
+
+    /// The target takes output again.
+    pub fn end_outage(&self, now: Millis) {
+        self.target().outage.end(now);
+    }
+
+    /// Why the target takes nothing for now; None while it does.
+    pub fn why_away(&self) -> Option<String> {
+        self.target().outage.why().map(str::to_owned)
+    }
+
+    /// Whether the target takes nothing for now.
+    pub fn is_away(&self) -> bool {
+        self.target().outage.is_on()
+    }
+
+    /// When a target that is away is tried again, or looked at first.
+    pub fn next_try(&self) -> Option<Millis> {
+        let target = self.target();
+        target.outage.is_on().then(|| target.outage.again().unwrap_or_default())
+    }
+
+    /// Whether what workers write goes straight through, or waits for a checkpoint and not for the target.
+    pub fn is_drained(&self) -> bool {
+        self.0.options.exactly_once || !self.gate().holding
+    }
+
+    /// Whether a target that is away is to be tried again.
+    pub fn is_due(&self, now: Millis) -> bool {
+        self.target().outage.is_due(now)
+    }
+
+    /// At least once: tries a target that is away again, if it is time for that.
+    pub fn try_again(&self, now: Millis) -> Result<(), SinkError> {
+        let mut guard = self.target();
+        let target = &mut *guard;
+        if !target.outage.is_due(now) {
+            return Ok(());
+        }
+        match target.sink.flush() {
+            Ok(()) => target.outage.end(now),
+            Err(SinkError::Away(why)) => return target.outage.failed(why, now),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// A chunk is about to be committed; see [`Sink::prepare`].
     pub fn prepare(&self, chunk: &[u8]) -> Result<(), SinkError> {
         self.target().sink.prepare(chunk)
+    }
+
+    /// Whether something was cut.
+    pub fn has_cut(&self) -> bool {
+        !self.gate().cut.is_empty()
+    }
+
+    /// What was cut and could not be prepared is to be prepared later.
+    pub fn put_back(&self, chunks: Vec<Vec<u8>>) {
+        let mut gate = self.gate();
+        gate.cut.splice(..0, chunks);
     }
 
     /// Where a later run goes on; see [`Sink::position`].
@@ -158,12 +269,20 @@ impl Outlet {
 
     /// Whether the target takes more at once.
     pub fn takes_more(&self) -> bool {
+        self.target().takes_more()
+    }
+
+    /// The same of a target that is tried again.
+    pub fn is_ready_for_try(&self) -> bool {
         self.target().sink.is_ready()
     }
 
     /// Delivers what was held.
     pub fn deliver(&self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.target().sink.write(bytes)
+        let mut gate = self.gate();
+        let mut target = self.target();
+        let written = target.sink.write(bytes);
+        self.note(&mut gate, &mut target, written)
     }
 
     /// Tells workers that the target failed.
@@ -176,13 +295,31 @@ impl Outlet {
         self.gate().waiting = bytes;
     }
 
-    /// Nothing waits any more, or need not be waited for: unless more was held meanwhile, writes go straight through.
-    pub fn let_through(&self) {
+    /// Nothing waits any more, or need not be waited for: what is held since goes out as far as the target takes it, and once
+    /// all has writes go straight through. Tells whether anything went out.
+    pub fn let_through(&self) -> Result<bool, SinkError> {
         let mut gate = self.gate();
-        let empty = gate.held.is_empty() && gate.cut.is_empty();
-        if !self.0.options.exactly_once && empty {
-            gate.holding = false;
+        // What was cut comes first, and is not committed yet.
+        if self.0.options.exactly_once || !gate.holding || !gate.cut.is_empty() {
+            return Ok(false);
         }
+        let mut target = self.target();
+        let (mut start, mut count) = (0, 0);
+        while let Some(end) = gate.ends.get(count).copied()
+            && start < STEP_BYTES
+            && target.takes_more()
+        {
+            let written = target.sink.write(&gate.held[start..end]);
+            (start, count) = (end, count + 1);
+            target.has_direct = true;
+            if let Err(error) = self.note(&mut gate, &mut target, written) {
+                gate.forget(count);
+                return Err(error);
+            }
+        }
+        gate.forget(count);
+        gate.holding = !gate.held.is_empty() || target.outage.is_on();
+        Ok(count > 0)
     }
 
     /// Whether so much is held that a checkpoint should not wait.
@@ -209,6 +346,14 @@ impl Gate {
         self.ends.push(self.held.len());
     }
 
+    /// Forgets so many of the first writes.
+    fn forget(&mut self, count: usize) {
+        let Some(length) = count.checked_sub(1).map(|last| self.ends[last]) else { return };
+        self.held.drain(..length);
+        self.ends.drain(..count);
+        self.ends.iter_mut().for_each(|end| *end -= length);
+    }
+
     fn is_full(&self, options: &OutletOptions) -> bool {
         let waiting = self.waiting + self.held.len() as u64;
         let blocked = options.buffer.when_full == WhenFull::Block && waiting >= options.buffer.max;
@@ -226,19 +371,30 @@ impl Sink for Outlet {
         let mut gate = self.gate();
         if !gate.holding {
             let mut target = self.target();
-            if target.sink.is_ready() {
+            if target.takes_more() {
                 target.has_direct = true;
-                return target.sink.write(bytes);
+                let written = target.sink.write(bytes);
+                return self.note(&mut gate, &mut target, written);
             }
             gate.holding = true;
+            self.0.options.bell.ring();
         }
         gate.hold(bytes);
+        if gate.held.len() >= MOST_HELD / 2 {
+            self.0.options.bell.ring();
+        }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
         self.told()?;
-        if self.is_holding() { Ok(()) } else { self.target().sink.flush() }
+        let mut gate = self.gate();
+        if gate.holding {
+            return Ok(());
+        }
+        let mut target = self.target();
+        let flushed = target.sink.flush();
+        self.note(&mut gate, &mut target, flushed)
     }
 
     fn is_ready(&self) -> bool {
@@ -246,8 +402,23 @@ impl Sink for Outlet {
         !gate.is_full(&self.0.options)
     }
 
+    /// What a target that is away was given stands in the log.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
         self.told()?;
-        self.target().sink.close(stopped)
+        let mut target = self.target();
+        match target.sink.close(stopped) {
+            Err(SinkError::Away(why)) => {
+                tracing::warn!("sink `{}`: {why}; its output waits for the next run", self.0.options.name);
+                Ok(())
+            }
+            closed => closed,
+        }
+    }
+}
+
+impl Target {
+    /// Whether it takes more at once.
+    fn takes_more(&self) -> bool {
+        !self.outage.is_on() && self.sink.is_ready()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::position::Place;
 use super::{FileMode, FileSinkConfig, Writer, failed};
-use crate::dataflow::SinkError;
+use crate::dataflow::{SinkError, Syncing};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::{File, Metadata, OpenOptions};
@@ -37,6 +37,8 @@ pub(super) struct Output {
     end: u64,
     /// Where it was opened, if at a place: bytes before that are never written again.
     place: Option<Place>,
+    /// How many bytes of those that the disk does not take were given to be kept, see [`Output::take_pending`].
+    kept: usize,
 }
 
 impl Output {
@@ -54,6 +56,7 @@ impl Output {
             size: 0,
             end: 0,
             place: None,
+            kept: 0,
         }
     }
 
@@ -144,6 +147,14 @@ impl Output {
         Ok(())
     }
 
+    /// Whether a file that is gone is so because its disk is: it is not to be made anew on another one.
+    fn is_unmounted(&self) -> bool {
+        let Some(place) = &self.place else { return false };
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+        !folder.is_ok_and(|folder| place.is_on_disk_of(&folder))
+    }
+
     /// Opens the file to write from a place on, over what stands there; without one, behind what it holds. Where the file
     /// is another one, or ends before the place, it says so and goes on behind its end.
     pub fn open_at(&mut self, config: &FileSinkConfig, from: Option<Place>) -> Result<(), SinkError> {
@@ -154,6 +165,14 @@ impl Output {
                 self.path.display()
             )));
         }
+        if self.is_unmounted() {
+            let path = self.path.display();
+            return Err(SinkError::Away(format!(
+                "cannot open `{path}`: its disk or folder is gone: bring it back"
+            )));
+        }
+        // What was not written comes again, and the room of a file that was removed is free at last.
+        self.writer = None;
         self.made = missing(&self.path);
         self.make_folder()?;
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
@@ -263,9 +282,9 @@ impl Output {
         read.is_ok_and(|count| count == 1).then_some(last[0])
     }
 
-    /// Takes whole encoded events.
+    /// Takes whole encoded events. Where the disk does not take them they stay here, unless it was opened at a place.
     pub fn write(&mut self, config: &FileSinkConfig, bytes: &[u8]) -> Result<(), SinkError> {
-        self.ready(config, Patience::Wait)?;
+        self.ready(config, Patience::Wait).map_err(SinkError::for_good)?;
         self.look_for_cut(config)?;
         let Some(writer) = &mut self.writer else {
             return Err(failed("write to", &self.path, ErrorKind::NotConnected.into()));
@@ -279,7 +298,24 @@ impl Output {
     /// Writes everything that was taken.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         let outcome = self.writer.as_mut().map_or(Ok(()), Writer::flush);
-        self.written(outcome)
+        self.written(outcome)?;
+        self.kept = 0;
+        Ok(())
+    }
+
+    /// Gives whole events that the disk does not take, and that were not given before, to be kept elsewhere.
+    pub fn take_pending(&mut self, config: &FileSinkConfig, take: impl FnOnce(&[u8])) {
+        let Some(writer) = &self.writer else { return };
+        let (bytes, _) = writer.unwritten();
+        // What a file begins with, and the end of a torn line, come by themselves.
+        let own = match self.size == bytes.len() as u64 {
+            true => config.preamble.len(),
+            false => usize::from(config.lines && bytes.first() == Some(&b'\n')),
+        };
+        if let Some(new) = bytes.get(self.kept.max(own)..).filter(|new| !new.is_empty()) {
+            take(new);
+        }
+        self.kept = bytes.len();
     }
 
     /// What was written will not be written again: once it is on the disk, if `config` wants that.
@@ -303,17 +339,64 @@ impl Output {
         }
         let made = std::mem::take(&mut self.made);
         let Some(file) = self.file() else { return Ok(()) };
-        let outcome = file.sync_data().and_then(|()| sync_folders(&self.path, made));
-        outcome.map_err(|error| failed("write to", &self.path, error))
+        let error = |error| failed("write to", &self.path, error);
+        let outcome = sync(file, &self.path, made).map_err(error);
+        // Only at a place is it known what may be missing now, and written again.
+        if self.place.is_some() { outcome } else { outcome.map_err(unsure) }
     }
 
-    fn written(&self, outcome: Result<(), Errno>) -> Result<(), SinkError> {
-        outcome.map_err(|errno| match errno {
+    /// The same, left to be done while others write; None where there is nothing to do, or it is done.
+    pub fn begin_sync(&mut self) -> Result<Option<Syncing>, SinkError> {
+        let Some(file) = self.file().filter(|_| self.unsynced) else { return Ok(None) };
+        let Ok(file) = file.try_clone() else { return self.sync().map(|()| None) };
+        let (path, made) = (self.path.clone(), std::mem::take(&mut self.made));
+        self.unsynced = false;
+        Ok(Some(Box::new(move || {
+            sync(&file, &path, made).map_err(|error| unsure(failed("write to", &path, error)))
+        })))
+    }
+
+    fn written(&mut self, outcome: Result<(), Errno>) -> Result<(), SinkError> {
+        let Err(errno) = outcome else { return Ok(()) };
+        let error = match errno {
             // The path may name a pipe.
             Errno::PIPE => SinkError::Closed,
             other => failed("write to", &self.path, other.into()),
-        })
+        };
+        // What a pipe or a device has got of an event cannot be taken back.
+        if !self.regular {
+            return Err(error.for_good());
+        }
+        self.retreat();
+        Err(error)
     }
+
+    /// Takes the beginning of what was not wholly written out of the file again, so that no torn line stays there should the
+    /// process end now. Where that cannot be done, writing goes on behind the last byte.
+    fn retreat(&mut self) {
+        let Some(writer) = self.writer.as_mut().filter(|_| self.place.is_none()) else { return };
+        let (bytes, written) = writer.unwritten();
+        let left = (bytes.len() - written) as u64;
+        let (Some(end), true) = (self.size.checked_sub(left), written > 0) else { return };
+        let file = writer.target();
+        let is_ours = file.metadata().is_ok_and(|metadata| metadata.len() == end);
+        if is_ours && file.set_len(end - written as u64).is_ok() {
+            writer.rewind();
+        }
+    }
+}
+
+/// Forces a file to the disk, with the entries of the last names of its path.
+fn sync(file: &File, path: &Path, names: usize) -> io::Result<()> {
+    file.sync_data().and_then(|()| sync_folders(path, names))
+}
+
+/// An error after which nobody knows what is on the disk.
+pub(super) fn unsure(error: SinkError) -> SinkError {
+    let message = format!(
+        "{error}; what was written since the last checkpoint may be lost: a new run goes on from there"
+    );
+    SinkError::Failed(message)
 }
 
 /// How many of the last names of a path are not there.

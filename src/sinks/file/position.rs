@@ -40,6 +40,11 @@ impl Place {
         *self == Place::of(metadata, self.offset)
     }
 
+    /// Whether what is described stands on the same disk.
+    pub fn is_on_disk_of(&self, metadata: &Metadata) -> bool {
+        self.device == metadata.dev()
+    }
+
     /// Whether the file has this name now.
     pub fn is_at(&self, path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|metadata| self.is_in(&metadata))

@@ -2,11 +2,11 @@
 
 use super::keeper::{Keeper, Keeping};
 use super::names::aside;
-use super::output::{Output, Patience, is_special, sync_folders};
+use super::output::{Output, Patience, is_special, sync_folders, unsure};
 use super::position::{Mark, Position};
 use super::successor::{begin_successor, name_of, put_aside_before, settle};
-use super::{FileMode, FileSinkConfig, Packing, SYNC_EVERY, failed};
-use crate::dataflow::{Sink, SinkError, read_addressed};
+use super::{FileMode, FileSinkConfig, Packing, Rounds, SYNC_EVERY, failed};
+use crate::dataflow::{Sink, SinkError, Syncing, read_addressed, write_addressed};
 use crate::time::{Clock, Millis, SystemClock, Timestamp};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,12 @@ pub struct SpreadSink {
     lost: u64,
     /// What is known of paths, where chunks are written exactly once.
     exact: Option<Exact>,
+    /// Whether checkpoints make what was written safe.
+    lasting: bool,
+    rounds: Rounds,
+    /// Events whose files the disk does not let us open, with their paths, and how many bytes of them were given to be kept.
+    left: Vec<u8>,
+    left_kept: usize,
 }
 
 /// What is known so that chunks take the same place when they are written again.
@@ -101,28 +107,64 @@ impl SpreadSink {
             only,
             lost: 0,
             exact: None,
+            lasting: false,
+            rounds: Rounds::default(),
+            left: Vec::new(),
+            left_kept: 0,
         }
     }
 
-    /// Writes one event to its file.
-    fn put(&mut self, path: &str, event: &[u8], now: Millis) -> Result<(), SinkError> {
-        let path = Path::new(path);
+    /// Writes events to their files. What the disk does not take stays: in its file's buffer or, from the first event on
+    /// whose file it does not give, in `left`.
+    fn put_all(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {
+        let now = self.clock.elapsed();
+        let (mut path, mut outcome) = ([""], Ok(()));
+        loop {
+            let rest = chunk;
+            let Some(event) = read_addressed(&mut chunk, &mut path) else { return outcome };
+            let written = match self.file_for(Path::new(path[0]), event.len() as u64, now) {
+                Ok(Some(number)) => self.open[number].output.write(&self.config, event),
+                Ok(None) => Ok(()),
+                Err(error @ SinkError::Away(_)) if self.exact.is_none() => {
+                    self.left = rest.to_vec();
+                    return Err(error);
+                }
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(error @ SinkError::Away(_)) if self.exact.is_none() => outcome = Err(error),
+                written => written?,
+            }
+        }
+    }
+
+    /// Writes what was left.
+    fn put_left(&mut self) -> Result<(), SinkError> {
+        self.left_kept = 0;
+        match std::mem::take(&mut self.left) {
+            left if left.is_empty() => Ok(()),
+            left => self.put_all(&left),
+        }
+    }
+
+    /// The number of the file that an event of that length goes to; None if it can have none.
+    fn file_for(&mut self, path: &Path, length: u64, now: Millis) -> Result<Option<usize>, SinkError> {
         let mut number = match self.open.get(self.last).filter(|file| file.path == path) {
             Some(_) => self.last,
             None => match self.obstacle(path) {
                 Some(why) => {
                     self.lose(path, &why);
-                    return Ok(());
+                    return Ok(None);
                 }
                 None => self.find(path)?,
             },
         };
-        if self.is_due(&self.open[number], event.len() as u64) {
+        if self.is_due(&self.open[number], length) {
             number = self.change(number)?;
         }
         self.last = number;
         self.open[number].used = now;
-        self.open[number].output.write(&self.config, event)
+        Ok(Some(number))
     }
 
     /// Why an event cannot have the path that it chose: another has made a folder of it, or a file on the way there. No
@@ -262,32 +304,96 @@ impl SpreadSink {
         }
     }
 
+    /// Writes everything that was taken; where one file cannot be written to, all others.
     fn flush_all(&mut self) -> Result<(), SinkError> {
-        self.open.iter_mut().try_for_each(|file| {
-            file.output.ready(&self.config, Patience::Wait)?;
-            file.output.flush()
-        })
+        let mut outcome = self.put_left();
+        for file in &mut self.open {
+            let ready = file.output.ready(&self.config, Patience::Wait);
+            match (ready.and_then(|()| file.output.flush()), &outcome) {
+                (Err(SinkError::Away(_)), Err(_)) | (Ok(()), _) => {}
+                (Err(error), _) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// Gives what the disk does not take to be kept elsewhere.
+    fn take_pending(&mut self, pending: &mut Vec<u8>) {
+        for file in &mut self.open {
+            let path = [file.path.to_string_lossy().into_owned()];
+            file.output.take_pending(&self.config, |bytes| {
+                let written = write_addressed(&path, pending, |into| {
+                    into.extend_from_slice(bytes);
+                    Ok::<(), std::convert::Infallible>(())
+                });
+                written.unwrap_or_else(|never| match never {});
+            });
+        }
+        pending.extend_from_slice(self.left.get(self.left_kept..).unwrap_or_default());
+        self.left_kept = self.left.len();
+    }
+
+    /// What is left to be done, while others write, until all that was flushed is on the disk.
+    fn begin_sync(&mut self) -> Result<Option<Syncing>, SinkError> {
+        let closed = std::mem::take(&mut self.unsynced);
+        let open = self.open.iter_mut().filter_map(|file| file.output.begin_sync().transpose());
+        let open: Vec<Syncing> = open.collect::<Result<_, _>>()?;
+        if closed.is_empty() && open.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(move || {
+            sync_closed(closed).map_err(unsure)?;
+            open.into_iter().try_for_each(|syncing| syncing())
+        })))
     }
 
     /// Forces all that was flushed to the disk.
     fn sync(&mut self) -> Result<(), SinkError> {
-        let closed = std::mem::take(&mut self.unsynced);
-        let together = closed.len() > FEW;
-        let mut done = BTreeSet::new();
-        for path in closed {
-            // Packed and removed meanwhile, it is on the disk already.
-            let Ok(file) = File::open(&path) else { continue };
-            let outcome = match file.metadata() {
-                Ok(metadata) if together && !done.insert(metadata.dev()) => Ok(()),
-                Ok(_) if together => rustix::fs::syncfs(&file).map_err(Into::into),
-                _ => file.sync_all().and_then(|()| sync_folders(&path, 1)),
-            };
-            outcome.map_err(|error| failed("write to", &path, error))?;
-        }
+        let synced = sync_closed(std::mem::take(&mut self.unsynced));
+        if self.exact.is_some() { synced } else { synced.map_err(unsure) }?;
         self.open.iter_mut().try_for_each(|file| file.output.sync())?;
         self.synced = self.clock.elapsed();
         Ok(())
     }
+
+    /// Everything is safe when this returns: where what was written is written again in the same places.
+    fn secure_exactly(&mut self) -> Result<(), SinkError> {
+        self.flush_all()?;
+        if self.config.sync {
+            self.sync()?;
+        }
+        self.open.iter_mut().try_for_each(|file| file.output.secure(&self.config))?;
+        let Some(exact) = &mut self.exact else { return Ok(()) };
+        for file in &self.open {
+            let place = exact.marks.get_mut(&file.path).and_then(|mark| mark.files.last_mut());
+            if let (Some(place), Some(now)) = (place, file.output.place()) {
+                *place = now;
+            }
+        }
+        let open: BTreeSet<&Path> = self.open.iter().map(|file| &*file.path).collect();
+        let written = exact.written;
+        let is_needed = |mark: &Mark| mark.awaited > written || mark.files.len() > 1;
+        exact.marks.retain(|path, mark| is_needed(mark) || open.contains(&**path));
+        exact.secured.clone_from(&exact.marks);
+        Ok(())
+    }
+}
+
+/// Forces files that were closed to the disk.
+fn sync_closed(closed: BTreeSet<PathBuf>) -> Result<(), SinkError> {
+    let together = closed.len() > FEW;
+    let mut done = BTreeSet::new();
+    for path in closed {
+        // Packed and removed meanwhile, it is on the disk already.
+        let Ok(file) = File::open(&path) else { continue };
+        let outcome = match file.metadata() {
+            Ok(metadata) if together && !done.insert(metadata.dev()) => Ok(()),
+            Ok(_) if together => rustix::fs::syncfs(&file).map_err(Into::into),
+            _ => file.sync_all().and_then(|()| sync_folders(&path, 1)),
+        };
+        outcome.map_err(|error| failed("write to", &path, error))?;
+    }
+    Ok(())
 }
 
 /// When a file was begun. Not all file systems know: then it is when it was last written to.
@@ -307,6 +413,7 @@ impl Sink for SpreadSink {
     }
 
     fn resume(&mut self, position: &[u8], repeats: bool) -> Result<(), SinkError> {
+        self.lasting = true;
         if !position.is_empty() {
             self.config.mode = FileMode::Append;
             self.open.iter_mut().for_each(|file| file.output.keep_old());
@@ -338,7 +445,6 @@ impl Sink for SpreadSink {
                 self.find(path)?;
             }
             let Some(exact) = &mut self.exact else { return Ok(()) };
-            exact.prepared = number;
             if let Some(mark) = exact.marks.get_mut(path)
                 && mark.awaited < number
             {
@@ -347,28 +453,37 @@ impl Sink for SpreadSink {
                 secured.awaited = number;
             }
         }
+        // Where a file cannot be had now, the same chunk is prepared again.
+        if let Some(exact) = &mut self.exact {
+            exact.prepared = number;
+        }
         Ok(())
     }
 
-    fn secure(&mut self, _pending: &mut Vec<u8>) -> Result<(), SinkError> {
-        self.flush_all()?;
-        if self.config.sync {
-            self.sync()?;
+    fn secure(&mut self, pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.begin_secure(pending)?.map_or(Ok(()), |syncing| syncing())
+    }
+
+    fn begin_secure(&mut self, pending: &mut Vec<u8>) -> Result<Option<Syncing>, SinkError> {
+        if self.exact.is_some() {
+            self.secure_exactly()?;
+            self.rounds.count(true);
+            return Ok(None);
         }
-        self.open.iter_mut().try_for_each(|file| file.output.secure(&self.config))?;
-        let Some(exact) = &mut self.exact else { return Ok(()) };
-        for file in &self.open {
-            let place = exact.marks.get_mut(&file.path).and_then(|mark| mark.files.last_mut());
-            if let (Some(place), Some(now)) = (place, file.output.place()) {
-                *place = now;
-            }
+        let is_safe = match self.flush_all() {
+            Err(SinkError::Away(_)) => false,
+            flushed => flushed.map(|()| true)?,
+        };
+        if !is_safe {
+            self.take_pending(pending);
         }
-        let open: BTreeSet<&Path> = self.open.iter().map(|file| &*file.path).collect();
-        let written = exact.written;
-        let is_needed = |mark: &Mark| mark.awaited > written || mark.files.len() > 1;
-        exact.marks.retain(|path, mark| is_needed(mark) || open.contains(&**path));
-        exact.secured.clone_from(&exact.marks);
-        Ok(())
+        let syncing = if self.config.sync { self.begin_sync()? } else { None };
+        self.rounds.count(is_safe);
+        Ok(syncing)
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.rounds.safe
     }
 
     fn position(&self, into: &mut Vec<u8>) {
@@ -402,11 +517,12 @@ impl Sink for SpreadSink {
         Ok(())
     }
 
-    fn write(&mut self, mut chunk: &[u8]) -> Result<(), SinkError> {
-        let now = self.clock.elapsed();
-        let mut path = [""];
-        while let Some(event) = read_addressed(&mut chunk, &mut path) {
-            self.put(path[0], event, now)?;
+    fn write(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
+        if self.left.is_empty() {
+            self.put_all(chunk)?;
+        } else {
+            self.left.extend_from_slice(chunk);
+            self.put_left()?;
         }
         if let Some(exact) = &mut self.exact {
             exact.written += 1;
@@ -416,11 +532,16 @@ impl Sink for SpreadSink {
 
     fn flush(&mut self) -> Result<(), SinkError> {
         self.flush_all()?;
+        if self.rounds.is_behind() {
+            self.sync()?;
+            self.rounds.safe = self.rounds.all;
+        }
         let now = self.clock.elapsed();
         while let Some(idle) = self.open.iter().position(|file| now.0 - file.used.0 > IDLE.0) {
             self.close_file(idle)?;
         }
-        match self.config.sync && now.0 - self.synced.0 >= SYNC_EVERY.0 {
+        let is_due = !self.lasting && now.0 - self.synced.0 >= SYNC_EVERY.0;
+        match self.config.sync && is_due {
             true => self.sync(),
             false => Ok(()),
         }

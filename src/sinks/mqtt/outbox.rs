@@ -60,6 +60,8 @@ struct State {
     refusal_bytes: usize,
     /// How often [`Outbox::secure`] was called.
     rounds: u64,
+    /// Why there will be no further connection.
+    given_up: Option<String>,
 }
 
 struct Entry {
@@ -102,7 +104,7 @@ impl Outbox {
     pub fn push(&self, messages: impl Iterator<Item = Outgoing>) {
         let mut state = self.lock();
         for message in messages {
-            while state.bytes > MOST_BYTES {
+            while state.bytes > MOST_BYTES && state.given_up.is_none() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             let entry = Entry { message, packet: 0, done: false, round: state.rounds };
@@ -144,6 +146,11 @@ impl Outbox {
         let mut state = self.lock();
         state.refusal_bytes = 0;
         std::mem::take(&mut state.refusals)
+    }
+
+    /// Why the broker is not tried any more.
+    pub fn why_given_up(&self) -> Option<String> {
+        self.lock().given_up.clone()
     }
 
     /// How many messages were not acknowledged.
@@ -268,6 +275,11 @@ impl Endpoint for Outbox {
         // Those behind one that was not acknowledged.
         state.entries.retain(|entry| !done(entry));
         state.bytes = state.entries.iter().map(Entry::bytes).sum();
+    }
+
+    fn given_up(&self, reason: &str) {
+        self.lock().given_up = Some(reason.to_owned());
+        self.changed.notify_all();
     }
 
     fn is_served(&self) -> bool {

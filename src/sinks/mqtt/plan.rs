@@ -5,7 +5,7 @@ use super::outbox::Manner;
 use super::publishing::{ID, Publishing};
 use crate::clients::mqtt::{self, Connecting, Qos, Version, is_topic};
 use crate::config::{Setting, read};
-use crate::dataflow::{NodePlanner, Sink, SinkPlan, Template};
+use crate::dataflow::{NodePlanner, Retry, Sink, SinkPlan, Template};
 
 /// Messages that are sent ahead of their acknowledgements.
 const MOST_UNDER_WAY: u16 = 256;
@@ -81,6 +81,10 @@ impl SinkPlan for MqttSinkPlan {
 
     fn takes_messages(&self) -> bool {
         true
+    }
+
+    fn retried_by(&mut self, retry: Retry) {
+        self.connecting.retry = retry;
     }
 
     /// The broker has it, or it is kept until then; with QoS 0 nobody knows.

@@ -53,6 +53,13 @@ impl Publishing {
         message.payload.get(self.preamble.len()..).unwrap_or_default()
     }
 
+    /// Whether the broker is still tried.
+    fn hopes(&self) -> Result<(), SinkError> {
+        let Some(why) = self.outbox.why_given_up() else { return Ok(()) };
+        let (broker, tries) = (&self.connecting.address, self.connecting.retry.attempts.unwrap_or_default());
+        Err(SinkError::Failed(format!("no connection to {broker}: {why}; it was tried {tries} times again")))
+    }
+
     /// A message as [`Publishing::write`] takes it, with its id.
     fn record(&self, message: &Outgoing, into: &mut Vec<u8>) {
         let values = message.properties.iter().map(|(_, value)| value.clone());
@@ -96,6 +103,7 @@ impl Sink for Publishing {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.hopes()?;
         let Publishing { properties, preamble, ids, outbox, .. } = self;
         let mut rest = bytes;
         let mut texts = vec![""; 1 + properties.len() + usize::from(ids.is_some())];
@@ -113,6 +121,7 @@ impl Sink for Publishing {
     }
 
     fn secure(&mut self, pending: &mut Vec<u8>) -> Result<(), SinkError> {
+        self.hopes()?;
         self.outbox.secure(|message| self.record(message, pending));
         Ok(())
     }
@@ -130,7 +139,7 @@ impl Sink for Publishing {
 
     /// Messages go out by themselves.
     fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
+        self.hopes()
     }
 
     fn is_ready(&self) -> bool {
@@ -146,6 +155,7 @@ impl Sink for Publishing {
             if left == 0 {
                 break;
             }
+            self.hopes()?;
             if stopped() {
                 let is_kept = self.lasting && self.outbox.unkept() == 0;
                 let since = *stopped_at.get_or_insert(clock.elapsed());

@@ -1,9 +1,17 @@
 use super::*;
-use crate::dataflow::{Buffer, Sink, SinkError};
-use crate::runtime::checkpoint::{Outlet, OutletOptions};
+use crate::dataflow::{Buffer, Retry, Sink, SinkError};
+use crate::runtime::checkpoint::{Bell, Outlet, OutletOptions};
 use crate::state::disk::{Disk, SimulatedDisk};
 use crate::state::{self, KeyGroup, NodeId, OnCorruption, OpenOptions, StateKey, StateLimits};
 use crate::time::{Env, Random, Timestamp, VirtualClock};
+
+/// How often checkpoints are taken, and how much may be written.
+#[derive(Clone, Copy)]
+struct Pace {
+    interval: Millis,
+    bytes_per_day: Option<u64>,
+    disk_bytes: Option<u64>,
+}
 
 /// A coordinator of one worker, on a disk of its own, and the time.
 struct Kept {
@@ -26,24 +34,29 @@ impl Kept {
         let on_corruption = OnCorruption::Refuse;
         let how = OpenOptions { limits, on_corruption, entropy: 1, now: Timestamp(0) };
         let (backend, _) = state::open(&disk, &how).unwrap();
+        let clock = VirtualClock::new(Timestamp(0));
         let delivery = |(number, outlet): (u32, &&Outlet)| {
             let ids = (dataflow::NodeId(number as u16), NodeId(number));
-            Delivery::new(ids, "out".to_owned(), Outlet::clone(outlet), &backend, Timestamp(0))
+            Delivery::new(ids, Outlet::clone(outlet), &backend, &clock)
         };
         let deliveries = (10..).zip(outlets).map(delivery).collect();
         let barrier = Arc::new(Barrier::new(1, Epoch(0)));
+        let Pace { interval, bytes_per_day, disk_bytes } = pace;
+        let folder = "data".into();
+        let keeping =
+            Keeping { backend, folder, bytes_per_day, disk_bytes, may_drop: Vec::new(), dead_letters: None };
         let with = Coordinating {
-            backend,
+            keeping,
+            pipeline: "p".to_owned(),
             ids: Arc::default(),
             barrier: barrier.clone(),
             deliveries,
             feeds: Vec::new(),
-            pace,
+            interval,
             gone: Vec::new(),
             surplus: Vec::new(),
             dead_letters: None,
         };
-        let clock = VirtualClock::new(Timestamp(0));
         Kept { coordinator: Coordinator::new(with, clock.elapsed()), barrier, clock, disk: simulated }
     }
 
@@ -100,7 +113,7 @@ fn a_directory_that_is_too_large_holds_sources_back() {
     kept.checkpoint(2 << 20);
     assert!(kept.barrier.is_held_back());
     assert!(kept.coordinator.handle().figures().disk_bytes > 1 << 20);
-    kept.coordinator.pace.disk_bytes = Some(64 << 20);
+    kept.coordinator.keeping.disk_bytes = Some(64 << 20);
     kept.checkpoint(10);
     assert!(!kept.barrier.is_held_back());
 }
@@ -144,7 +157,10 @@ impl Target {
 
     fn outlet(&self, delivery: crate::config::Delivery) -> Outlet {
         let exactly_once = delivery == crate::config::Delivery::ExactlyOnce;
-        Outlet::new(Box::new(self.clone()), OutletOptions { exactly_once, buffer: Buffer::of(delivery) })
+        let (name, buffer) = ("out".to_owned(), Buffer::of(delivery));
+        let retry = Retry { attempts: Some(5), ..Retry::default() };
+        let options = OutletOptions { name, exactly_once, buffer, retry, bell: Bell::default() };
+        Outlet::new(Box::new(self.clone()), options)
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clients::mqtt::{Address, Qos, TlsFiles, Version};
 use crate::config::Secrets;
+use crate::dataflow::Retry;
 
 fn publishing(ids: bool) -> Publishing {
     let connecting = Connecting {
@@ -16,6 +17,7 @@ fn publishing(ids: bool) -> Publishing {
         receive_maximum: 1,
         under_way: 1,
         largest_packet: 1,
+        retry: Retry::default(),
         secrets: Secrets::default(),
     };
     let properties = vec!["unit".to_owned()];
