@@ -145,6 +145,7 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
         lateness: Millis(lateness),
         accumulation: Accumulation::Accumulating,
         carry: CARRY,
+        ttl: headwater::config::StateTtl::default(),
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),

@@ -76,9 +76,12 @@ pub fn find(
     Ok(found)
 }
 
-/// Says whose state is dropped, and which permission concerns nobody.
+/// Says whose state goes to another name, whose is dropped, and which permission concerns nobody.
 fn say_given_up(plan: &Plan, found: &Found, options: &RunOptions) {
     let (pipeline, given_up) = (&plan.name, found.given_up());
+    for (was, name) in found.renamed() {
+        tracing::info!("pipeline `{pipeline}`: node `{name}` goes on with what was kept for `{was}`");
+    }
     for name in &given_up {
         tracing::warn!(
             "pipeline `{pipeline}`: what was kept for node `{name}` is dropped with the next checkpoint"

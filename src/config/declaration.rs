@@ -12,8 +12,18 @@ use super::source::Place;
 
 /// What a source may have beside its connector.
 const SOURCE: Keys<'static> = Keys {
-    known: &["format", "event_time", "ordered", "startup", "stale_after", "durable", "id", "id_within"],
-    later: &["align", "was"],
+    known: &[
+        "format",
+        "event_time",
+        "ordered",
+        "startup",
+        "stale_after",
+        "durable",
+        "id",
+        "id_within",
+        "was",
+    ],
+    later: &["align"],
     hints: &[
         (
             "from",
@@ -21,6 +31,7 @@ const SOURCE: Keys<'static> = Keys {
         ),
         ("idle_after", "it stands inside `event_time`"),
         ("when_all_idle", "it stands inside `event_time`"),
+        ("state_ttl", "it stands in the pipeline's `options`, or in a transform or window"),
         ("max_ahead", "it stands inside `event_time`"),
         ("out_of_order", "it stands inside `event_time`"),
         ("partition_by", "it stands inside `event_time`"),
@@ -28,8 +39,8 @@ const SOURCE: Keys<'static> = Keys {
 };
 /// What a transform may have beside its operators.
 const TRANSFORM: Keys<'static> = Keys {
-    known: &["from", "ordered"],
-    later: &["was"],
+    known: &["from", "ordered", "state_ttl", "was"],
+    later: &[],
     hints: &[("key", "it stands inside the operator's map: `dedupe: { key: [device], within: 10m }`")],
 };
 /// What a window may have beside its kind.
@@ -46,8 +57,10 @@ const WINDOW: Keys<'static> = Keys {
         "having",
         "trigger",
         "ordered",
+        "state_ttl",
+        "was",
     ],
-    later: &["emit_empty", "was"],
+    later: &["emit_empty"],
     hints: &[
         ("select", "a window puts out its key and its aggregates; a transform behind it can `select`"),
         ("where", "filter in a transform before the window, or its results with `having`"),
@@ -55,9 +68,9 @@ const WINDOW: Keys<'static> = Keys {
 };
 /// What a sink may have beside its connector.
 const SINK: Keys<'static> = Keys {
-    known: &["from", "format", "ordered", "delivery", "buffer", "retry"],
-    later: &["batch", "was"],
-    hints: &[],
+    known: &["from", "format", "ordered", "delivery", "buffer", "retry", "was"],
+    later: &["batch"],
+    hints: &[("state_ttl", "it stands in the pipeline's `options`, or in a transform or window")],
 };
 
 /// What a node or component is for.
@@ -131,6 +144,8 @@ pub struct Declaration {
     pub place: Place,
     /// What it reads from; empty for a source, and where it was faulty.
     pub from: Vec<Input>,
+    /// What it was called before, and where that stands.
+    pub was: Vec<(String, Place)>,
     /// All that stands under its name.
     pub node: Node,
 }
@@ -163,11 +178,16 @@ impl Declaration {
             name: setting.name.to_owned(),
             place: setting.key,
             from: Vec::new(),
+            was: Vec::new(),
             node: setting.node.clone(),
         };
         let is_map = setting.node.entries().is_some() || setting.node.is_null();
         if role != Role::Source && is_map {
             declared.from = declared.inputs(setting.faults);
+        }
+        if let Some(entry) = setting.node.get("was") {
+            let name = |setting: Setting<'_>| Some((read::name(setting)?.to_owned(), setting.node.place));
+            declared.was = read::one_or_list(name)(Setting::of(entry, setting.faults)).unwrap_or_default();
         }
         declared
     }

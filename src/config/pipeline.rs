@@ -14,6 +14,7 @@ use super::params::{Override, Param, read_params};
 use super::read;
 use super::section::{Keys, Section, Setting};
 use super::source::Place;
+use super::state_ttl::StateTtl;
 use super::substitute::Substitution;
 use super::yaml;
 use crate::time::Millis;
@@ -36,7 +37,7 @@ pub const TOP_LEVEL: Keys<'static> = Keys {
 };
 /// The keys of `options`.
 pub const PIPELINE_OPTIONS: Keys<'static> =
-    Keys { known: &["delivery", "checkpoint", "parallelism"], later: &[], hints: &[] };
+    Keys { known: &["delivery", "checkpoint", "parallelism", "state_ttl"], later: &[], hints: &[] };
 
 /// The most workers that may share a pipeline's keys.
 const MAX_PARALLELISM: i64 = 256;
@@ -50,11 +51,18 @@ pub struct PipelineOptions {
     pub checkpoint: Millis,
     /// How many workers share the keys.
     pub parallelism: usize,
+    /// How long nodes keep state of a key without events, where they do not say.
+    pub state_ttl: StateTtl,
 }
 
 impl Default for PipelineOptions {
     fn default() -> PipelineOptions {
-        PipelineOptions { delivery: Delivery::default(), checkpoint: CHECKPOINT, parallelism: 1 }
+        PipelineOptions {
+            delivery: Delivery::default(),
+            checkpoint: CHECKPOINT,
+            parallelism: 1,
+            state_ttl: StateTtl(None),
+        }
     }
 }
 
@@ -157,6 +165,7 @@ fn read_options(setting: Setting<'_>) -> PipelineOptions {
         delivery: options.or("delivery", Delivery::default(), Delivery::read),
         checkpoint: options.or("checkpoint", CHECKPOINT, read::duration_in(CHECKPOINTS)),
         parallelism: usize::try_from(parallelism).unwrap_or(1),
+        state_ttl: options.or("state_ttl", StateTtl::default(), StateTtl::read),
     }
 }
 
@@ -184,7 +193,26 @@ fn read_nodes(section: &Section<'_>) -> Vec<Declaration> {
             }
         }
     }
+    refuse_wrong_names(&nodes, section.faults());
     nodes
+}
+
+/// What a node was called must be the name of no node, and each such name that of one node alone.
+fn refuse_wrong_names(nodes: &[Declaration], faults: &Faults) {
+    let mut claimed: BTreeMap<&str, &Declaration> = BTreeMap::new();
+    for node in nodes {
+        for (name, place) in &node.was {
+            if let Some(other) = nodes.iter().find(|other| other.name == *name) {
+                let reported =
+                    faults.error(*place, format!("there still is a {} `{name}`", other.role.noun()));
+                reported.hint("`was` names what a node was called that has another name now");
+            } else if let Some(other) = claimed.insert(name, node) {
+                let both = if other.name == node.name { "this node".to_owned() } else { other.what() };
+                let message = format!("{both} was called `{name}` already");
+                faults.error(*place, message).hint("its state can go to one node only");
+            }
+        }
+    }
 }
 
 fn report_missing(section: &Section<'_>, role: Role) {

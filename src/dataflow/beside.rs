@@ -20,6 +20,33 @@ const ORDERED: OptionSpec = OptionSpec::optional(
     "Whether events wait for the watermark and go on in the order of event time; late ones leave by `NAME.late`.",
 );
 
+const WAS: OptionSpec = OptionSpec::optional(
+    "was",
+    OptionKind::OneOrList(&OptionKind::Text),
+    "What it was called before, one name or several: what is kept under that name (state, positions, output that waits) is \
+     its own from the next start on. May be left away after that.",
+);
+
+const TTL: OptionKind = OptionKind::Any(&[OptionKind::Duration, OptionKind::Word(&["unlimited"])]);
+
+const TRANSFORM_TTL: OptionSpec = OptionSpec::optional(
+    "state_ttl",
+    TTL,
+    "How long what is kept by key is kept of a key that has no events any more, by event time: once the watermark is that \
+     far behind its last event, or up to a 32nd of it further, the key is forgotten, and its next event is as its first. \
+     `changed` lets that pass, `hysteresis` has no alarm raised and never clears the one that was, `debounce` begins a \
+     spell, `top_n` ranks anew and withdraws nothing, keyed history begins anew; `absence`, by its own clock, does not say \
+     that a key is back which was silent for so long. Absent: as in the pipeline's `options`.",
+);
+
+const WINDOW_TTL: OptionSpec = OptionSpec::optional(
+    "state_ttl",
+    TTL,
+    "For `count` and keyed history: how long a key that has no events any more is remembered, by event time. Once the \
+     watermark is that far behind its last event, or up to a 32nd of it further, its window under way gives its result and \
+     its next event is as its first. Other windows end by themselves. Absent: as in the pipeline's `options`.",
+);
+
 const SOURCE: &[OptionSpec] = &[
     OptionSpec::or("format", "json", OptionKind::Format, "How what is read becomes events."),
     OptionSpec::optional(
@@ -44,9 +71,10 @@ const SOURCE: &[OptionSpec] = &[
         OptionKind::Duration,
         "How long an id is remembered since it was seen last: time for which the pipeline runs, whatever events say.",
     ),
+    WAS,
 ];
 
-const TRANSFORM: &[OptionSpec] = &[FROM, ORDERED];
+const TRANSFORM: &[OptionSpec] = &[FROM, ORDERED, TRANSFORM_TTL, WAS];
 
 const WINDOW: &[OptionSpec] = &[
     FROM,
@@ -99,6 +127,8 @@ const WINDOW: &[OptionSpec] = &[
         "When a window gives its result: when the watermark passes its end.",
     ),
     ORDERED,
+    WINDOW_TTL,
+    WAS,
 ];
 
 const SINK: &[OptionSpec] = &[
@@ -108,6 +138,7 @@ const SINK: &[OptionSpec] = &[
     DELIVERY_OPTIONS[0],
     DELIVERY_OPTIONS[1],
     RETRY_OPTION,
+    WAS,
 ];
 
 /// What a node of this role may have beside its component.

@@ -1,8 +1,10 @@
 //! What a node keeps for each key, and when it looks at it again.
 
+use super::ages::Ages;
 use super::keys::{KeyEntry, KeyId, KeyReader, Keys};
 use super::saved::{Saved, Saving};
 use super::timers::Timers;
+use crate::config::StateTtl;
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Row, Slot, is_key};
 use crate::time::Timestamp;
@@ -15,6 +17,9 @@ pub struct KeyedState<T> {
     reader: KeyReader,
     keys: Keys<T>,
     timers: Timers,
+    ages: Option<Ages>,
+    /// Whether there may be keys that were restored without their age.
+    ageless: bool,
 }
 
 impl<T: Default> KeyedState<T> {
@@ -26,7 +31,14 @@ impl<T: Default> KeyedState<T> {
     /// The same, but for [`KeyedState::take_changes`] if `durable`.
     pub fn durable(key: Vec<Slot>, seed: u64, durable: bool) -> KeyedState<T> {
         let keys = Keys::durable(seed, durable);
-        KeyedState { reader: KeyReader::new(key, seed), keys, timers: Timers::default() }
+        let (reader, timers) = (KeyReader::new(key, seed), Timers::default());
+        KeyedState { reader, keys, timers, ages: None, ageless: false }
+    }
+
+    /// The same, but it forgets a key that had no event for that long, see [`Ages`]. Rows are then met by
+    /// [`KeyedState::meet`], and watermarks told by [`KeyedState::reach`].
+    pub fn forgetting(self, ttl: StateTtl) -> KeyedState<T> {
+        KeyedState { ages: ttl.0.map(Ages::new), ..self }
     }
 
     /// See [`Keys::take_changes`]; beside each key stands when it is to be looked at.
@@ -42,9 +54,10 @@ impl<T: Default> KeyedState<T> {
     /// Says what changed: an entry for each key, which holds when it is to be looked at and what `write` writes.
     pub fn save(&mut self, saving: &mut Saving<'_>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
         let saving = RefCell::new(saving);
-        self.take_changes(&mut |key| saving.borrow_mut().remove(key, &[]), &mut |entry, due| {
+        let (timers, ages) = (&self.timers, &self.ages);
+        self.keys.take_changes(&mut |key| saving.borrow_mut().remove(key, &[]), &mut |key, entry| {
             saving.borrow_mut().put(entry.bytes(), &[], |into| {
-                put_due(into, due);
+                put_times(into, timers.of(key), ages.as_ref().and_then(|ages| ages.stamp(key)));
                 write(&entry.item, into);
             });
         });
@@ -66,10 +79,15 @@ impl<T: Default> KeyedState<T> {
             return Err(Malformed("no key of this node"));
         }
         let mut reader = Reader::new(value);
-        let due = take_due(&mut reader)?;
+        let (due, stamp) = take_times(&mut reader)?;
         let item = read(&mut reader)?;
         reader.finish()?;
-        Ok(self.restore(key, item, due))
+        let key = self.restore(key, item, due);
+        if let Some(ages) = &mut self.ages {
+            stamp.into_iter().for_each(|stamp| ages.restore(key, stamp));
+            self.ageless |= stamp.is_none();
+        }
+        Ok(key)
     }
 
     /// Adds a key that was saved; it must not be there.
@@ -103,10 +121,68 @@ impl<T: Default> KeyedState<T> {
         self.keys.find(&self.reader)
     }
 
+    /// The key at hand, which is that of the row, if something is kept for it that is not to be forgotten by now. The row is
+    /// an event of the key.
+    #[inline]
+    pub fn meet(&mut self, batch: &Batch, row: Row) -> Option<KeyId> {
+        self.reach(batch.watermarks[row.index()]);
+        let found = self.find();
+        if let Some(key) = found {
+            self.age(key, batch, row);
+        }
+        found
+    }
+
+    /// Forgets the keys whose time is over by then.
+    #[inline]
+    pub fn reach(&mut self, watermark: Timestamp) {
+        if self
+            .ages
+            .as_ref()
+            .is_some_and(|ages| self.ageless || ages.next().is_some_and(|next| next <= watermark))
+        {
+            self.forget_old(watermark);
+        }
+    }
+
+    #[cold]
+    fn forget_old(&mut self, watermark: Timestamp) {
+        let is_time = watermark > Timestamp::MIN && watermark < Timestamp::MAX;
+        if is_time && std::mem::take(&mut self.ageless) {
+            self.age_all(watermark);
+        }
+        while let Some(key) = self.ages.as_mut().and_then(|ages| ages.take(watermark)) {
+            self.forget(key);
+        }
+    }
+
+    /// Keys that were saved without a time-to-live count as if their last event was now.
+    fn age_all(&mut self, watermark: Timestamp) {
+        let mut keys = Vec::new();
+        self.keys.list(&mut keys);
+        for key in keys {
+            if let Some(ages) = self.ages.as_mut().filter(|ages| ages.stamp(key).is_none()) {
+                ages.touch(key, watermark, watermark);
+                self.keys.touch(key);
+            }
+        }
+    }
+
+    #[inline]
+    fn age(&mut self, key: KeyId, batch: &Batch, row: Row) {
+        if let Some(ages) = &mut self.ages
+            && ages.touch(key, batch.times[row.index()], batch.watermarks[row.index()])
+        {
+            self.keys.touch(key);
+        }
+    }
+
     /// Keeps something from now on for the key at hand, which is that of the row and must not be there.
     #[inline]
     pub fn insert(&mut self, batch: &Batch, row: Row) -> KeyId {
-        self.keys.insert(&self.reader, batch, row)
+        let key = self.keys.insert(&self.reader, batch, row);
+        self.age(key, batch, row);
+        key
     }
 
     /// What is kept for a key, to be changed.
@@ -125,6 +201,7 @@ impl<T: Default> KeyedState<T> {
     /// Keeps nothing for the key any more.
     pub fn forget(&mut self, key: KeyId) {
         self.timers.clear(key);
+        self.ages.iter_mut().for_each(|ages| ages.clear(key));
         self.keys.remove(key);
     }
 
@@ -159,12 +236,100 @@ impl<T: Default> KeyedState<T> {
     }
 }
 
-/// Appends when a key is to be looked at.
-fn put_due(into: &mut Vec<u8>, due: Option<Timestamp>) {
-    into.push(u8::from(due.is_some()));
-    due.into_iter().for_each(|due| put_time(into, due));
+/// What stands before an item: whether the key is to be looked at, and whether its age follows.
+const DUE: u8 = 1;
+const STAMP: u8 = 2;
+
+/// Appends when a key is to be looked at, and its age.
+fn put_times(into: &mut Vec<u8>, due: Option<Timestamp>, stamp: Option<Timestamp>) {
+    into.push((u8::from(due.is_some()) * DUE) | (u8::from(stamp.is_some()) * STAMP));
+    due.into_iter().chain(stamp).for_each(|time| put_time(into, time));
 }
 
-fn take_due(reader: &mut Reader<'_>) -> Result<Option<Timestamp>, Malformed> {
-    if reader.flag()? { reader.time().map(Some) } else { Ok(None) }
+fn take_times(reader: &mut Reader<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), Malformed> {
+    let what = reader.byte()?;
+    if what & !(DUE | STAMP) != 0 {
+        return Err(Malformed("times of no kind that is known"));
+    }
+    let mut time = |kind| if what & kind == 0 { Ok(None) } else { reader.time().map(Some) };
+    Ok((time(DUE)?, time(STAMP)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Value;
+    use crate::time::Millis;
+
+    fn state(ttl: Option<i64>) -> KeyedState<u8> {
+        KeyedState::durable(vec![Slot(0)], 1, true).forgetting(StateTtl(ttl.map(Millis)))
+    }
+
+    fn batch(time: i64, watermark: i64) -> Batch {
+        let mut batch = Batch::new(1, b"");
+        let row = batch.push_row(Timestamp(time), Timestamp(watermark));
+        batch.set(row, Slot(0), Value::int(7));
+        batch
+    }
+
+    fn met(state: &mut KeyedState<u8>, time: i64, watermark: i64) -> Option<u8> {
+        let batch = batch(time, watermark);
+        state.read(&batch, &[Row(0)]);
+        state.meet(&batch, Row(0)).map(|key| state.entry(key).item)
+    }
+
+    /// Its only key with its bytes.
+    fn saved(state: &mut KeyedState<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
+        let env = crate::time::Env {
+            now: Timestamp(0),
+            elapsed: Millis::ZERO,
+            random: crate::time::Random::seeded(1),
+        };
+        let mut entries = Vec::new();
+        state.save(&mut Saving::new(crate::state::NodeId(1), 0, &env, &mut entries), |item, into| {
+            into.push(*item);
+        });
+        let entry = entries.pop()?;
+        Some((entry.key.key()[1..].to_vec(), entry.value?.into_vec()))
+    }
+
+    fn loaded(ttl: Option<i64>, (key, value): &(Vec<u8>, Vec<u8>)) -> KeyedState<u8> {
+        let mut state = state(ttl);
+        state
+            .load(Saved::Keyed { key, value }, |reader| reader.take(1).map(|bytes| bytes[0]))
+            .expect("what was saved");
+        state
+    }
+
+    #[test]
+    fn a_time_to_live_may_come_later_go_and_change() {
+        let mut forever = state(None);
+        let one = batch(1, 0);
+        forever.read(&one, &[Row(0)]);
+        let key = forever.insert(&one, Row(0));
+        *forever.item(key) = 5;
+        let ageless = saved(&mut forever).expect("it is new");
+        assert_eq!(met(&mut forever, 1 << 40, 1 << 40), Some(5), "it is kept for ever");
+
+        // It counts from the first watermark on, and that is saved.
+        let mut later = loaded(Some(3_200), &ageless);
+        assert_eq!(saved(&mut later), None, "what was loaded has not changed");
+        later.reach(Timestamp::MIN);
+        later.reach(Timestamp(50_000));
+        let aged = saved(&mut later).expect("its age");
+        later.reach(Timestamp(53_299));
+        assert!(!later.is_empty());
+        later.reach(Timestamp(53_300));
+        assert!(later.is_empty());
+
+        let mut same = loaded(Some(3_200), &aged);
+        assert_eq!(met(&mut same, 53_000, 53_299), Some(5));
+        assert_eq!(met(&mut same, 53_000, 56_499), Some(5), "what came late counts from when it came");
+        assert_eq!(met(&mut loaded(Some(3_200), &aged), 53_300, 53_300), None);
+        assert_eq!(met(&mut loaded(Some(320), &aged), 50_420, 50_420), None, "it is shorter now");
+        let mut gone = loaded(None, &aged);
+        assert_eq!(met(&mut gone, 1 << 40, 1 << 40), Some(5), "there is none now");
+        *gone.item(KeyId(0)) = 5;
+        assert_eq!(saved(&mut gone), Some(ageless), "nothing is left of it");
+    }
 }

@@ -1,6 +1,7 @@
 //! The contracts between components and what drives them.
 
 mod addressed;
+mod ages;
 mod beside;
 mod buffer;
 mod compute;
@@ -36,6 +37,7 @@ mod unique;
 mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
+pub use ages::Ages;
 pub use beside::beside;
 pub use buffer::{Buffer, DELIVERY_OPTIONS, DrainOrder, WhenFull};
 pub use compute::ComputePlan;

@@ -5,11 +5,12 @@ use super::scope::{Point, Scope};
 use super::{
     ComponentSpec, ComputePlan, FormatPlan, Gathered, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan,
 };
-use crate::config::{Faults, Node, Setting, Snippet, read};
+use crate::config::{Faults, Node, Section, Setting, Snippet, StateTtl, read};
 use crate::event::{Path, Slot, Span};
 use crate::expr::{
     self, Expr, ExprFault, Functions, Literal, Program, Resolved, SourceField, Type, UnknownField,
 };
+use crate::time::Millis;
 use std::collections::BTreeMap;
 
 /// A port of a node that somebody reads.
@@ -35,6 +36,8 @@ pub struct NodePlanner<'a> {
     pub node: NodeId,
     /// Its name.
     pub name: &'a str,
+    /// Whether it had another one before.
+    pub is_renamed: bool,
     /// The ports of this node that somebody reads.
     pub listened: &'a [Listened],
     /// Whether several workers share the keys.
@@ -51,6 +54,10 @@ pub struct NodePlanner<'a> {
     pub entry: Option<Point>,
     /// For sources: programs that run before events get their times, and so before any step.
     pub prepare: Option<Vec<(Slot, Program)>>,
+    /// How long what it keeps of a key without events is kept.
+    pub ttl: StateTtl,
+    /// Whether it keeps anything to which that applies.
+    pub takes_ttl: bool,
     /// The folder that relative input paths start at.
     pub folder: &'a std::path::Path,
     /// The name of the pipeline.
@@ -60,6 +67,36 @@ pub struct NodePlanner<'a> {
 }
 
 impl NodePlanner<'_> {
+    /// Reads the node's own `state_ttl`.
+    pub fn read_ttl(&mut self, section: &Section<'_>) {
+        self.ttl = section.or("state_ttl", self.ttl, StateTtl::read);
+    }
+
+    /// Reports a `state_ttl` of a planned node that keeps nothing to which it applies.
+    pub fn judge_ttl(&self, section: &Section<'_>) {
+        if let Some(setting) = section.get("state_ttl").filter(|_| !self.takes_ttl) {
+            let message = format!("`state_ttl` means nothing for {}", section.what());
+            let reported = self.faults.error(setting.key, message);
+            reported.hint("it keeps nothing by key that does not end by itself");
+        }
+    }
+
+    /// How long the node keeps state of a key that has no events any more. To be asked for each step that would else keep
+    /// it for ever.
+    pub fn state_ttl(&mut self) -> StateTtl {
+        self.takes_ttl = true;
+        self.ttl
+    }
+
+    /// The same of a step that must remember a key for at least a span, which stands in an option: reported if not.
+    pub fn state_ttl_beyond(&mut self, span: Setting<'_>, least: Millis) -> Option<StateTtl> {
+        let ttl = self.state_ttl();
+        let Some(short) = ttl.0.filter(|ttl| *ttl < least) else { return Some(ttl) };
+        let message = format!("`{}` is {least}, longer than keys are remembered here: {short}", span.name);
+        span.error(message).hint("give the node a `state_ttl` of its own that is at least as long");
+        None
+    }
+
     /// Whether somebody reads the port.
     pub fn is_listened(&self, port: &str) -> bool {
         self.listened.iter().any(|listened| listened.port == port)

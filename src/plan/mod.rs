@@ -67,6 +67,8 @@ pub struct PlannedNode {
     pub name: String,
     /// What it is for.
     pub role: Role,
+    /// What it was called before.
+    pub was: Vec<String>,
     /// What it does in a few words: `kafka`, `tumbling`, `where, select`.
     pub kind: String,
     /// What it reads from, as written.
@@ -209,6 +211,7 @@ impl<'a> Planning<'a> {
         let nodes = file.nodes.iter().map(|node| PlannedNode {
             name: node.name.clone(),
             role: node.role,
+            was: node.was.iter().map(|(name, _)| name.clone()).collect(),
             kind: String::new(),
             from: node.from.iter().map(ToString::to_string).collect(),
             taps: Vec::new(),
@@ -297,7 +300,7 @@ impl<'a> Planning<'a> {
 
     /// What a node's planner works with.
     fn planner(&mut self, id: NodeId, entry: Option<Point>) -> NodePlanner<'_> {
-        let name = &self.file.nodes[id.0 as usize].name;
+        let crate::config::Declaration { name, was, .. } = &self.file.nodes[id.0 as usize];
         NodePlanner {
             listened: self.connections.listened.get(name).map_or(&[], Vec::as_slice),
             draft: &mut self.plan.draft,
@@ -314,7 +317,10 @@ impl<'a> Planning<'a> {
             late: None,
             node: id,
             name,
+            is_renamed: !was.is_empty(),
             prepare: None,
+            ttl: self.file.options.state_ttl,
+            takes_ttl: false,
             entry,
         }
     }

@@ -27,6 +27,7 @@ impl Planning<'_> {
         let Some(entry) = self.entry(id, &declaration.from) else { return };
         let mut planner = self.planner(id, Some(entry.clone()));
         planner.ordered = section.optional("ordered", read::boolean);
+        planner.read_ttl(&section);
         let operators = chosen.iter().filter_map(|i| section.get(TRANSFORMS[*i].spec.name));
         let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers)
             || operators.into_iter().any(|setting| calls_history(setting.node));
@@ -37,6 +38,9 @@ impl Planning<'_> {
             let Some(setting) = section.get(TRANSFORMS[i].spec.name) else { continue };
             let Some(at) = main_point(&ports) else { break };
             ports = (TRANSFORMS[i].plan)(&mut planner, &at, setting);
+        }
+        if ports.is_some() {
+            planner.judge_ttl(&section);
         }
         let (is_ordered, late) = (planner.is_ordered, planner.late.take());
         if let Some(mut ports) = ports {

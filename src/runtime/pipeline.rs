@@ -118,6 +118,11 @@ impl Found {
         Ok(Found { keeping, ids: Arc::new(ids), origins, feeds })
     }
 
+    /// Nodes that go on with what was kept under another name: that one, and the node's.
+    pub fn renamed(&self) -> Vec<(&str, &str)> {
+        self.ids.all_renamed()
+    }
+
     /// Nodes whose state is dropped, as somebody allowed.
     pub fn given_up(&self) -> Vec<&str> {
         self.ids.given_up()

@@ -1,6 +1,6 @@
 //! `absence`: says when a key has been silent for a time, and when it is back.
 
-use crate::config::{Role, Setting, read};
+use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
     Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
@@ -55,6 +55,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let after = section.required("after", read::positive_duration);
     let (at, key) = planner.keyed(at, &section, &[STATE, LAST_SEEN], false)?;
     let after = after?;
+    let ttl = planner.state_ttl_beyond(section.get("after")?, after)?;
     let by = planner.by(&at, &key);
     let stage = output_stage(planner, &at, &key);
     let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + 2).collect();
@@ -63,6 +64,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         names: key_names(&key),
         key: key.iter().map(|field| field.slot).collect(),
         after,
+        ttl,
         into: Into {
             key: slots[..key.len()].iter().copied().map(Some).collect(),
             state: slots[key.len()],
@@ -100,6 +102,8 @@ pub(super) struct AbsencePlan {
     pub(super) names: String,
     pub(super) key: Vec<Slot>,
     pub(super) after: Millis,
+    /// At least as long as that; by the same clock.
+    pub(super) ttl: StateTtl,
     pub(super) into: Into,
 }
 
@@ -110,7 +114,7 @@ impl StepPlan for AbsencePlan {
 
     fn details(&self) -> Vec<String> {
         vec![
-            "state for each key, never forgotten: when its last event arrived".to_owned(),
+            format!("state for each key, {}: when its last event arrived", self.ttl.words()),
             "acts by processing time; event time and watermark behind it are the clock's".to_owned(),
         ]
     }
@@ -122,12 +126,14 @@ impl StepPlan for AbsencePlan {
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Absence {
             after: self.after,
+            ttl: self.ttl.0,
             into: self.into.clone(),
             keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             reached: Timestamp::MIN,
             has_ended: false,
             before: None,
             saved: Millis::ZERO,
+            watched: 0,
         })
     }
 }
@@ -155,6 +161,8 @@ impl Default for Seen {
 /// clock stands has to be saved now and then.
 struct Absence {
     after: Millis,
+    /// How long a silent key is remembered.
+    ttl: Option<Millis>,
     into: Into,
     keys: KeyedState<Seen>,
     /// The watermark behind it: the greatest time of day so far.
@@ -165,6 +173,8 @@ struct Absence {
     before: Option<Millis>,
     /// Where the clock stood when that was saved.
     saved: Millis,
+    /// How many keys are not silent.
+    watched: usize,
 }
 
 /// The name under which the clock is saved.
@@ -176,12 +186,15 @@ const LOST: Millis = Millis(60_000);
 impl Absence {
     fn seen(&mut self, batch: &Batch, row: Row, now: (Timestamp, Millis), out: &mut dyn Output) {
         let (time, elapsed) = now;
-        let key = self.keys.find().unwrap_or_else(|| self.keys.insert(batch, row));
+        let found = self.keys.find();
+        let key = found.unwrap_or_else(|| self.keys.insert(batch, row));
         let before = std::mem::replace(self.keys.item(key), Seen { elapsed, time, is_silent: false });
         if before.is_silent {
             self.say(key, "back", before.time, time, out);
         }
-        if self.keys.due(key).is_none() {
+        let is_watched = found.is_some() && !before.is_silent;
+        if !is_watched {
+            self.watched += 1;
             self.keys.set_due(key, self.due(elapsed));
         }
     }
@@ -194,6 +207,11 @@ impl Absence {
     /// When a key that was seen then has been silent for too long.
     fn due(&self, seen: Millis) -> Timestamp {
         Timestamp(seen.0) + self.after
+    }
+
+    /// When a silent key that was seen then is forgotten.
+    fn forgotten(&self, seen: Millis) -> Option<Timestamp> {
+        self.ttl.map(|ttl| Timestamp(seen.0) + ttl)
     }
 
     fn say(
@@ -217,13 +235,19 @@ impl Absence {
         while let Some((_, key)) = self.keys.take_due(Timestamp(elapsed.0)) {
             let seen = self.keys.item(key);
             let (since, last_seen) = (seen.elapsed, seen.time);
-            let due = self.due(since);
-            if due > Timestamp(elapsed.0) {
-                self.keys.set_due(key, due);
-                continue;
+            let was_silent = seen.is_silent;
+            let due = if was_silent { self.forgotten(since) } else { Some(self.due(since)) };
+            match due {
+                Some(due) if due > Timestamp(elapsed.0) => self.keys.set_due(key, due),
+                Some(_) if was_silent => self.keys.forget(key),
+                Some(_) => {
+                    self.keys.item(key).is_silent = true;
+                    self.watched -= 1;
+                    self.say(key, "silent", last_seen, now, out);
+                    self.forgotten(since).into_iter().for_each(|due| self.keys.set_due(key, due));
+                }
+                None => {}
             }
-            self.keys.item(key).is_silent = true;
-            self.say(key, "silent", last_seen, now, out);
         }
         self.reached = self.reached.max(now);
         out.signal(MAIN, Signal::Watermark(self.reached));
@@ -259,8 +283,10 @@ impl Operator for Absence {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let now = self.clock(into.env().elapsed);
+        // Where all keys are silent it only matters when they are forgotten.
+        let span = if self.watched > 0 { Some(self.after) } else { self.ttl };
         let mut is_due = self.keys.next_due().is_some()
-            && now.0.saturating_sub(self.saved.0) >= LOST.0.max(self.after.0 / 10);
+            && now.0.saturating_sub(self.saved.0) >= LOST.0.max(span.unwrap_or(self.after).0 / 10);
         self.keys.save(into, |seen, bytes| {
             is_due = true;
             put_signed(bytes, seen.elapsed.0);
@@ -288,14 +314,15 @@ impl Operator for Absence {
             self.before = Some(self.before.map_or(before, |known| known.max(before)));
             return Ok(());
         }
-        self.keys
-            .load(saved, |reader| {
-                Ok(Seen {
-                    elapsed: Millis(reader.signed()?),
-                    time: reader.time()?,
-                    is_silent: reader.flag()?,
-                })
-            })
-            .map(drop)
+        let key = self.keys.load(saved, |reader| {
+            Ok(Seen { elapsed: Millis(reader.signed()?), time: reader.time()?, is_silent: reader.flag()? })
+        })?;
+        let Seen { elapsed, is_silent, .. } = self.keys.entry(key).item;
+        self.watched += usize::from(!is_silent);
+        if is_silent && self.keys.due(key).is_none() {
+            // Silent keys had no end when this was saved.
+            self.forgotten(elapsed).into_iter().for_each(|due| self.keys.set_due(key, due));
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `changed`: an event goes on only when a value has moved since the last one that did.
 
 use super::deadband::Deadband;
-use crate::config::{Role, Setting, read};
+use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
     Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
@@ -83,10 +83,12 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     if let Some(setting) = section.get("deadband") {
         deadbands(setting, &mut fields)?;
     }
+    // Else what passed last is forgotten by itself.
+    let ttl = if at_least_every.is_none() { planner.state_ttl() } else { StateTtl(None) };
     let text = format!("keep what changed{}", planner.by(&at, &key));
     let names = key_names(&key);
     let key = key.iter().map(|field| field.slot).collect();
-    let step = planner.attach(&at, Box::new(ChangedPlan { text, names, key, fields, at_least_every }));
+    let step = planner.attach(&at, Box::new(ChangedPlan { text, names, key, fields, at_least_every, ttl }));
     Some(vec![(String::new(), planner.behind(&at, step, MAIN, at.scope.clone()))])
 }
 
@@ -162,6 +164,7 @@ pub struct ChangedPlan {
     pub(super) key: Vec<Slot>,
     pub(super) fields: Vec<Watched>,
     pub(super) at_least_every: Option<Millis>,
+    pub(super) ttl: StateTtl,
 }
 
 impl StepPlan for ChangedPlan {
@@ -178,7 +181,7 @@ impl StepPlan for ChangedPlan {
                 lines.push(format!("at least every {span}"));
                 lines.push(format!("{state}, until the watermark is {span} past them"));
             }
-            None => lines.push(format!("{state}, as long as the input lasts")),
+            None => lines.push(format!("{state}, {}", self.ttl.words())),
         }
         lines
     }
@@ -192,7 +195,8 @@ impl StepPlan for ChangedPlan {
         Box::new(Changed {
             fields: self.fields.iter().map(|field| (field.slot, field.deadband)).collect(),
             at_least_every: self.at_least_every,
-            passed: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
+            passed: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable)
+                .forgetting(self.ttl),
         })
     }
 }
@@ -221,11 +225,12 @@ impl Changed {
         while let Some((_, key)) = self.passed.take_due(watermark) {
             self.passed.forget(key);
         }
+        self.passed.reach(watermark);
     }
 
     fn passes(&mut self, batch: &Batch, row: Row) -> bool {
         let time = batch.times[row.index()];
-        let found = self.passed.find();
+        let found = self.passed.meet(batch, row);
         if let Some(key) = found {
             let last = &self.passed.entry(key).item;
             let is_due = self.at_least_every.is_some_and(|span| time >= last.time + span);

@@ -1,6 +1,6 @@
 //! `debounce`: the first event of a spell, once the condition has lasted.
 
-use crate::config::{Role, Setting, read};
+use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     ComponentSpec, Keeper, KeptRow, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
     OptionSpec, Output, Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
@@ -60,10 +60,11 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
     let condition = section.required("where", |setting| condition(planner, &mut at, &key, setting));
     let (lasting, (condition, written)) = (lasting?, condition?);
+    let ttl = planner.state_ttl_beyond(section.get("for")?, lasting)?;
     let text = format!("debounce {written} for {lasting}{}", planner.by(&at, &key));
     let shape = format!("{written} for {lasting} {}", key_names(&key));
     let key = key.iter().map(|field| field.slot).collect();
-    let point = planner.emitting(&at, Box::new(DebouncePlan { text, shape, key, condition, lasting }));
+    let point = planner.emitting(&at, Box::new(DebouncePlan { text, shape, key, condition, lasting, ttl }));
     Some(vec![(String::new(), point)])
 }
 
@@ -93,6 +94,8 @@ pub struct DebouncePlan {
     pub(super) key: Vec<Slot>,
     pub(super) condition: Slot,
     pub(super) lasting: Millis,
+    /// At least as long as that.
+    pub(super) ttl: StateTtl,
 }
 
 impl StepPlan for DebouncePlan {
@@ -102,7 +105,10 @@ impl StepPlan for DebouncePlan {
 
     fn details(&self) -> Vec<String> {
         vec![
-            "state: a key's spell until it ends, and its first event until it has lasted".to_owned(),
+            format!(
+                "state: a key's spell until it ends, and its first event until it has lasted{}",
+                self.ttl.words_behind()
+            ),
             format!("holds the watermark back to the first event that waits, {} at most", self.lasting),
         ]
     }
@@ -116,7 +122,8 @@ impl StepPlan for DebouncePlan {
             form: context.row_form(MAIN),
             condition: self.condition,
             lasting: self.lasting,
-            spells: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
+            spells: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable)
+                .forgetting(self.ttl),
             keeper: Keeper::new(&context.copies(MAIN, 0)),
         })
     }
@@ -146,6 +153,8 @@ impl Debounce {
                 self.keeper.write(&first, due - self.lasting, out.emit(MAIN));
             }
         }
+        // No spell is forgotten whose first event waits: it has been touched no longer ago than that takes.
+        self.spells.reach(watermark);
     }
 
     /// The watermark as far as it may be told: no event that waits is earlier, unless it is late.
@@ -156,7 +165,7 @@ impl Debounce {
     /// Takes an event for which the condition holds, or does not. Returns the number of events that were dropped.
     fn take(&mut self, batch: &Batch, row: Row, holds: bool, out: &mut dyn Output) -> u64 {
         let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
-        let Some(key) = self.spells.find() else {
+        let Some(key) = self.spells.meet(batch, row) else {
             if holds {
                 let key = self.spells.insert(batch, row);
                 self.spells.item(key).first = Some(self.keeper.keep(batch, row));
@@ -192,7 +201,10 @@ impl Operator for Debounce {
             self.reach(batch.watermarks[row.index()], out);
             dropped += match batch.get(row, self.condition).as_bool() {
                 Some(holds) => self.take(batch, row, holds, out),
-                None => 1,
+                None => {
+                    self.spells.meet(batch, row);
+                    1
+                }
             };
             self.spells.advance();
         }

@@ -1,10 +1,11 @@
 //! `hysteresis`: an alarm that is raised by one condition and cleared by another.
 
 use super::threshold::{Direction, Threshold};
-use crate::config::{Role, Section, Setting, read};
+use crate::config::{Role, Section, Setting, StateTtl, read};
 use crate::dataflow::{
     Binding, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
-    Output, Point, Ports, Saved, Saving, StartContext, StepPlan, TransformSpec, key_names, open_options,
+    Output, Point, Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
+    open_options,
 };
 use crate::event::bytes::{Malformed, put_number, put_time};
 use crate::event::{Batch, Reason, Row, Slot, Span, Value};
@@ -88,8 +89,9 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let words = [word("cleared"), word("raised")];
     let names = key_names(&key);
     let key = key.iter().map(|field| field.slot).collect();
-    let step =
-        planner.attach(&at, Box::new(HysteresisPlan { by, names, key, value, raise, clear, slot, words }));
+    let ttl = planner.state_ttl();
+    let plan = HysteresisPlan { by, names, key, value, raise, clear, slot, words, ttl };
+    let step = planner.attach(&at, Box::new(plan));
     let scope = at.scope.clone().with(ALARM, Binding::Slot(slot, Type::TEXT));
     Some(vec![(String::new(), planner.behind(&at, step, MAIN, scope))])
 }
@@ -190,6 +192,7 @@ pub struct HysteresisPlan {
     pub(super) slot: Slot,
     /// `cleared` and `raised` in the arena of every batch.
     pub(super) words: [Span; 2],
+    pub(super) ttl: StateTtl,
 }
 
 impl StepPlan for HysteresisPlan {
@@ -198,11 +201,12 @@ impl StepPlan for HysteresisPlan {
     }
 
     fn details(&self) -> Vec<String> {
+        let state =
+            "a key's alarm as long as it is raised, and how often and since when what changes it has held";
         vec![
             format!("raised {}", self.raise),
             format!("cleared {}", self.clear),
-            "state: a key's alarm as long as it is raised, and how often and since when what changes it has held"
-                .to_owned(),
+            format!("state: {state}{}", self.ttl.words_behind()),
         ]
     }
 
@@ -213,7 +217,8 @@ impl StepPlan for HysteresisPlan {
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Hysteresis {
             plan: self.clone(),
-            alarms: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
+            alarms: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable)
+                .forgetting(self.ttl),
         })
     }
 }
@@ -241,7 +246,7 @@ struct Hysteresis {
 impl Hysteresis {
     /// Whether the event raises or clears the alarm.
     fn changes(&mut self, batch: &Batch, row: Row) -> Result<Option<bool>, Reason> {
-        let found = self.alarms.find();
+        let found = self.alarms.meet(batch, row);
         let is_raised = found.is_some_and(|key| self.alarms.entry(key).item.is_raised);
         let side = if is_raised { &self.plan.clear } else { &self.plan.raise };
         let (slot, text) = &self.plan.value;
@@ -294,6 +299,12 @@ impl Operator for Hysteresis {
         });
         if dropped > 0 {
             out.discard("unchanged", dropped);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {
+        if let Signal::Watermark(watermark) = signal {
+            self.alarms.reach(watermark);
         }
     }
 

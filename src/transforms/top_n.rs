@@ -1,6 +1,6 @@
 //! `top_n`: the changes of a ranking that goes on for ever.
 
-use crate::config::{Role, Setting, read};
+use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     Binding, ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
     Origin, Output, Point, Ports, RowForm, Saved, Saving, Scope, Signal, StartContext, StepPlan,
@@ -80,6 +80,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         places: places as usize,
         rank,
         retracted,
+        ttl: planner.state_ttl(),
     };
     let step = planner.attach(&at, Box::new(plan));
     planner.draft.emit_to(step, MAIN, stage);
@@ -101,6 +102,7 @@ struct TopPlan {
     places: usize,
     rank: Slot,
     retracted: Slot,
+    ttl: StateTtl,
 }
 
 impl StepPlan for TopPlan {
@@ -113,7 +115,7 @@ impl StepPlan for TopPlan {
     }
 
     fn details(&self) -> Vec<String> {
-        vec![format!("state for each key, never forgotten: its {} foremost events", self.places)]
+        vec![format!("state for each key, {}: its {} foremost events", self.ttl.words(), self.places)]
     }
 
     fn state(&self) -> Option<String> {
@@ -123,7 +125,8 @@ impl StepPlan for TopPlan {
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Top {
             form: context.row_form(MAIN),
-            keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
+            keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable)
+                .forgetting(self.ttl),
             keeper: Keeper::new(&context.copies(MAIN, 0)),
             plan: self.clone(),
         })
@@ -146,12 +149,12 @@ struct Top {
 
 impl Top {
     fn take(&mut self, batch: &Batch, row: Row, out: &mut dyn Output) -> Result<(), Reason> {
+        let key = self.keys.meet(batch, row);
         let value = batch.get(row, self.plan.value);
         if value.is_null() {
             out.discard("not_ranked", 1);
             return Ok(());
         }
-        let key = self.keys.find();
         let ranking = key.map_or(&[][..], |key| &self.keys.entry(key).item);
         self.check(ranking, batch, value)?;
         let place = ranking.partition_point(|other| compare(batch, value, other) != Ordering::Greater);
@@ -237,6 +240,9 @@ impl Operator for Top {
     }
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
+        if let Signal::Watermark(watermark) = signal {
+            self.keys.reach(watermark);
+        }
         out.signal(MAIN, signal);
     }
 

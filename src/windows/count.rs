@@ -1,7 +1,7 @@
 //! Windows over numbers of events: `count`.
 //!
 //! A key's windows end at multiples of `every` events and reach back over `size`; the one that is under way at the end of
-//! input fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
+//! input, or when the key is forgotten, fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
 
 use super::aggregates::{Arrival, Frame, PaneId, Settled, events};
 use super::operator::{Base, Desk, Windowing};
@@ -9,9 +9,9 @@ use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
 use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
-use crate::dataflow::{KeyId, KeyReader, Keys, Output, Saving};
+use crate::dataflow::{Ages, KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
-use crate::event::bytes::{Malformed, Reader, put_number};
+use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::time::{Interval, Millis, Timestamp};
 
 /// One pane a key and slice.
@@ -21,6 +21,7 @@ pub struct Count {
     shape: Shape,
     combines: bool,
     parts: Vec<PaneId>,
+    ages: Option<Ages>,
 }
 
 /// Numbers of events.
@@ -57,7 +58,8 @@ impl Count {
         let parts = (size / shape.slice) as usize;
         let panes = Panes::new(&plan.aggregates, plan.setup(parts, base.seed));
         let combines = plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable);
-        Count { keys: base.keys(), panes, shape, combines, parts: Vec::new() }
+        let ages = plan.ttl.0.map(Ages::new);
+        Count { keys: base.keys(), panes, shape, combines, parts: Vec::new(), ages }
     }
 
     /// Whether the windows that the next event of the key belongs to can take it.
@@ -103,16 +105,14 @@ impl Count {
         let first = queue.first().map_or(u64::MAX, |pane| self.panes[pane].born);
         self.panes.settle(key, Settled::Arrived(first));
         if queue.is_empty() && *events % every == 0 {
-            self.keys.remove(key);
+            self.remove(key);
         }
     }
 
-    /// The windows under way, in the order in which they fire.
-    fn rest(&mut self) -> Vec<(Interval, u64, KeyId)> {
-        let mut keys = Vec::new();
-        self.keys.list(&mut keys);
+    /// The windows of some keys that are under way, in the order in which they fire.
+    fn rest(&mut self, keys: &[KeyId]) -> Vec<(Interval, u64, KeyId)> {
         let mut rest = Vec::new();
-        for key in keys {
+        for &key in keys {
             let events = self.keys.item(key).events;
             let (start, end) = self.shape.under_way(events);
             self.keys.item(key).queue.evict(start, &mut self.panes, |_| ());
@@ -137,6 +137,10 @@ impl Windowing for Count {
         self.check(key, event)?;
         let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
         self.keys.touch(key);
+        if let Some(ages) = &mut self.ages {
+            ages.touch(key, event.time, desk.watermark);
+            desk.due = desk.due.min(ages.next().unwrap_or(Timestamp::MAX));
+        }
         let Counted { events, queue } = self.keys.item(key);
         let (start, end) = self.shape.under_way(*events);
         let at = *events / self.shape.slice;
@@ -156,12 +160,18 @@ impl Windowing for Count {
     }
 
     fn next(&mut self) -> Option<Timestamp> {
-        (!self.keys.is_empty()).then_some(Timestamp::MAX)
+        let forgotten = self.ages.as_ref().and_then(Ages::next);
+        forgotten.or_else(|| self.last_firing())
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut keys = Vec::new();
+        match &mut self.ages {
+            Some(ages) => keys.extend(std::iter::from_fn(|| ages.take(desk.watermark))),
+            None => self.keys.list(&mut keys),
+        }
         let mut reached = Timestamp::MIN;
-        for (window, _, key) in self.rest() {
+        for (window, _, key) in self.rest(&keys) {
             if window.end > reached {
                 desk.emitter.reach(reached);
                 reached = window.end;
@@ -169,7 +179,11 @@ impl Windowing for Count {
             let (_, end) = self.shape.under_way(self.keys.item(key).events);
             self.emit(key, end, window, desk, out);
         }
-        self.clear();
+        keys.into_iter().for_each(|key| self.forget(key));
+    }
+
+    fn end(&mut self) {
+        self.ages = None;
     }
 
     fn last_firing(&self) -> Option<Timestamp> {
@@ -177,33 +191,49 @@ impl Windowing for Count {
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        let panes = &self.panes;
+        let (panes, ages) = (&self.panes, &self.ages);
         save_keys(&mut self.keys, into, &mut |key, counted, into| {
             put_number(into, counted.events as u64);
             counted.queue.save(panes, into);
             panes.save_key(key, into);
+            ages.as_ref()
+                .and_then(|ages| ages.stamp(key))
+                .into_iter()
+                .for_each(|stamp| put_time(into, stamp));
         });
     }
 
-    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, _desk: &mut Desk) -> Result<(), Malformed> {
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
         let key = restore_key(&mut self.keys, key)?;
         let events = events(from)? as i64;
         let queue = Queue::load(key, &mut self.panes, from)?;
         self.panes.load_key(key, from)?;
         *self.keys.item(key) = Counted { events, queue };
+        // Only what was saved with a time-to-live has it.
+        let stamp = if from.remaining() > 0 { Some(from.time()?) } else { None };
+        let Some(ages) = &mut self.ages else { return Ok(()) };
+        match stamp {
+            Some(stamp) => ages.restore(key, stamp),
+            None if desk.watermark > Timestamp::MIN => {
+                ages.touch(key, desk.watermark, desk.watermark);
+                self.keys.touch(key);
+            }
+            None => {}
+        }
+        desk.due = desk.due.min(ages.next().unwrap_or(Timestamp::MAX));
         Ok(())
     }
 }
 
 impl Count {
-    /// Forgets all keys: the input has ended.
-    fn clear(&mut self) {
-        let mut keys = Vec::new();
-        self.keys.list(&mut keys);
-        for key in keys {
-            self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
-            self.panes.forget(key);
-            self.keys.remove(key);
-        }
+    fn forget(&mut self, key: KeyId) {
+        self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
+        self.panes.forget(key);
+        self.remove(key);
+    }
+
+    fn remove(&mut self, key: KeyId) {
+        self.ages.iter_mut().for_each(|ages| ages.clear(key));
+        self.keys.remove(key);
     }
 }

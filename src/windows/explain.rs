@@ -96,7 +96,11 @@ impl WindowPlan {
             WindowKind::Global => "state: a pane a key, until the end of input".to_string(),
             WindowKind::Count { size, every } => {
                 let slice = gcd(*size as i64, *every as i64);
-                format!("state: a pane a key and slice of {slice} events, as long as the input lasts")
+                let until = match self.ttl.0 {
+                    None => "as long as the input lasts".to_string(),
+                    Some(_) => self.ttl.words(),
+                };
+                format!("state: a pane a key and slice of {slice} events, {until}")
             }
         }
     }
@@ -120,7 +124,8 @@ impl WindowPlan {
         match self.kind {
             WindowKind::Global => "fires at the end of input, and holds the watermark until then".to_string(),
             WindowKind::Count { every, .. } => {
-                format!("fires with every {every} events of a key, and at the end of input")
+                let forgotten = if self.ttl.0.is_some() { ", when it is forgotten" } else { "" };
+                format!("fires with every {every} events of a key{forgotten}, and at the end of input")
             }
             _ if self.lateness == Millis::ZERO => {
                 "fires and closes when the watermark reaches window_end".to_string()
@@ -175,6 +180,7 @@ fn cut(grid: &Grid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::StateTtl;
     use crate::event::Slot;
     use crate::windows::aggregates::{self, Call};
     use crate::windows::plan::{Aggregate, CARRY, PaneOutput};
@@ -189,6 +195,7 @@ mod tests {
             lateness: Millis(lateness),
             accumulation: Accumulation::Discarding,
             carry: CARRY,
+            ttl: StateTtl::default(),
             output: PaneOutput::default(),
             late: None,
         }

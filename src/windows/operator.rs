@@ -32,6 +32,9 @@ pub trait Windowing: Send {
     /// later are windows that wait for late events.
     fn last_firing(&self) -> Option<Timestamp>;
 
+    /// The input has ended: nothing is forgotten any more because time goes on.
+    fn end(&mut self) {}
+
     /// Says which keys changed.
     fn save(&mut self, into: &mut Saving<'_>);
 
@@ -161,6 +164,7 @@ impl WindowOperator {
     #[cold]
     fn end(&mut self, out: &mut dyn Output) {
         self.own.before_end = self.lasting_watermark();
+        self.windows.end();
         while let Some(last) = self.windows.last_firing() {
             self.fire_until(last, out);
         }

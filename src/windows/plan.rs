@@ -1,6 +1,7 @@
 //! What a window operator is told: plain data, made by the planner.
 
 use super::aggregates::{AggregateSpec, Call, Setup};
+use crate::config::StateTtl;
 use crate::dataflow::{Copies, MAIN, Port};
 use crate::event::Slot;
 use crate::time::{CalendarCuts, Cuts, Every, Millis};
@@ -34,6 +35,9 @@ pub struct WindowPlan {
     pub accumulation: Accumulation,
     /// How old a value from before a window may be at its start. Of no meaning for `global` and `count`.
     pub carry: Millis,
+    /// How long a key without events is remembered where windows are counted: its window under way leaves then. Of no
+    /// meaning for others, which end by themselves.
+    pub ttl: StateTtl,
     /// Where things stand in rows that leave by [`PANES`].
     pub output: PaneOutput,
     /// What leaves by [`LATE`]; None if nothing is connected there, and late events are only counted.

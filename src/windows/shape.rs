@@ -105,6 +105,7 @@ mod tests {
                 lateness: Millis::ZERO,
                 accumulation: Accumulation::Accumulating,
                 carry: CARRY,
+                ttl: crate::config::StateTtl::default(),
                 output: PaneOutput::default(),
                 late: None,
             };

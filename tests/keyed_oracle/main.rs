@@ -2,6 +2,7 @@
 //! of order, cut into batches at random, on one worker and on several.
 
 mod fill;
+mod forgetting;
 mod harness;
 mod history;
 mod restarting;

@@ -101,6 +101,7 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
         lateness: Millis(lateness),
         accumulation,
         carry: CARRY,
+        ttl: headwater::config::StateTtl::default(),
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),

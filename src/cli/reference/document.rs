@@ -16,6 +16,14 @@ const OPTIONS: &[OptionSpec] = &[
         "How often state, positions in the input and output that waits become durable: from 10ms to 1h.",
     ),
     OptionSpec::or("parallelism", "1", OptionKind::Integer, "How many threads share the keys."),
+    OptionSpec::or(
+        "state_ttl",
+        "unlimited",
+        OptionKind::Any(&[OptionKind::Duration, OptionKind::Word(&["unlimited"])]),
+        "How long nodes keep what they have of a key that has no events any more, by event time; a node may say otherwise. It \
+         is for what would else be kept for ever, such as `changed`, `previous(x)` and `count` windows: see `headwater \
+         explain`.",
+    ),
 ];
 
 /// The keys of a file that hold no nodes and no tests.

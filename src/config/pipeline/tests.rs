@@ -55,8 +55,12 @@ fn a_whole_pipeline_is_read() {
     assert_eq!(faults, "");
     let pipeline = pipeline.unwrap();
     assert_eq!((pipeline.name.as_str(), pipeline.params.len()), ("purchases", 1));
-    let options =
-        PipelineOptions { delivery: Delivery::AtLeastOnce, checkpoint: Millis(1_000), parallelism: 2 };
+    let options = PipelineOptions {
+        delivery: Delivery::AtLeastOnce,
+        checkpoint: Millis(1_000),
+        parallelism: 2,
+        ..PipelineOptions::default()
+    };
     assert_eq!(pipeline.options, options);
     assert_eq!(pipeline.description.as_deref(), Some("Spend per user and minute."));
     let nodes: Vec<_> = pipeline.nodes.iter().map(Declaration::what).collect();

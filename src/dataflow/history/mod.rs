@@ -173,6 +173,7 @@ impl NodePlanner<'_> {
             key: key.iter().map(|field| field.slot).collect(),
             names: key.iter().map(|field| field.name.clone()).collect(),
             calls: planned.iter().flatten().cloned().collect(),
+            ttl: self.state_ttl(),
         };
         let step = self.attach(at, Box::new(plan));
         at.behind = Some((step, MAIN));

@@ -1,7 +1,8 @@
 //! The step that computes keyed history.
 
 use super::state::State;
-use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, StartContext, StepPlan};
+use crate::config::StateTtl;
+use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::expr::Type;
@@ -53,6 +54,8 @@ pub struct HistoryPlan {
     pub names: Vec<String>,
     /// The calls.
     pub calls: Vec<HistoryCall>,
+    /// How long a key without events is remembered.
+    pub ttl: StateTtl,
 }
 
 impl StepPlan for HistoryPlan {
@@ -66,7 +69,7 @@ impl StepPlan for HistoryPlan {
 
     fn details(&self) -> Vec<String> {
         let kept: Vec<String> = self.calls.iter().map(HistoryCall::kept).collect();
-        vec![format!("state for each key, never forgotten: {}", kept.join("; "))]
+        vec![format!("state for each key, {}: {}", self.ttl.words(), kept.join("; "))]
     }
 
     fn state(&self) -> Option<String> {
@@ -77,7 +80,7 @@ impl StepPlan for HistoryPlan {
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let keys = KeyedState::durable(self.key.clone(), context.hash_seed, context.durable);
-        Box::new(KeyedHistory { calls: self.calls.clone(), keys })
+        Box::new(KeyedHistory { calls: self.calls.clone(), keys: keys.forgetting(self.ttl) })
     }
 }
 
@@ -90,7 +93,7 @@ struct KeyedHistory {
 impl KeyedHistory {
     /// Takes a row whole or not at all.
     fn take(&mut self, batch: &mut Batch, row: Row) -> Result<(), Reason> {
-        let key = match self.keys.find() {
+        let key = match self.keys.meet(batch, row) {
             Some(key) => key,
             None => {
                 let key = self.keys.insert(batch, row);
@@ -127,6 +130,12 @@ impl Operator for KeyedHistory {
                 }
             }
         });
+    }
+
+    fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {
+        if let Signal::Watermark(watermark) = signal {
+            self.keys.reach(watermark);
+        }
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {

@@ -4,7 +4,7 @@ mod aggregate;
 mod options;
 
 use super::Planning;
-use crate::config::{Declaration, Section, Setting, read};
+use crate::config::{Declaration, Section, Setting, StateTtl, read};
 use crate::dataflow::{
     Binding, ComputePlan, KeyField, Lateness, MAIN, NodeId, NodePlanner, Origin, Point, Scope, StageId,
     is_hidden,
@@ -12,7 +12,7 @@ use crate::dataflow::{
 use crate::event::{Path, Slot};
 use crate::expr::Type;
 use crate::transforms::FilterPlan;
-use crate::windows::{LATE, PaneOutput, WINDOWS, WindowPlan, WindowSpec, WindowStep};
+use crate::windows::{LATE, PaneOutput, WINDOWS, WindowKind, WindowPlan, WindowSpec, WindowStep};
 use aggregate::{Output, PlannedCall, hidden, outputs};
 use options::{carry, grid, panes};
 
@@ -31,7 +31,11 @@ impl Planning<'_> {
         }
         let Some(entry) = self.entry(id, &declaration.from) else { return };
         let mut planner = self.planner(id, Some(entry.clone()));
+        planner.read_ttl(&section);
         let planned = plan_window(&mut planner, &section, kind, entry);
+        if planned.is_some() {
+            planner.judge_ttl(&section);
+        }
         let (is_ordered, ordered_late) = (planner.is_ordered, planner.late.take());
         if let Some((output, late)) = planned {
             let late = late.or(ordered_late);
@@ -74,6 +78,8 @@ fn plan_window(
     let (kind_plan, outputs) = (kind_plan?, outputs?);
     let (lateness, accumulation) = panes?;
     let stage = output_stage(planner, &at, &key, &calls);
+    let counts = matches!(kind_plan, WindowKind::Count { .. });
+    let ttl = if counts { planner.state_ttl() } else { StateTtl::default() };
     let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 2).collect();
     let written = calls.iter().map(|call| call.written.to_string()).collect();
     let fields = key.iter().map(|field| field.name.clone()).collect();
@@ -86,6 +92,7 @@ fn plan_window(
         lateness,
         accumulation,
         carry: carry?,
+        ttl,
         output: PaneOutput {
             key: key_slots.iter().copied().map(Some).collect(),
             window_start: Some(bounds[0]),

@@ -421,9 +421,9 @@ impl Coordinator {
         let keyed = self.gathered.entries.iter().any(|entry| !dataflow::is_own(entry.key.key()));
         // What a worker keeps for itself alone is how far time has come, unless something was read.
         let is_changed = keyed || (self.gathered.was_fed && !self.gathered.entries.is_empty());
-        // What was given up must not be asked about at the next start.
-        let gives_up = !self.is_announced && !self.ids.dropped.is_empty();
-        let is_new = is_changed || gives_up || !(sources.is_empty() && sinks.is_empty() && chunks.is_empty());
+        // What was given up must not be asked about at the next start, nor what a node was called.
+        let is_news = !self.is_announced && self.ids.are_news();
+        let is_new = is_changed || is_news || !(sources.is_empty() && sinks.is_empty() && chunks.is_empty());
         if !is_new {
             self.gathered.forget_replaced();
         } else {

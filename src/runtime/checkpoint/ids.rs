@@ -1,7 +1,7 @@
 //! Which state on disk belongs to which part of a plan.
 
 use crate::dataflow::{self, NodeId, StageId};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedNode};
 use crate::state::{self, Node, Progress, ShapeHash, StateBackend, StateError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,13 +19,29 @@ pub struct StateIds {
     pub sources: Vec<state::NodeId>,
     /// By sink.
     pub sinks: Vec<state::NodeId>,
-    /// Numbers that are given for the first time.
+    /// Numbers that are given for the first time, and those that have another name now.
     pub new: Vec<Node>,
+    /// Nodes that go on with what was kept under another name: that one, and the node's.
+    pub renamed: Vec<(String, String)>,
     /// State of nodes that the plan no longer has, or has in another shape, to be dropped.
     pub dropped: Vec<Node>,
 }
 
 impl StateIds {
+    /// Nodes that go on with what was kept under another name: that one, and the node's; each once.
+    pub fn all_renamed(&self) -> Vec<(&str, &str)> {
+        let mut renamed: Vec<_> =
+            self.renamed.iter().map(|(was, name)| (was.as_str(), name.as_str())).collect();
+        renamed.sort_unstable();
+        renamed.dedup();
+        renamed
+    }
+
+    /// Whether the next checkpoint must say something of nodes, even if nothing else has changed.
+    pub fn are_news(&self) -> bool {
+        !self.dropped.is_empty() || !self.renamed.is_empty()
+    }
+
     /// Nodes whose state is dropped, as somebody allowed.
     pub fn given_up(&self) -> Vec<&str> {
         let allowed = self.dropped.iter().filter(|node| !node.name.starts_with(WAY));
@@ -46,19 +62,8 @@ impl StateIds {
     }
 }
 
-/// A part of a plan that keeps something: its name, and how that is laid out.
-struct Wanted {
-    name: String,
-    shape: ShapeHash,
-}
-
-impl Wanted {
-    fn new(name: String, shape: &str) -> Wanted {
-        Wanted { name, shape: ShapeHash(xxh3_64(shape.as_bytes())) }
-    }
-}
-
-/// Gives every part of the plan the state that it had, by name and shape, or a new number.
+/// Gives every part of the plan the state that it had, by name and shape, or a new number. State of a name that a node had
+/// before (`was`) goes on under the one that it has.
 ///
 /// # Errors
 /// There is state of a node that is gone or has another shape, and nobody said that it may be dropped: that of
@@ -72,7 +77,7 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
     for node in left {
         match may_drop.iter().any(|name| name == bare(&node.name)) {
             true => ids.dropped.push(node),
-            false => refused.push(refusal(&node, &ids)),
+            false => refused.push(refusal(plan, &node, &ids)),
         }
     }
     if refused.is_empty() { Ok(ids) } else { Err(refused.join("; ")) }
@@ -91,11 +96,19 @@ fn bare(name: &str) -> &str {
     name.split_once('/').map_or(name, |(name, _)| name)
 }
 
-fn refusal(node: &Node, ids: &StateIds) -> String {
+fn refusal(plan: &Plan, node: &Node, ids: &StateIds) -> String {
     let name = bare(&node.name);
-    let what = match ids.new.iter().any(|new| new.name == node.name) {
-        true => "is laid out differently now, so that its state cannot be read",
-        false => "is no longer in the pipeline, and there is state of it",
+    let heir = plan.nodes.iter().find(|heir| heir.was.iter().any(|was| was == name));
+    let what = match heir {
+        _ if ids.new.iter().any(|new| new.name == node.name) => {
+            "is laid out differently now, so that its state cannot be read".to_owned()
+        }
+        None => "is no longer in the pipeline, and there is state of it".to_owned(),
+        Some(heir) => format!(
+            "is `{}` now, which keeps state of its own or is laid out differently, so that the state of `{name}` cannot go to \
+             it",
+            heir.name
+        ),
     };
     format!(
         "node `{name}` {what}: bring it back as it was, or give up its state by `--allow-dropped-state {name}`"
@@ -136,12 +149,12 @@ impl<'a> Matching<'a> {
         let node = |id: NodeId| &plan.nodes[id.0 as usize];
         for source in &plan.sources {
             let node = node(source.node);
-            let id = self.id(Wanted::new(format!("source:{}", node.name), &node.kind));
+            let id = self.id(node, &|name| format!("source:{name}"), &node.kind);
             self.ids.sources.push(id);
         }
         for sink in &plan.sinks {
             let node = node(sink.node);
-            let id = self.id(Wanted::new(format!("sink:{}", node.name), &node.kind));
+            let id = self.id(node, &|name| format!("sink:{name}"), &node.kind);
             self.ids.sinks.push(id);
         }
         let mut counts = vec![0; plan.nodes.len()];
@@ -149,7 +162,7 @@ impl<'a> Matching<'a> {
             let id = step.plan.state().map(|shape| {
                 let count = &mut counts[step.node.0 as usize];
                 *count += 1;
-                self.id(Wanted::new(numbered(&node(step.node).name, *count), &shape))
+                self.id(node(step.node), &|name| numbered(name, *count), &shape)
             });
             self.ids.steps.push(id);
         }
@@ -161,18 +174,26 @@ impl<'a> Matching<'a> {
                 *count += 1;
                 let is_way = plan.draft.stages[number].exchange.is_some();
                 let kind = if is_way { WAY } else { "into:" };
-                self.id(Wanted::new(format!("{kind}{}", numbered(&node(reader).name, *count)), &shape))
+                self.id(node(reader), &|name| format!("{kind}{}", numbered(name, *count)), &shape)
             });
             self.ids.inlets.push(id);
         }
     }
 
-    fn id(&mut self, wanted: Wanted) -> state::NodeId {
-        let Wanted { name, shape } = wanted;
+    /// The number of a part of a node, whose name is made of the node's, with state that is laid out like that.
+    fn id(&mut self, node: &PlannedNode, named: &dyn Fn(&str) -> String, shape: &str) -> state::NodeId {
+        let (name, shape) = (named(&node.name), ShapeHash(xxh3_64(shape.as_bytes())));
         let id = self.backend.node(&name, shape).unwrap_or_else(|| {
-            let unused = self.backend.unused_node().0 + self.ids.new.len() as u32;
-            let id = state::NodeId(unused);
-            self.ids.new.push(Node { id, name, shape });
+            let renamed = |was: &String| self.backend.renamed(&named(was), &name, shape);
+            let former = node.was.iter().find_map(|was| Some((was, renamed(was)?)));
+            let unused = state::NodeId(self.backend.unused_node().0 + self.ids.new.len() as u32);
+            let known = former.map(|(was, known)| {
+                self.ids.renamed.push((was.clone(), node.name.clone()));
+                known
+            });
+            let new = known.unwrap_or(Node { id: unused, name, shape });
+            let id = new.id;
+            self.ids.new.push(new);
             id
         });
         self.known.push(id);

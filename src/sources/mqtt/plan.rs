@@ -106,6 +106,12 @@ fn session(planner: &NodePlanner<'_>, section: &Section<'_>, connecting: &mut Co
     // Without a name that lasts, what a broker keeps for us would never be asked for again.
     let known = planner.instance.lasting || section.has("client_id");
     connecting.clean_start = section.or("clean_start", !known, read::boolean);
+    if planner.is_renamed && !connecting.clean_start && !section.has("client_id") {
+        let message =
+            "the broker knows this source by another name now: what it keeps for the old one does not come";
+        let reported = section.faults().warning(section.place(), message);
+        reported.hint("write `client_id: headwater-INSTANCE-PIPELINE-OLDNAME`, as it was");
+    }
     let expiry = section.optional("session_expiry", read::duration);
     let maximum = section.optional("receive_maximum", read::integer(1..=65_535));
     connecting.session_expiry = match expiry {

@@ -11,6 +11,7 @@ use super::sample::SamplePlan;
 use super::spacing::SpacingPlan;
 use super::threshold::{Direction, Threshold};
 use super::throttle::LastPlan;
+use crate::config::StateTtl;
 use crate::dataflow::StepPlan;
 use crate::event::Span;
 use crate::expr::{Literal, Type};
@@ -229,6 +230,7 @@ proptest! {
             key: vec![KEY],
             fields: vec![Watched { name: String::new(), slot: X, ty: Type::ANY, deadband }],
             at_least_every: every.map(Millis),
+            ttl: StateTtl::default(),
         };
         let log = same_by_all_cuts(&plan, false, &events, cuts)?;
         prop_assert_eq!(log.ids(), moved(&events, deadband, every));
@@ -253,6 +255,7 @@ proptest! {
             clear: side(clear),
             slot: WRITTEN,
             words: [Span::new(0, 7), Span::new(7, 6)],
+            ttl: StateTtl::default(),
         };
         let log = same_by_all_cuts(&plan, false, &events, cuts)?;
         let changes: Vec<(usize, bool)> =
@@ -270,6 +273,7 @@ proptest! {
             key: vec![KEY],
             condition: CONDITION,
             lasting: Millis(length),
+            ttl: StateTtl::default(),
         };
         let log = same_by_all_cuts(&plan, true, &events, cuts)?;
         prop_assert_eq!(log.sorted_ids(), lasting_spells(&events, length));

@@ -1,6 +1,7 @@
 //! `absence` across restarts.
 
 use super::harness::Kept;
+use crate::config::StateTtl;
 use crate::dataflow::{
     Copies, Draft, MAIN, Operator, Origin, Output, Port, Signal, StartContext, StepPlan, Target,
 };
@@ -16,6 +17,7 @@ fn plan(after: i64) -> AbsencePlan {
         names: String::new(),
         key: vec![Slot(0)],
         after: Millis(after),
+        ttl: StateTtl::default(),
         into: Into { key: vec![Some(Slot(0))], state: Slot(1), last_seen: Slot(2) },
     }
 }
