@@ -46,8 +46,14 @@ impl Plant {
         let mut plan = plan.unwrap_or_else(|| panic!("{:#?}", faults.diagnostics()));
         plan.parallelism = workers;
         let (bytes_per_day, disk_bytes, may_drop, dead_letters) = (None, None, Vec::new(), None);
-        let keeping =
-            Keeping { backend: self.state(), bytes_per_day, disk_bytes, may_drop, dead_letters };
+        let keeping = Keeping {
+            backend: self.state(),
+            folder: self.folder.path().to_owned(),
+            bytes_per_day,
+            disk_bytes,
+            may_drop,
+            dead_letters,
+        };
         let found = Found::find(&mut plan, keeping).unwrap();
         Pipeline::open_keeping(&plan, &self.clock, Some(found)).unwrap().into_steps()
     }

@@ -198,7 +198,9 @@ mod tests {
         for workers in [1, 2, 3, 7, 64, 255, 256, 300] {
             let mut next = 0;
             for worker in 0..workers {
-                for group in groups_of(worker, workers).into_iter().flat_map(|all| all.start().0..=all.end().0) {
+                for group in
+                    groups_of(worker, workers).into_iter().flat_map(|all| all.start().0..=all.end().0)
+                {
                     assert_eq!((usize::from(group), owner_of(KeyGroup(group), workers)), (next, worker));
                     next += 1;
                 }

@@ -114,6 +114,11 @@ impl Mailbox {
         self.parcels.try_recv().ok()
     }
 
+    /// Says that rows wait that came by mail in an earlier run.
+    pub fn restored(&self, rows: usize) {
+        self.pending.fetch_add(rows, Ordering::Relaxed);
+    }
+
     /// Says that rows that came by mail have gone on.
     pub fn done(&self, rows: usize) {
         self.pending.fetch_sub(rows, Ordering::Relaxed);

@@ -184,6 +184,11 @@ impl Inlet {
         (before - merge.pending_rows(), ended)
     }
 
+    /// Rows that wait for their turn.
+    pub fn waiting(&mut self) -> usize {
+        self.onward.merge().map_or(0, |merge| merge.pending_rows())
+    }
+
     /// Whether rows go to other workers and come from them.
     pub fn is_exchange(&self) -> bool {
         matches!(self.onward, Onward::Exchange(_))

@@ -238,6 +238,8 @@ impl Worker {
         let read = ready && self.read(shared)?;
         if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
             self.finished = true;
+            // Nobody is to wait for this one to go on.
+            shared.frontiers.reach(self.number, Timestamp::MAX);
             shared.finished.fetch_add(1, Ordering::SeqCst);
             return Ok(Stepped::Worked);
         }
@@ -308,6 +310,9 @@ impl Worker {
     pub fn load(&mut self, loading: &Loading<'_>, origins: &[Origins]) -> Result<(), String> {
         let failed = |error: StateError| error.to_string();
         self.driver.load(loading).map_err(failed)?;
+        for stage in &self.exchanges {
+            self.driver.with_inlet(*stage, |_, inlet| self.mailbox.restored(inlet.waiting()));
+        }
         for (source, intake) in self.intakes.iter_mut().enumerate() {
             intake.resume(source, &origins[source]).map_err(|error| error.to_string())?;
             let node = loading.ids.sources[source];

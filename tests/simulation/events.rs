@@ -18,8 +18,11 @@ pub struct Event {
     pub arrives: Millis,
 }
 
-/// How far events of a partition are out of order.
+/// How far events of a partition are out of order where none is late.
 pub const DISORDER: i64 = 50;
+
+/// How far they are where some are.
+pub const LATE_DISORDER: i64 = 200;
 
 /// The time of the last event of every partition of a live source, behind all others: it closes their windows.
 pub const CLOSING: i64 = 50_000;
@@ -31,6 +34,11 @@ impl Event {
         format!("{{\"id\":{id},\"s\":{source},\"p\":{partition},\"t\":{time},\"k\":{key},\"x\":{x}}}\n")
             .into_bytes()
     }
+
+    /// How long its line is in a sink, with `y`.
+    pub fn bytes_out(&self, y: i64) -> usize {
+        self.line().len() + format!(",\"y\":{y}").len()
+    }
 }
 
 /// Events of one partition.
@@ -39,7 +47,7 @@ pub fn draw_events(
     ids: &mut usize,
     source: usize,
     partition: usize,
-    live: bool,
+    (live, disorder): (bool, i64),
 ) -> Vec<Event> {
     let count = draw.one_of(&[1, 10, 60, 200]);
     let (mut now, mut arrives) = (1_000, 0);
@@ -51,7 +59,7 @@ pub fn draw_events(
             id: *ids,
             source,
             partition,
-            time: now - draw.between(0, DISORDER),
+            time: now - draw.between(0, disorder),
             key: draw.below(5),
             x: draw.between(0, 99),
             arrives: Millis(arrives),

@@ -1,130 +1,137 @@
 //! What must stand in the ledger of each sink: computed from the input by other means than the engine's.
+//!
+//! Where events come in an order that is known, [`sequence`] takes them one by one as the engine must; where they do
+//! not, [`sets`] says what holds for any order of arrival.
 
-use crate::events::{CLOSING, DISORDER, Event};
-use crate::scenario::{Branch, Scenario, Window};
+mod ledger;
+mod sequence;
+mod sets;
+
+use crate::coverage::Coverage;
+use crate::scenario::Scenario;
 use crate::sinks::Target;
-use serde_json::Value as Json;
+use ledger::{Ledger, Line};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How often each line is expected: at least, and at most.
-type Expected = BTreeMap<String, (usize, usize)>;
-
-fn expected(scenario: &Scenario, sink: usize) -> Expected {
-    let branch = &scenario.branches[scenario.sinks[sink].branch];
-    if let Some(window) = branch.window {
-        return results(scenario, branch, window).into_iter().map(|line| (line, (1, 1))).collect();
-    }
-    let mut expected = Expected::new();
-    for source in &branch.from {
-        let source = &scenario.sources[*source];
-        for (place, event) in source.events().into_iter().enumerate() {
-            if event.x % branch.modulus != 0 {
-                let (id, y) = (event.id, event.x * 2);
-                expected
-                    .insert(format!("{id} {y}"), (1, if branch.dedupe { 1 } else { source.times(place) }));
-            }
-        }
-    }
-    expected
+/// What must stand in a ledger.
+#[derive(Default)]
+pub struct Expected {
+    /// How often each line is expected: at least, and at most.
+    lines: BTreeMap<String, (usize, usize)>,
+    /// Lines that say as much as several others together.
+    composites: BTreeMap<String, Vec<String>>,
+    /// The lines of each key as they must follow one another, where that is known.
+    order: BTreeMap<usize, Vec<String>>,
+    /// The bytes of a line, where output may be given up.
+    bytes: BTreeMap<String, usize>,
 }
 
-/// The results of windows. No event is late: none is further behind than watermarks are.
-fn results(scenario: &Scenario, branch: &Branch, window: Window) -> Vec<String> {
-    let events = branch.from.iter().flat_map(|source| scenario.sources[*source].events());
-    let passing: Vec<&Event> = events.filter(|event| event.x % branch.modulus != 0).collect();
-    let keys: BTreeSet<usize> = passing.iter().map(|event| event.key).collect();
-    let mut lines = Vec::new();
-    for key in keys {
-        let mut of_key: Vec<(i64, i64)> =
-            passing.iter().filter(|event| event.key == key).map(|event| (event.time, event.x)).collect();
-        of_key.sort_unstable();
-        for (start, end) in extents(window, &of_key) {
-            // Those of the events that close the others stay open.
-            if scenario.is_live() && end > CLOSING - DISORDER {
-                continue;
+impl Expected {
+    fn of_sequence(lines: Vec<Line>, is_ordered: bool) -> Expected {
+        let mut expected = Expected::default();
+        for Line { text, key, bytes } in lines {
+            if is_ordered {
+                expected.order.entry(key).or_default().push(text.clone());
             }
-            let inside = of_key.iter().filter(|(time, _)| (start..end).contains(time));
-            let (n, total) = inside.fold((0, 0), |(n, total), (_, x)| (n + 1, total + x));
-            lines.push(format!("{key} {start} {end} {n} {total}"));
+            expected.bytes.insert(text.clone(), bytes);
+            let (least, most) = expected.lines.entry(text).or_default();
+            (*least, *most) = (*least + 1, *most + 1);
         }
+        expected
     }
-    lines
-}
 
-/// The windows of a key's events, which are sorted.
-fn extents(window: Window, events: &[(i64, i64)]) -> BTreeSet<(i64, i64)> {
-    let fixed = |size: i64, every: i64| {
-        let starts = move |time: i64| {
-            let last = time - time.rem_euclid(every);
-            (0..size / every).map(move |back| last - back * every)
+    /// How often each line was found, with composites taken apart.
+    fn count(&self, ledger: &Ledger) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for line in &ledger.lines {
+            let parts = self.composites.get(&line.text);
+            let parts = parts.map_or(std::slice::from_ref(&line.text), Vec::as_slice);
+            parts.iter().for_each(|part| *counts.entry(part.clone()).or_default() += 1);
+        }
+        counts
+    }
+
+    /// The lines that are missing, and how many bytes they are, which may have been given up.
+    fn lost(&self, counts: &BTreeMap<String, usize>) -> Option<(&str, usize)> {
+        let missing = |(line, (least, _)): (&String, &(usize, usize))| {
+            least.saturating_sub(counts.get(line).copied().unwrap_or_default())
         };
-        events.iter().flat_map(|(time, _)| starts(*time)).map(|start| (start, start + size)).collect()
-    };
-    match window {
-        Window::Tumbling { size } => fixed(size, size),
-        Window::Sliding { size, every } => fixed(size, every),
-        Window::Session { gap } => {
-            let mut sessions: Vec<(i64, i64)> = Vec::new();
-            for (time, _) in events {
-                match sessions.last_mut().filter(|(_, end)| time <= end) {
-                    Some((_, end)) => *end = time + gap,
-                    None => sessions.push((*time, time + gap)),
-                }
-            }
-            sessions.into_iter().collect()
-        }
+        let lost = self.lines.iter().filter(|entry| missing(*entry) > 0);
+        let bytes = |entry: (&String, _)| self.bytes.get(entry.0).copied().unwrap_or(1);
+        let total = lost.clone().map(|entry| missing(entry) * bytes(entry)).sum();
+        lost.map(|(line, _)| (line.as_str(), total)).next()
     }
 }
 
-fn lines(target: &Target) -> Result<Vec<String>, String> {
-    let ledger = target.ledger()?;
-    let mut lines: Vec<&[u8]> = ledger.split(|byte| *byte == b'\n').collect();
-    if lines.pop().is_some_and(|rest| !rest.is_empty()) {
-        return Err("the last line is not whole".to_owned());
+fn expected(scenario: &Scenario, sink: usize, coverage: &Coverage) -> Expected {
+    let sink = &scenario.sinks[sink];
+    let branch = &scenario.branches[sink.branch];
+    match branch.in_sequence {
+        true => sequence::expected(scenario, branch, sink, coverage),
+        false => sets::expected(scenario, branch),
     }
-    let line = |line: &[u8]| {
-        let torn = || format!("no event: {}", String::from_utf8_lossy(line));
-        let event: Json = serde_json::from_slice(line).map_err(|_| torn())?;
-        if event.get("n").is_some() {
-            let [key, start, end] = ["k", "window_start", "window_end"].map(|name| &event[name]);
-            return Ok(format!("{key} {start} {end} {} {}", event["n"], event["total"]));
-        }
-        Ok(format!("{} {}", event["id"], event["y"]))
-    };
-    lines.into_iter().map(line).collect()
 }
 
-fn counted(lines: Vec<String>) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    lines.into_iter().for_each(|line| *counts.entry(line).or_default() += 1);
-    counts
-}
-
-/// Something that has not arrived yet.
-pub fn missing(scenario: &Scenario, sink: usize, target: &Target) -> Option<String> {
-    let counts = counted(lines(target).ok()?);
-    let expected = expected(scenario, sink);
-    let missing =
-        expected.iter().find(|(line, (least, _))| counts.get(*line).copied().unwrap_or_default() < *least);
-    missing.map(|(line, _)| format!("{} lacks {line}", target.name))
+/// Something that has not arrived yet and was not given up.
+pub fn missing(scenario: &Scenario, sink: usize, target: &Target, given_up: u64) -> Option<String> {
+    let ledger = Ledger::read(target).ok()?;
+    let expected = expected(scenario, sink, &Coverage::default());
+    let counts = expected.count(&ledger);
+    let (line, bytes) = expected.lost(&counts)?;
+    (bytes as u64 > given_up).then(|| format!("{} lacks `{line}`", target.name))
 }
 
 /// Compares the ledger of a sink with what must stand there.
-pub fn check(scenario: &Scenario, sink: usize, target: &Target, disturbed: bool) -> Result<(), String> {
-    let counts = counted(lines(target)?);
-    let expected = expected(scenario, sink);
-    for (line, (least, most)) in &expected {
-        let found = counts.get(line).copied().unwrap_or_default();
-        if found < *least {
-            return Err(format!("`{line}` is missing"));
-        }
-        let may_repeat = !target.exactly_once && (disturbed || target.resent() > 0);
-        if found > *most && !may_repeat {
-            return Err(format!("`{line}` stands there {found} times, not {most}"));
+///
+/// # Errors
+/// What is wrong.
+pub fn check(
+    scenario: &Scenario,
+    sink: usize,
+    target: &Target,
+    (disturbed, given_up): (bool, u64),
+    coverage: &Coverage,
+) -> Result<(), String> {
+    let ledger = Ledger::read(target)?;
+    let expected = expected(scenario, sink, coverage);
+    let counts = expected.count(&ledger);
+    if let Some((line, bytes)) = expected.lost(&counts)
+        && bytes as u64 > given_up
+    {
+        return Err(format!("`{line}` is missing; {bytes} bytes are, and {given_up} were given up"));
+    }
+    if given_up > 0 && !scenario.sinks[sink].buffer.is_lossy() {
+        return Err(format!("{given_up} bytes were given up, and none may be"));
+    }
+    let may_repeat = !target.exactly_once && (disturbed || target.resent() > 0);
+    for (line, count) in &counts {
+        match expected.lines.get(line) {
+            None => return Err(format!("`{line}` should not be there")),
+            Some((_, most)) if count > most && !may_repeat => {
+                return Err(format!("`{line}` stands there {count} times, not {most}"));
+            }
+            Some(_) => {}
         }
     }
-    match counts.keys().find(|line| !expected.contains_key(*line)) {
-        Some(line) => Err(format!("`{line}` should not be there")),
-        None => Ok(()),
+    check_order(&expected, &ledger)
+}
+
+/// Lines of a key stand in their order where they stand for the first time.
+fn check_order(expected: &Expected, ledger: &Ledger) -> Result<(), String> {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut found: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for line in &ledger.lines {
+        if seen.insert(&line.text) {
+            found.entry(line.key).or_default().push(&line.text);
+        }
     }
+    for (key, order) in &expected.order {
+        let mut rest = order.iter();
+        for line in found.get(key).into_iter().flatten() {
+            if !rest.any(|next| next == line) {
+                return Err(format!("`{line}` does not stand in its place among those of key {key}"));
+            }
+        }
+    }
+    Ok(())
 }

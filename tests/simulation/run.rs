@@ -1,5 +1,7 @@
 //! One seed: lives of a pipeline with all that goes wrong in them, until its input has gone through.
 
+use crate::copies::{Copies, Outsiders};
+use crate::coverage::Coverage;
 use crate::draw::Draw;
 use crate::oracle;
 use crate::scenario::Scenario;
@@ -8,10 +10,10 @@ use crate::sources::SimulatedSource;
 use crate::world::{PowerCut, World};
 use headwater::config::{self, Faults, ProcessEnvironment, SourceFile, read_pipeline};
 use headwater::plan::{self, Plan};
-use headwater::runtime::{Found, Instruments, Keeping, Pipeline, Stepped, Steps};
+use headwater::runtime::{Found, Instruments, KeeperHandle, Keeping, Pipeline, Stepped, Steps};
 use headwater::state::disk::Disk;
 use headwater::state::disk::simulated::{Fault, Moment};
-use headwater::state::{self, OnCorruption, OpenOptions, Repair};
+use headwater::state::{self, OnCorruption, OpenOptions, Recovery, Repair};
 use headwater::time::{Clock, Millis};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -35,22 +37,39 @@ enum End {
     Done,
 }
 
-/// Runs a seed.
+/// Runs a seed; adds what it has seen.
 ///
 /// # Errors
 /// What is not as it must be.
-pub fn run(seed: u64, trace: bool) -> Result<(), String> {
+pub fn run(seed: u64, trace: bool, coverage: &Coverage) -> Result<(), String> {
     let mut draw = Draw::new(seed);
     let scenario = Scenario::draw(&mut draw);
     let world = World::new(draw.seed(), trace);
-    world.tell(|| scenario.describe());
+    scenario.cover(&world.coverage);
+    world.tell(|| scenario.text(if scenario.is_alone { 1 } else { 3 }));
     let targets =
         scenario.sinks.iter().enumerate().map(|(number, sink)| {
             Target::new(format!("out{number}"), sink.exactly_once, &world, draw.seed())
         });
     let targets: Vec<Arc<Target>> = targets.collect();
-    let mut simulation = Simulation { scenario, world, targets, draw, disturbed: false };
-    simulation.run()
+    let inputs = scenario.sources.iter().map(|source| source.input.clone()).collect();
+    let copies = Copies::new(&world, Outsiders { targets: targets.clone(), inputs });
+    let given_up = vec![0; targets.len()];
+    let faults = Vec::new();
+    let mut simulation = Simulation {
+        scenario,
+        world,
+        targets,
+        draw,
+        disturbed: false,
+        copies,
+        keeper: None,
+        given_up,
+        faults,
+    };
+    let outcome = simulation.run();
+    coverage.add(&simulation.world.coverage);
+    outcome
 }
 
 struct Simulation {
@@ -60,6 +79,13 @@ struct Simulation {
     draw: Draw,
     /// Whether anything went wrong.
     disturbed: bool,
+    copies: Copies,
+    /// A way to whoever keeps the state in this life.
+    keeper: Option<KeeperHandle>,
+    /// Bytes that were given up in earlier lives, by sink.
+    given_up: Vec<u64>,
+    /// What is to go wrong with the disk in this life.
+    faults: Vec<(Moment, Fault)>,
 }
 
 impl Simulation {
@@ -67,7 +93,7 @@ impl Simulation {
         for life in 0..self.scenario.troubled {
             let end = self.guarded(true)?;
             self.world.tell(|| format!("life {life} ends: {end:?}"));
-            self.after(&end);
+            self.after(&end)?;
         }
         self.targets.iter().for_each(|target| target.heal());
         self.world.restart();
@@ -89,19 +115,33 @@ impl Simulation {
     }
 
     fn check(&self) -> Result<(), String> {
-        let results = self.targets.iter().enumerate().map(|(number, target)| {
-            oracle::check(&self.scenario, number, target, self.disturbed)
+        let given_up = self.given_up();
+        let results = self.targets.iter().zip(given_up).enumerate().map(|(number, (target, given_up))| {
+            let going = (self.disturbed, given_up);
+            if given_up > 0 {
+                self.world.note("output given up");
+            }
+            oracle::check(&self.scenario, number, target, going, &self.world.coverage)
                 .map_err(|fault| format!("{}: {fault}", target.name))
         });
         results.collect()
     }
 
-    fn is_complete(&self) -> bool {
-        let mut all = self.targets.iter().enumerate();
-        all.all(|(number, target)| oracle::missing(&self.scenario, number, target).is_none())
+    /// Bytes that were given up, by sink.
+    fn given_up(&self) -> Vec<u64> {
+        let now = self.keeper.as_ref().map(|keeper| keeper.figures().sinks).unwrap_or_default();
+        let now = now.iter().map(|sink| sink.given_up).chain(std::iter::repeat(0));
+        self.given_up.iter().zip(now).map(|(before, now)| before + now).collect()
     }
 
-    fn after(&mut self, end: &End) {
+    /// Something that a sink lacks.
+    fn missing(&self) -> Option<String> {
+        let mut all = self.targets.iter().zip(self.given_up()).enumerate();
+        all.find_map(|(number, (target, given_up))| oracle::missing(&self.scenario, number, target, given_up))
+    }
+
+    fn after(&mut self, end: &End) -> Result<(), String> {
+        self.note_end(end);
         self.disturbed |= matches!(end, End::Crashed | End::Failed | End::Stopped);
         match end {
             End::Crashed => self.world.restart(),
@@ -109,16 +149,49 @@ impl Simulation {
             _ => self.world.begin_process(),
         }
         if self.draw.often(100) {
-            let by = Millis(self.draw.between(-5_000, 100_000));
-            self.world.tell(|| format!("the clock jumps by {by}"));
-            self.world.jump(by);
+            self.jump();
+            self.world.note("clock jumps");
         }
+        self.disturbed |= self.copies.resume(&self.scenario, &mut self.draw)?;
+        Ok(())
+    }
+
+    fn note_end(&mut self, end: &End) {
+        match end {
+            End::Crashed => self.world.note("power cut"),
+            End::Stopped => self.world.note("stop"),
+            End::Failed | End::Done => {}
+        }
+        let disk = self.world.state();
+        for (moment, fault) in self.faults.drain(..) {
+            let has_come = match moment {
+                Moment::Operation(number) => disk.operations() > number,
+                Moment::Sync(number) => disk.syncs() > number,
+            };
+            match fault {
+                _ if !has_come => {}
+                Fault::PowerCut => self.world.note("power cut of the disk"),
+                Fault::Broken => self.world.note("disk broken"),
+                Fault::Full => self.world.note("disk full"),
+            }
+        }
+    }
+
+    /// Somebody sets the clock.
+    fn jump(&mut self) {
+        let by = Millis(self.draw.between(-5_000, 100_000));
+        self.world.tell(|| format!("the clock jumps by {by}"));
+        self.world.jump(by);
     }
 
     /// A life, which may end anywhere.
     fn guarded(&mut self, troubled: bool) -> Result<End, String> {
         let world = self.world.clone();
-        match catch_unwind(AssertUnwindSafe(|| self.live(troubled))) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.live(troubled)));
+        self.given_up = self.given_up();
+        self.keeper = None;
+        self.copies.end_life();
+        match ended {
             Ok(_) if world.is_off() => Ok(End::Crashed),
             Ok(end) => end,
             Err(payload) if payload.is::<PowerCut>() => Ok(End::Crashed),
@@ -128,7 +201,8 @@ impl Simulation {
 
     fn live(&mut self, troubled: bool) -> Result<End, String> {
         let mut faults = if troubled { 1 + self.draw.below(400) } else { usize::MAX };
-        if troubled && self.draw.often(500) {
+        let when = if troubled { self.draw.below(3) } else { 0 };
+        if when == 1 {
             self.plan_disk_faults();
         }
         let workers = match (self.scenario.is_alone, self.scenario.rescales) {
@@ -137,6 +211,9 @@ impl Simulation {
             (false, false) => 3,
         };
         let Some(mut steps) = self.open(workers, troubled)? else { return Ok(End::Failed) };
+        if when == 2 {
+            self.plan_disk_faults();
+        }
         let mut settled = 0;
         for step in 0..PATIENCE {
             if self.world.is_off() {
@@ -149,6 +226,9 @@ impl Simulation {
                 self.world.tell(|| format!("failed: {error}"));
                 return if troubled { Ok(End::Failed) } else { Err(error) };
             }
+            if troubled {
+                self.intervene();
+            }
             faults -= 1;
             if faults == 0 {
                 if self.draw.often(300) {
@@ -158,7 +238,7 @@ impl Simulation {
                 self.world.cut_power();
                 return Ok(End::Crashed);
             }
-            if !troubled && self.scenario.is_live() && step % 200 == 0 && self.is_complete() {
+            if !troubled && self.scenario.is_live() && step % 200 == 0 && self.missing().is_none() {
                 settled += 1;
                 if settled == 3 {
                     steps.stop();
@@ -166,13 +246,13 @@ impl Simulation {
                 }
             }
         }
+        let figures = self.keeper.as_ref().map(KeeperHandle::figures);
+        self.world.tell(|| format!("{figures:?}"));
         Err(format!("nothing goes wrong, and after {PATIENCE} steps {}", self.what_is_missing()))
     }
 
     fn what_is_missing(&self) -> String {
-        let mut all = self.targets.iter().enumerate();
-        let found = all.find_map(|(number, target)| oracle::missing(&self.scenario, number, target));
-        found.unwrap_or_else(|| "it has not ended, with all output there".to_owned())
+        self.missing().unwrap_or_else(|| "it has not ended, with all output there".to_owned())
     }
 
     fn end(&mut self, steps: Steps, troubled: bool, end: End) -> Result<End, String> {
@@ -183,6 +263,21 @@ impl Simulation {
                 Ok(End::Failed)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What somebody asks of the process, and what happens to its machine, while it runs.
+    fn intervene(&mut self) {
+        let Some(keeper) = self.keeper.clone() else { return };
+        self.copies.step(&keeper);
+        match self.draw.below(2_000) {
+            0..4 => self.copies.ask_savepoint(&keeper, &mut self.draw),
+            4..12 => self.copies.ask_snapshot(&keeper),
+            12..14 => {
+                self.jump();
+                self.world.note("clock jumps while it runs");
+            }
+            _ => {}
         }
     }
 
@@ -205,7 +300,7 @@ impl Simulation {
     }
 
     fn plan_disk_faults(&mut self) {
-        let (disk, draw) = (&self.world.state, &mut self.draw);
+        let (disk, draw) = (self.world.state(), &mut self.draw);
         for _ in 0..1 + draw.below(4) {
             let fault = draw.one_of(&[Fault::PowerCut, Fault::Broken, Fault::Full]);
             let moment = match draw.often(500) {
@@ -214,17 +309,26 @@ impl Simulation {
             };
             self.world.tell(|| format!("{fault:?} at {moment:?}"));
             disk.fail_at(moment, fault);
+            self.faults.push((moment, fault));
         }
         if draw.often(300) {
             let (room, span) = (draw.below(200_000), Millis(draw.between(1, 5_000)));
             self.world.tell(|| format!("room for {room} bytes only, for {span}"));
             self.world.fill_disk(room, span);
+            self.world.note("no room for a while");
+        }
+        if draw.often(200) {
+            let files = &self.world.files;
+            let moment = Moment::Operation(files.operations() + draw.below(20) as u64);
+            let fault = draw.one_of(&[Fault::Broken, Fault::Full]);
+            self.world.tell(|| format!("{fault:?} at {moment:?} for files of sinks"));
+            files.fail_at(moment, fault);
         }
     }
 
     /// Starts the pipeline. None where the disk does not let it.
     fn open(&mut self, workers: usize, troubled: bool) -> Result<Option<Steps>, String> {
-        let disk: Arc<dyn Disk> = Arc::new(self.world.state.clone());
+        let disk: Arc<dyn Disk> = Arc::new(self.world.state());
         let options = OpenOptions {
             limits: self.scenario.limits,
             on_corruption: OnCorruption::Refuse,
@@ -234,16 +338,14 @@ impl Simulation {
         let (backend, recovery) = match state::open(&disk, &options) {
             Ok(opened) => opened,
             Err(error @ state::StateError::Disk { .. }) if troubled => {
+                self.world.note("disk refuses a start");
                 self.world.tell(|| format!("the state does not open: {error}"));
                 return Ok(None);
             }
             Err(error) => return Err(format!("the state does not open: {error}")),
         };
         self.world.tell(|| format!("{workers} workers, epoch {:?}, {:?}", recovery.epoch, recovery.repairs));
-        if let Some(loss) = recovery.repairs.iter().find(|repair| repair.is_loss()) {
-            return Err(format!("the disk has kept its word, and something is lost: {loss:?}"));
-        }
-        let _: &[Repair] = &recovery.repairs;
+        self.look_at(&recovery)?;
         let mut plan = self.plan(workers);
         let keeping = Keeping {
             backend,
@@ -254,8 +356,28 @@ impl Simulation {
             dead_letters: None,
         };
         let found = Found::find(&mut plan, keeping)?;
-        let pipeline = Pipeline::open_with(&plan, &*self.world, &Nothing, Some(found))?;
-        Ok(Some(pipeline.into_steps()))
+        match Pipeline::open_with(&plan, &*self.world, &Nothing, Some(found)) {
+            Ok(pipeline) => {
+                self.keeper = pipeline.keeper();
+                Ok(Some(pipeline.into_steps()))
+            }
+            Err(error) if troubled => {
+                self.world.tell(|| format!("the pipeline does not open: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The disk has kept its word, so nothing is lost.
+    fn look_at(&self, recovery: &Recovery) -> Result<(), String> {
+        if recovery.repairs.iter().any(|repair| matches!(repair, Repair::TornTail { .. })) {
+            self.world.note("torn tail");
+        }
+        match recovery.repairs.iter().find(|repair| repair.is_loss()) {
+            Some(loss) => Err(format!("the disk has kept its word, and something is lost: {loss:?}")),
+            None => Ok(()),
+        }
     }
 
     fn plan(&mut self, workers: usize) -> Plan {
@@ -266,7 +388,11 @@ impl Simulation {
         let surroundings =
             plan::Surroundings { folder: Path::new(""), taps: &[], instance: &Default::default() };
         let plan = file.and_then(|file| plan::plan(&file, &surroundings, &faults));
-        let mut plan = plan.unwrap_or_else(|| panic!("{text}{:#?}", faults.diagnostics()));
+        let mut plan = plan.unwrap_or_else(|| {
+            let all = faults.diagnostics();
+            let messages: Vec<&str> = all.iter().map(|fault| fault.message.as_str()).collect();
+            panic!("{text}{messages:#?}")
+        });
         plan.checkpoint = self.scenario.interval;
         for (number, source) in plan.sources.iter_mut().enumerate() {
             source.plan = Box::new(SimulatedSource {
@@ -280,11 +406,6 @@ impl Simulation {
         }
         for (number, sink) in plan.sinks.iter_mut().enumerate() {
             sink.plan = Box::new(SimulatedSink(self.targets[number].clone()));
-            sink.delivery = match self.scenario.sinks[number].exactly_once {
-                true => config::Delivery::ExactlyOnce,
-                false => config::Delivery::AtLeastOnce,
-            };
-            sink.buffer = headwater::dataflow::Buffer::of(sink.delivery);
         }
         plan
     }

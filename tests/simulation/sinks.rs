@@ -35,6 +35,12 @@ struct TargetState {
     pub resent: usize,
 }
 
+/// What stood in a target at some time.
+pub struct TargetImage {
+    file: Option<Vec<u8>>,
+    received: Vec<Vec<u8>>,
+}
+
 /// What stood in a file before the first life.
 const OLD: &[u8] = b"{\"old\":true}\n";
 
@@ -97,6 +103,32 @@ impl Target {
         SinkError::Away(why.to_owned())
     }
 
+    /// What stands in it.
+    pub fn image(&self) -> TargetImage {
+        let file = self.world.files.open(&self.name, Open::Existing).ok();
+        let file = file.map(|file| {
+            let mut bytes = vec![0; file.length().unwrap() as usize];
+            file.read_at(0, &mut bytes).unwrap();
+            bytes
+        });
+        TargetImage { file, received: self.state.lock().unwrap().received.clone() }
+    }
+
+    /// The same stands in it as then.
+    pub fn go_back(&self, image: &TargetImage) {
+        let files = &self.world.files;
+        self.state.lock().unwrap().received.clone_from(&image.received);
+        match &image.file {
+            Some(bytes) => {
+                let file = files.open(&self.name, Open::Anew).unwrap();
+                file.write_at(0, bytes).unwrap();
+                file.sync().unwrap();
+            }
+            None => _ = files.remove(&self.name),
+        }
+        files.sync_folder().unwrap();
+    }
+
     fn is_away(&self) -> bool {
         self.world.age() < self.state.lock().unwrap().away
     }
@@ -110,6 +142,7 @@ impl Outside for Target {
         if state.faulty && state.draw.often(3) {
             let long = state.draw.one_of(&[20, 200, 3_000]);
             state.away = now + Millis(state.draw.between(1, long));
+            self.world.note("target away");
             self.world.tell(|| format!("target {} is away until {}", self.name, state.away.0));
             for (_, arrived, _) in &mut state.flying {
                 state.resent += usize::from(std::mem::take(arrived));
@@ -184,6 +217,11 @@ impl FileSink {
         }
         self.file.as_deref().ok_or_else(|| failed("not open"))
     }
+
+    fn broken(&self, error: &std::io::Error) -> SinkError {
+        self.target.world.note("file of a sink broken");
+        failed(error)
+    }
 }
 
 impl Sink for FileSink {
@@ -218,7 +256,7 @@ impl Sink for FileSink {
         if std::mem::take(&mut self.unsynced) && self.target.full(1).is_some() {
             return Err(self.target.away("not synced"));
         }
-        self.file()?.sync().map_err(failed)
+        self.file()?.sync().map_err(|error| self.broken(&error))
     }
 
     fn position(&self, into: &mut Vec<u8>) {
@@ -228,7 +266,8 @@ impl Sink for FileSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.unsynced = true;
         let part = self.target.full(bytes.len());
-        self.file()?.write_at(self.offset, &bytes[..part.unwrap_or(bytes.len())]).map_err(failed)?;
+        let bytes_now = &bytes[..part.unwrap_or(bytes.len())];
+        self.file()?.write_at(self.offset, bytes_now).map_err(|error| self.broken(&error))?;
         if part.is_some() {
             return Err(self.target.away("full"));
         }
@@ -244,6 +283,7 @@ impl Sink for FileSink {
         self.offset += bytes.len() as u64;
         let mut state = self.target.state.lock().unwrap();
         if state.faulty && state.draw.often(20) {
+            self.target.world.note("power cut behind a write");
             self.target.world.tell(|| "the power goes behind a write".to_owned());
             self.target.world.cut_power();
         }
@@ -273,6 +313,7 @@ impl Sink for ServerSink {
     fn secure(&mut self, pending: &mut Vec<u8>) -> Result<(), SinkError> {
         let mut state = self.0.state.lock().unwrap();
         if state.faulty && state.draw.often(5) {
+            self.0.world.note("target refuses");
             return Err(failed("the server is gone"));
         }
         let before = state.secured.last().copied().unwrap_or_default();
@@ -295,6 +336,7 @@ impl Sink for ServerSink {
         }
         let mut state = self.0.state.lock().unwrap();
         if state.faulty && state.draw.often(2) {
+            self.0.world.note("target refuses");
             return Err(failed("the server refused"));
         }
         state.writes += 1;

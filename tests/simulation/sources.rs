@@ -30,8 +30,9 @@ pub struct Server {
     state: Mutex<ServerState>,
 }
 
-#[derive(Debug)]
-struct ServerState {
+/// What a server remembers.
+#[derive(Clone, Debug)]
+pub struct ServerState {
     /// The first that was never sent.
     next: usize,
     /// What was sent and not acknowledged.
@@ -57,6 +58,16 @@ impl Server {
     pub fn connect(&self) {
         let mut state = self.state.lock().unwrap();
         state.again = state.unacknowledged.iter().copied().collect();
+    }
+
+    /// What it remembers now.
+    pub fn image(&self) -> ServerState {
+        self.state.lock().unwrap().clone()
+    }
+
+    /// It is again as it was then.
+    pub fn go_back(&self, image: &ServerState) {
+        *self.state.lock().unwrap() = image.clone();
     }
 
     fn receive(&self, now: Millis) -> Option<usize> {
@@ -258,9 +269,14 @@ impl Unsettled {
         let (unsettled, draw) = &mut *guard;
         while let Some((_, message)) = unsettled.pop_front_if(|(frame, _)| *frame <= durable) {
             // Now and then one is lost on its way.
-            if draw.often(980) && !self.world.is_off() {
+            if self.world.is_off() {
+                continue;
+            }
+            if draw.often(980) {
                 self.world.tell(|| format!("message {message} is acknowledged"));
                 self.server.acknowledge(message);
+            } else {
+                self.world.note("acknowledgement lost");
             }
         }
     }
@@ -288,6 +304,9 @@ impl Client {
         for _ in 0..portion(&mut self.draw) {
             let Some(message) = self.server.receive(self.world.age()) else { return };
             let line = self.server.messages[message].line();
+            if self.server.sent(message) > 1 {
+                self.world.note("message sent again");
+            }
             let frame = self.journal.append(line.clone());
             self.world.tell(|| {
                 format!(

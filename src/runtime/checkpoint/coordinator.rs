@@ -408,6 +408,7 @@ impl Coordinator {
         each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
             delivery.prepare(epoch, clock).map(|ready| is_ready &= ready)
         });
+        self.tell_given_up();
         self.is_postponed = !is_ready;
         if self.is_postponed || self.has_failed {
             self.hold_back();
@@ -492,15 +493,21 @@ impl Coordinator {
         self.has_failed = true;
     }
 
+    /// Says so before the loss is durable.
     fn tell_given_up(&mut self) {
+        let mut any = false;
         for delivery in &mut self.deliveries {
             let bytes = delivery.take_given_up();
             if bytes > 0 {
+                any = true;
                 let name = delivery.name();
                 tracing::error!(
                     "sink `{name}`: its buffer is full or too old: {bytes} bytes of output are given up"
                 );
             }
+        }
+        if any {
+            self.publish();
         }
     }
 

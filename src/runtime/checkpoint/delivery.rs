@@ -39,6 +39,7 @@ pub struct Delivery {
     position: Vec<u8>,
     /// Bytes that were given up since somebody asked.
     given_up: u64,
+    given_up_in_all: u64,
     /// Whether the log could not be read when it was tried last, which is said once.
     unread: bool,
     away: Away,
@@ -96,6 +97,7 @@ impl Delivery {
             delivered,
             position,
             given_up: 0,
+            given_up_in_all: 0,
             unread: false,
             away: Away::default(),
             pause: Millis::ZERO,
@@ -134,6 +136,7 @@ impl Delivery {
 
     /// Bytes that were given up since this was asked last.
     pub fn take_given_up(&mut self) -> u64 {
+        self.given_up_in_all += self.given_up;
         std::mem::take(&mut self.given_up)
     }
 
@@ -144,7 +147,11 @@ impl Delivery {
 
     /// How its target is doing.
     pub fn figures(&self) -> SinkFigures {
-        SinkFigures { undelivered: self.waiting(), away: self.outlet.why_away() }
+        SinkFigures {
+            undelivered: self.waiting(),
+            away: self.outlet.why_away(),
+            given_up: self.given_up_in_all,
+        }
     }
 
     /// Bytes of the checkpoint in the making.

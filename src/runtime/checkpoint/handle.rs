@@ -62,6 +62,8 @@ pub struct SinkFigures {
     pub undelivered: u64,
     /// Why the target takes nothing for now.
     pub away: Option<String>,
+    /// Bytes that were given up since the start, as the buffer allows.
+    pub given_up: u64,
 }
 
 impl KeeperHandle {

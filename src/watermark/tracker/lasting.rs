@@ -62,9 +62,8 @@ pub fn read_key_name(name: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 /// The partition and the key that stand together in the table.
 fn split(key: &[u8]) -> (Partition, &[u8]) {
     // What is in the table was put together of both.
-    key.split_first_chunk().map_or((Partition(0), key), |(number, key)| {
-        (Partition(u32::from_le_bytes(*number)), key)
-    })
+    key.split_first_chunk()
+        .map_or((Partition(0), key), |(number, key)| (Partition(u32::from_le_bytes(*number)), key))
 }
 
 impl WatermarkTracker {
@@ -191,10 +190,7 @@ mod tests {
         fn save(&mut self, tracker: &mut WatermarkTracker, partitions: u32) -> usize {
             self.bytes.clear();
             for number in 0..partitions {
-                put_time(
-                    &mut self.bytes,
-                    tracker.highest_of(Partition(number)).unwrap_or(Timestamp::MIN),
-                );
+                put_time(&mut self.bytes, tracker.highest_of(Partition(number)).unwrap_or(Timestamp::MIN));
             }
             tracker.save(&mut self.bytes);
             let (mut saved, keys) = (0, &mut self.keys);
