@@ -5,7 +5,7 @@ pub mod common;
 use common::Folder;
 use headwater::server::{
     Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SOCKET, Server,
-    SnapshotStatus, ask, ask_with,
+    SnapshotStatus, WantedKeys, ask, ask_lines, ask_with,
 };
 use headwater::time::{Millis, Timestamp};
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ impl Control for Process {
             rejected: 1,
             discarded: 0,
             undelivered_bytes: None,
+            away: None,
         };
         let running = PipelineStatus {
             name: "a".to_owned(),
@@ -67,6 +68,30 @@ impl Control for Process {
 
     fn state(&self, pipeline: &str) -> Result<Value, Refusal> {
         self.checkpoint(pipeline).map(|_| json!({ "pipeline": pipeline }))
+    }
+
+    fn keys(
+        &self,
+        pipeline: &str,
+        wanted: &WantedKeys,
+        each: &mut dyn FnMut(&Value) -> bool,
+    ) -> Result<(), Refusal> {
+        self.checkpoint(pipeline)?;
+        let count = wanted.key.first().and_then(Value::as_u64).unwrap_or(2);
+        let mut lines =
+            (0..count).map(|n| json!({ "node": wanted.node, "key": [n], "value": "x".repeat(200) }));
+        match lines.all(|line| each(&line)) && wanted.key.len() > 1 {
+            true => Err(Refusal::Failed("the disk is gone".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn check(&self, pipeline: &str) -> Result<Value, Refusal> {
+        self.checkpoint(pipeline).map(|_| json!({ "faults": [] }))
+    }
+
+    fn compact(&self, pipeline: &str) -> Result<Value, Refusal> {
+        self.checkpoint(pipeline).map(|_| json!({ "bytes": 1 }))
     }
 
     fn snapshots(&self) -> Option<SnapshotStatus> {
@@ -264,4 +289,47 @@ fn a_socket_that_cannot_be_is_said() {
     let deep = deep.write(&format!("{}/x", "d".repeat(120)), "");
     let said = Server::start(deep.parent().unwrap(), Arc::new(Process)).err().unwrap();
     assert!(said.contains("choose a data directory with a shorter path"), "{said}");
+}
+
+#[test]
+fn keys_come_line_by_line() {
+    let served = Served::start();
+    let asked = |path: &str, body: Value| {
+        let mut lines: Vec<Value> = Vec::new();
+        let answered = ask_lines(served.folder.path(), path, body.to_string(), &mut |line| {
+            lines.push(serde_json::from_str(line).unwrap());
+            Ok(())
+        });
+        (lines, answered.unwrap().unwrap())
+    };
+    let path = "/api/v1/pipelines/a/state/keys";
+    let (lines, last) = asked(path, json!({ "node": "n" }));
+    assert_eq!((lines.len(), &lines[1]["key"], &lines[1]["node"]), (2, &json!([1]), &json!("n")));
+    assert_eq!((last.status, last.body), (200, json!({ "end": 2 })));
+    let (lines, last) = asked(path, json!({ "key": [20_000] }));
+    assert_eq!(
+        (lines.len(), &lines[19_999]["key"], last.body),
+        (20_000, &json!([19_999]), json!({ "end": 20_000 }))
+    );
+    // What goes wrong on the way is the last line, what does before is an answer.
+    let (lines, last) = asked(path, json!({ "key": [3_000, 0] }));
+    assert_eq!((lines.len(), last.body), (3_000, json!({ "error": "the disk is gone" })));
+    let (lines, last) = asked("/api/v1/pipelines/none/state/keys", json!({}));
+    assert_eq!((lines.len(), last.status), (0, 404));
+    let (_, last) = asked("/api/v1/pipelines/b/state/keys", json!({}));
+    assert_eq!((last.status, last.body), (409, json!({ "error": "pipeline `b` does not run" })));
+    let (_, last) = asked(path, json!({ "node": 3 }));
+    assert_eq!(last.status, 400);
+    let (_, last) = asked("/api/v1/pipelines/panic/state/keys", json!({}));
+    assert_eq!(last.status, 500);
+    // Who has enough is let go.
+    let enough =
+        ask_lines(served.folder.path(), path, json!({ "key": [1_000_000] }).to_string(), &mut |_| {
+            Err("enough".to_owned())
+        });
+    assert_eq!(enough, Err("enough".to_owned()));
+    assert_eq!(
+        ask(served.folder.path(), "POST", "/api/v1/pipelines/a/state/check").unwrap().unwrap().status,
+        200
+    );
 }

@@ -42,8 +42,26 @@ fn a_process_says_what_it_does() {
     );
     let listed = folder.run(&["state", "list", "--data-dir", "data"]).succeeded().stdout;
     assert!(listed.contains("hundreds: ") && listed.contains("delivers sink:each: chunk "), "{listed}");
-    let busy = folder.run(&["state", "check", "--data-dir", "data"]);
-    assert!(busy.status == Some(1) && busy.stderr.contains("is used by another process"), "{}", busy.stderr);
+    let checked = folder.run(&["state", "check", "--data-dir", "data"]).succeeded().stdout;
+    assert!(checked.starts_with("counting: ok: ") && checked.contains(" segments of the log"), "{checked}");
+    let got = folder.run(&["state", "get", "counting", "hundreds", "--data-dir", "data"]).succeeded().stdout;
+    assert!(got.lines().any(|line| line.starts_with("key [] = 0x")), "{got}");
+    let exported = folder.run(&["state", "export", "counting", "--data-dir", "data"]).succeeded().stdout;
+    let of =
+        |node: &str| exported.lines().filter(|line| line.contains(&format!("\"node\":\"{node}\""))).count();
+    assert!(of("hundreds") > 1 && exported.lines().all(|line| line.starts_with('{')), "{exported}");
+    let wrong = folder.run(&["state", "get", "counting", "hundred", "--data-dir", "data"]);
+    assert!(wrong.stderr.contains("did you mean `hundreds`?"), "{}", wrong.stderr);
+    let wrong = folder.run(&["state", "export", "other", "--data-dir", "data"]);
+    assert!(wrong.stderr.contains("there is no pipeline `other`"), "{}", wrong.stderr);
+    let compacted = folder.run(&["state", "compact", "--data-dir", "data"]).succeeded().stdout;
+    assert!(compacted.starts_with("counting: ") && compacted.ends_with(" now\n"), "{compacted}");
+    let busy = folder.run(&["state", "repair", "--data-dir", "data"]);
+    assert!(
+        busy.status == Some(1) && busy.stderr.contains("a process uses this state: stop it first"),
+        "{}",
+        busy.stderr
+    );
     let none = folder.run(&["snapshot", "create", "--data-dir", "data"]);
     assert!(
         none.stderr.contains("the process takes no snapshots: `snapshots` in headwater.yaml"),

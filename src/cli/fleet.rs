@@ -3,17 +3,18 @@
 use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use super::savepoint;
-use super::state::list;
+use super::state::{get, list, mend};
 use crate::runtime::{Coordinator, KeeperHandle, NodeCounts, Pipeline};
 use crate::server::{
-    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus,
+    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus, WantedKeys,
 };
 use crate::state::savepoint::{Origin, text_hash};
 use crate::state::snapshot::{Snapshot, SnapshotSource, Snapshots};
-use crate::state::{Epoch, StateError};
+use crate::state::{Epoch, StateError, StateView, is_aside};
 use crate::time::{Clock, Millis, SystemClock, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -160,6 +161,12 @@ impl Fleet {
         Ok((member, keeper))
     }
 
+    /// The state of a pipeline as of its last checkpoint.
+    fn view(&self, pipeline: &str) -> Result<StateView, Refusal> {
+        let view = self.call(pipeline, |coordinator| coordinator.backend().view())?;
+        view.map_err(|error| Refusal::Failed(error.to_string()))
+    }
+
     /// Has something done by whoever keeps the state of a pipeline.
     fn call<T: Send + 'static>(
         &self,
@@ -220,6 +227,30 @@ impl Control for Fleet {
             list::entry(&folder, &name, state)
         })?;
         entry.map(Value::Object).map_err(Refusal::Failed)
+    }
+
+    fn keys(
+        &self,
+        pipeline: &str,
+        wanted: &WantedKeys,
+        each: &mut dyn FnMut(&Value) -> bool,
+    ) -> Result<(), Refusal> {
+        get::give(&self.view(pipeline)?, wanted, each).map_err(Refusal::Conflict)
+    }
+
+    fn check(&self, pipeline: &str) -> Result<Value, Refusal> {
+        let mut report = self.view(pipeline)?.check().map_err(|error| Refusal::Failed(error.to_string()))?;
+        let files = fs::read_dir(pipeline_folder(&self.data_dir, pipeline)).into_iter().flatten().flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        report.aside = names.filter(|name| is_aside(name)).collect();
+        report.aside.sort_unstable();
+        Ok(mend::check_entry(pipeline, &report))
+    }
+
+    fn compact(&self, pipeline: &str) -> Result<Value, Refusal> {
+        let compacted = self.call(pipeline, Coordinator::compact)?;
+        let (before, after) = compacted.map_err(|error| Refusal::Failed(error.to_string()))?;
+        Ok(json!({ "bytes_before": before, "bytes": after }))
     }
 
     fn snapshots(&self) -> Option<SnapshotStatus> {

@@ -31,3 +31,32 @@ pub fn ask_some(data_dir: &Path, method: &str, path: &str, body: String) -> Resu
     };
     answered.map(said).transpose()
 }
+
+/// Asks for the same of one pipeline of the process, or of all; `act` is told of each. False if no process listens.
+///
+/// # Errors
+/// One of them is refused or `act` fails: the first reason, after all were asked.
+pub fn ask_each(
+    data_dir: &Path,
+    pipeline: Option<&str>,
+    (method, what): (&str, &str),
+    mut act: impl FnMut(&str, Value) -> Result<(), Exit>,
+) -> Result<bool, Exit> {
+    let Some(all) = ask_some(data_dir, "GET", "/api/v1/pipelines", String::new())? else { return Ok(false) };
+    let all = all["pipelines"].as_array().into_iter().flatten();
+    let names: Vec<String> = match pipeline {
+        Some(name) => vec![name.to_owned()],
+        None => all.filter_map(|status| status["name"].as_str()).map(str::to_owned).collect(),
+    };
+    let gone = || Exit::failed("the process that uses the data directory has gone meanwhile");
+    let mut outcome = Ok(true);
+    for name in names {
+        let path = format!("/api/v1/pipelines/{name}/{what}");
+        let asked = ask_some(data_dir, method, &path, String::new()).and_then(|said| said.ok_or_else(gone));
+        let done = asked.and_then(|said| act(&name, said));
+        if outcome.is_ok() {
+            outcome = done.map(|()| true);
+        }
+    }
+    outcome
+}

@@ -26,7 +26,7 @@ mod within;
 mod yaml;
 
 pub use declaration::{Declaration, Input, Role};
-pub use delivery::{CHECKPOINT, CHECKPOINTS, Delivery};
+pub use delivery::{CHECKPOINT, CHECKPOINT_OPTIONS, CHECKPOINTS, Checkpointing, Delivery};
 pub use diagnostic::{Diagnostic, Faults, Reported, Severity, suggestion};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use name::is_name;

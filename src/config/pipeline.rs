@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::declaration::{Declaration, Role};
-use super::delivery::{CHECKPOINT, CHECKPOINTS, Delivery};
+use super::delivery::{Checkpointing, Delivery};
 use super::diagnostic::Faults;
 use super::environment::Environment;
 use super::name;
@@ -17,7 +17,6 @@ use super::source::Place;
 use super::state_ttl::StateTtl;
 use super::substitute::Substitution;
 use super::yaml;
-use crate::time::Millis;
 
 /// The keys of a pipeline's file.
 pub const TOP_LEVEL: Keys<'static> = Keys {
@@ -47,8 +46,8 @@ const MAX_PARALLELISM: i64 = 256;
 pub struct PipelineOptions {
     /// What shall hold for every event, at each sink that says nothing else.
     pub delivery: Delivery,
-    /// How often a checkpoint is taken.
-    pub checkpoint: Millis,
+    /// How checkpoints are taken.
+    pub checkpoint: Checkpointing,
     /// How many workers share the keys.
     pub parallelism: usize,
     /// How long nodes keep state of a key without events, where they do not say.
@@ -59,7 +58,7 @@ impl Default for PipelineOptions {
     fn default() -> PipelineOptions {
         PipelineOptions {
             delivery: Delivery::default(),
-            checkpoint: CHECKPOINT,
+            checkpoint: Checkpointing::default(),
             parallelism: 1,
             state_ttl: StateTtl(None),
         }
@@ -163,7 +162,7 @@ fn read_options(setting: Setting<'_>) -> PipelineOptions {
     let parallelism = options.or("parallelism", 1, read::integer(1..=MAX_PARALLELISM));
     PipelineOptions {
         delivery: options.or("delivery", Delivery::default(), Delivery::read),
-        checkpoint: options.or("checkpoint", CHECKPOINT, read::duration_in(CHECKPOINTS)),
+        checkpoint: options.or("checkpoint", Checkpointing::default(), Checkpointing::read),
         parallelism: usize::try_from(parallelism).unwrap_or(1),
         state_ttl: options.or("state_ttl", StateTtl::default(), StateTtl::read),
     }

@@ -13,14 +13,13 @@ mod transform;
 mod window;
 mod words;
 
-use crate::config::{Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets};
+use crate::config::{Checkpointing, Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets};
 use crate::dataflow::{
     Buffer, DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port,
     Retry, Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
-use crate::time::Millis;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,8 +39,8 @@ pub struct Plan {
     pub parallelism: usize,
     /// What shall hold for every event; what does hold at a sink is said there.
     pub delivery: Delivery,
-    /// How often a checkpoint is taken.
-    pub checkpoint: Millis,
+    /// How checkpoints are taken.
+    pub checkpoint: Checkpointing,
     /// Its nodes; a [`NodeId`] is a position here.
     pub nodes: Vec<PlannedNode>,
     /// Stages and steps.

@@ -26,7 +26,7 @@ impl Planning<'_> {
         }
         let format = section.or("format", formats::json(), formats::reader);
         let listened = self.listened(&declaration.name);
-        let checkpoint = self.plan.checkpoint;
+        let checkpoint = self.plan.checkpoint.every;
         let mut planner = self.planner(id, None);
         let Some(mut planned) = (source.plan)(&mut planner, setting, &*format) else { return };
         match planned.plan.upkeep() {

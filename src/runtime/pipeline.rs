@@ -19,6 +19,7 @@ use crate::state::Epoch;
 use crate::time::{Clock, Env, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 /// A pipeline whose sources and sinks are open.
 pub struct Pipeline {
@@ -203,12 +204,22 @@ impl Pipeline {
         let Pipeline { workers, common, mut coordinator } = self;
         let shared = common.shared(clock, stop);
         let resting = AtomicBool::new(false);
+        let (watcher, over) = (std::thread::current(), AtomicUsize::new(0));
+        let run = |worker: Worker| {
+            let worker = worker.run(&shared);
+            over.fetch_add(1, Ordering::Release);
+            watcher.unpark();
+            worker
+        };
         let workers: Vec<Worker> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                workers.into_iter().map(|worker| scope.spawn(|| worker.run(&shared))).collect();
+            let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(|| run(worker))).collect();
             let keeper = coordinator.take().map(|keeper| scope.spawn(|| keep(keeper, &shared, &resting)));
-            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
-                clock.wait(WATCH_EVERY);
+            let all = threads.len();
+            // One that panicked tells nobody.
+            let is_over =
+                || over.load(Ordering::Acquire) == all || threads.iter().all(ScopedJoinHandle::is_finished);
+            while !is_over() {
+                clock.doze(WATCH_EVERY);
                 watch(&common.counts());
             }
             // One that panicked has left its failure behind.
@@ -414,7 +425,7 @@ fn load(
         workers.iter_mut().for_each(|worker| worker.keep_dead_letters(dead_letters.part()));
     }
     let gone = ids.sources.iter().zip(&origins).flat_map(|(node, origins)| origins.gone(*node)).collect();
-    let (pipeline, interval, barrier) = (plan.name.clone(), plan.checkpoint, barrier.clone());
+    let (pipeline, checkpoint, barrier) = (plan.name.clone(), plan.checkpoint, barrier.clone());
     let with = Coordinating {
         keeping,
         pipeline,
@@ -422,7 +433,7 @@ fn load(
         barrier,
         deliveries,
         feeds,
-        interval,
+        checkpoint,
         gone,
         surplus,
         dead_letters,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Buffered output goes out at least this often, so that results are seen live.
 pub const FLUSH_EVERY: Millis = Millis(200);
 /// How often a run is looked at from outside.
-pub const WATCH_EVERY: Millis = Millis(5);
+pub const WATCH_EVERY: Millis = Millis(50);
 /// Operators that wait for processing time are told this often that it has gone on.
 pub const TICK_EVERY: Millis = Millis(10);
 /// Time given to others when there is nothing to do, unless a source wakes the worker.

@@ -27,6 +27,30 @@ pub trait Control: Send + Sync + 'static {
     /// Why that cannot be said.
     fn state(&self, pipeline: &str) -> Result<Value, Refusal>;
 
+    /// Gives keys of a pipeline with their values, as of its last checkpoint and as programs read them, until `each` has
+    /// enough. The pipeline goes on meanwhile.
+    ///
+    /// # Errors
+    /// Why there are none, or no more.
+    fn keys(
+        &self,
+        pipeline: &str,
+        wanted: &WantedKeys,
+        each: &mut dyn FnMut(&Value) -> bool,
+    ) -> Result<(), Refusal>;
+
+    /// Reads and verifies what is kept of a pipeline while it goes on; what was found, as programs read it.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    fn check(&self, pipeline: &str) -> Result<Value, Refusal>;
+
+    /// Gives room that a pipeline's state no longer needs back to the disk: how much it took before and takes now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn compact(&self, pipeline: &str) -> Result<Value, Refusal>;
+
     /// What came of snapshots since the start; None where none are taken.
     fn snapshots(&self) -> Option<SnapshotStatus>;
 
@@ -35,6 +59,15 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why there is none of one of them.
     fn snapshot(&self) -> Result<SnapshotStatus, Refusal>;
+}
+
+/// Which keys somebody wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WantedKeys {
+    /// Of that node; None: of all.
+    pub node: Option<String>,
+    /// Those that begin with these fields.
+    pub key: Vec<Value>,
 }
 
 /// What a pipeline does.

@@ -5,13 +5,14 @@
 
 mod client;
 mod control;
+mod lines;
 mod listen;
 mod route;
 mod serve;
 
-pub use client::{Answered, ask, ask_with};
+pub use client::{Answered, ask, ask_lines, ask_with};
 pub use control::{
-    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus,
+    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus, WantedKeys,
     checkpointed_to_json, snapshots_to_json, status_to_json,
 };
 pub use listen::{SOCKET, Server};

@@ -1,6 +1,6 @@
 //! What can be asked for: paths and methods, and what each leads to.
 
-use super::control::{Control, Refusal, checkpointed_to_json, snapshots_to_json, status_to_json};
+use super::control::{Control, Refusal, WantedKeys, checkpointed_to_json, snapshots_to_json, status_to_json};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -17,6 +17,12 @@ pub enum Route {
     Savepoint(String),
     /// What is kept of a pipeline.
     State(String),
+    /// Keys of it with their values, a line each: the body is `{"node": "name", "key": [fields]}` or empty.
+    Keys(String),
+    /// What is kept of a pipeline verified, now.
+    Check(String),
+    /// Room that it no longer needs given back, now.
+    Compact(String),
     /// Snapshots of all pipelines, now.
     Snapshots,
 }
@@ -24,7 +30,7 @@ pub enum Route {
 impl Route {
     /// Whether a body belongs to it.
     pub fn takes_body(&self) -> bool {
-        matches!(self, Route::Savepoint(_))
+        matches!(self, Route::Savepoint(_) | Route::Keys(_))
     }
 }
 
@@ -72,6 +78,15 @@ pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
                 _ => return Err(Answer::error(404, "there is nothing of this name")),
             }
         }
+        ["api", "v1", "pipelines", name, "state", what] if !name.is_empty() && name.len() <= MAX_NAME => {
+            let name = (*name).to_owned();
+            match *what {
+                "keys" => ("POST", Route::Keys(name)),
+                "check" => ("POST", Route::Check(name)),
+                "compact" => ("POST", Route::Compact(name)),
+                _ => return Err(Answer::error(404, "there is nothing of this name")),
+            }
+        }
         _ => return Err(Answer::error(404, "there is nothing of this name")),
     };
     match method == takes {
@@ -85,6 +100,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
 /// Does what is asked for. May wait.
 pub fn answer(route: &Route, body: &[u8], control: &dyn Control) -> Answer {
     let (pipeline, done) = match route {
+        // It is answered by lines.
+        Route::Keys(name) => (name.as_str(), Err(Refusal::Unknown)),
+        Route::Check(name) => (name.as_str(), control.check(name)),
+        Route::Compact(name) => (name.as_str(), control.compact(name)),
         Route::Live => ("", Ok(json!({ "live": true }))),
         Route::Pipelines => ("", Ok(all(control))),
         Route::Checkpoint(name) => {
@@ -101,10 +120,40 @@ pub fn answer(route: &Route, body: &[u8], control: &dyn Control) -> Answer {
     };
     match done {
         Ok(body) => Answer::ok(body),
-        Err(Refusal::Unknown) => Answer::error(404, format!("there is no pipeline `{pipeline}`")),
-        Err(Refusal::Conflict(why)) => Answer::error(409, why),
-        Err(Refusal::Failed(why)) => Answer::error(500, why),
+        Err(refusal) => refused(pipeline, refusal),
     }
+}
+
+/// Why something was not done with a pipeline.
+pub fn refused(pipeline: &str, refusal: Refusal) -> Answer {
+    match refusal {
+        Refusal::Unknown => Answer::error(404, format!("there is no pipeline `{pipeline}`")),
+        Refusal::Conflict(why) => Answer::error(409, why),
+        Refusal::Failed(why) => Answer::error(500, why),
+    }
+}
+
+/// Which keys a body asks for.
+///
+/// # Errors
+/// The answer where it says nothing of the kind.
+pub fn wanted_keys(body: &[u8]) -> Result<WantedKeys, Answer> {
+    if body.is_empty() {
+        return Ok(WantedKeys::default());
+    }
+    let wrong = || Answer::error(400, r#"the body must be {"node": NAME, "key": [FIELDS]}"#);
+    let body: Value = serde_json::from_slice(body).map_err(|_| wrong())?;
+    let node = match &body["node"] {
+        Value::Null => None,
+        Value::String(name) => Some(name.clone()),
+        _ => return Err(wrong()),
+    };
+    let key = match &body["key"] {
+        Value::Null => Vec::new(),
+        Value::Array(fields) => fields.clone(),
+        _ => return Err(wrong()),
+    };
+    if body.is_object() { Ok(WantedKeys { node, key }) } else { Err(wrong()) }
 }
 
 fn all(control: &dyn Control) -> Value {
@@ -134,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_asked_for_by_node_and_fields() {
+        let wanted = |body: &[u8]| wanted_keys(body).map_err(|answer| answer.status);
+        assert_eq!(wanted(b""), Ok(WantedKeys::default()));
+        let some = WantedKeys { node: Some("n".to_owned()), key: vec![json!(1), json!("a")] };
+        assert_eq!(wanted(br#"{"node":"n","key":[1,"a"]}"#), Ok(some));
+        for wrong in [&b"1"[..], b"[]", br#"{"node":1}"#, br#"{"key":1}"#, b"{"] {
+            assert_eq!(wanted(wrong), Err(400));
+        }
+    }
+
+    #[test]
     fn paths_lead_to_what_they_name() {
         assert_eq!(route("GET", "/live"), Ok(Route::Live));
         assert_eq!(route("GET", "/api/v1/pipelines"), Ok(Route::Pipelines));
@@ -143,6 +203,9 @@ mod tests {
         assert_eq!(route("POST", "/api/v1/pipelines/a/savepoint"), Ok(Route::Savepoint("a".to_owned())));
         assert_eq!(route("GET", "/api/v1/pipelines/a/state"), Ok(Route::State("a".to_owned())));
         assert_eq!(route("POST", "/api/v1/snapshots"), Ok(Route::Snapshots));
+        assert_eq!(route("POST", "/api/v1/pipelines/a/state/keys"), Ok(Route::Keys("a".to_owned())));
+        assert_eq!(status("GET", "/api/v1/pipelines/a/state/compact"), Err(405));
+        assert_eq!(status("POST", "/api/v1/pipelines/a/state/other"), Err(404));
         for path in
             ["", "/", "/liv", "/live/", "//live", "/api/v1/pipelines//checkpoint", "/api/v1/pipelines/a"]
         {

@@ -1,8 +1,9 @@
 //! Connections and requests, each within its limits.
 
 use super::control::Control;
+use super::lines::{self, Lines};
 use super::route::{self, Answer, Route};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -10,7 +11,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -28,7 +31,8 @@ const MAX_BODY: usize = 64 << 10;
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// The same for its body.
 const BODY_TIME: Duration = Duration::from_secs(5);
-/// How long a connection may last: a checkpoint of much state takes its time.
+/// How long a connection may last: a checkpoint of much state takes its time. Lines may take longer, as long as they are
+/// taken.
 const WHOLE_TIME: Duration = Duration::from_secs(120);
 /// The wait where no connection can be taken, as when the process has too many files open.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -61,7 +65,8 @@ async fn accept(listener: UnixListener, control: Arc<dyn Control>) {
 
 /// One request: whoever asks again connects again.
 async fn connection(stream: UnixStream, control: Arc<dyn Control>) {
-    let service = service_fn(|request| respond(request, control.clone()));
+    let is_long = AtomicBool::new(false);
+    let service = service_fn(|request| respond(request, control.clone(), &is_long));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -69,14 +74,18 @@ async fn connection(stream: UnixStream, control: Arc<dyn Control>) {
         .max_headers(MAX_HEADERS)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
     // What went wrong on a connection is known at its other end.
-    let _ = timeout(WHOLE_TIME, connection).await;
+    if timeout(WHOLE_TIME, &mut connection).await.is_err() && is_long.load(Ordering::Relaxed) {
+        let _ = connection.await;
+    }
 }
 
 async fn respond(
     request: Request<Incoming>,
     control: Arc<dyn Control>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    is_long: &AtomicBool,
+) -> Result<Response<Either<Full<Bytes>, Lines>>, Infallible> {
     let answer = match route::route(request.method().as_str(), request.uri().path()) {
         Err(refused) => refused,
         Ok(_) if request.uri().query().is_some() => Answer::error(400, "nothing here takes a query"),
@@ -85,10 +94,19 @@ async fn respond(
             Ok(body) if !body.is_empty() && !route.takes_body() => {
                 Answer::error(400, "nothing here takes a body")
             }
-            Ok(body) => asked(route, body, control).await,
+            Ok(body) => match route {
+                Route::Keys(pipeline) => match lines::keys(pipeline, body, control).await {
+                    Ok(lines) => {
+                        is_long.store(true, Ordering::Relaxed);
+                        return Ok(in_lines(lines));
+                    }
+                    Err(refused) => refused,
+                },
+                route => asked(route, body, control).await,
+            },
         },
     };
-    Ok(written(&answer))
+    Ok(written(&answer).map(Either::Left))
 }
 
 /// Asks the process beside the runtime, as that may wait.
@@ -109,6 +127,12 @@ async fn read_body(body: Incoming) -> Result<Bytes, Answer> {
         Err(_) => Err(Answer::error(400, "the body did not arrive")),
         Ok(body) => Ok(body.to_bytes()),
     }
+}
+
+fn in_lines(lines: Lines) -> Response<Either<Full<Bytes>, Lines>> {
+    let mut response = Response::new(Either::Right(lines));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
 }
 
 fn written(answer: &Answer) -> Response<Full<Bytes>> {

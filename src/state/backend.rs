@@ -79,6 +79,8 @@ pub struct StateBackend {
     pub(super) folded_log_bytes: u64,
     /// The size of the store then.
     pub(super) folded_store_bytes: u64,
+    /// The size of the store when it was compacted last.
+    pub(super) compacted_store_bytes: u64,
 }
 
 impl StateBackend {
@@ -310,6 +312,11 @@ impl StateBackend {
         self.watch(checked)
     }
 
+    /// Whether somebody reads it as it was: a snapshot, or a view. Then the store can be neither checked nor compacted.
+    pub fn is_pinned(&self) -> bool {
+        self.store.is_pinned()
+    }
+
     /// Gives unused room of the store back to the disk; not while a snapshot is copied.
     pub fn compact(&mut self) -> Result<(), StateError> {
         if self.store.is_pinned() {
@@ -317,7 +324,27 @@ impl StateBackend {
         }
         self.revive()?;
         let compacted = self.store.compact();
-        self.watch(compacted)
+        self.watch(compacted)?;
+        self.compacted_store_bytes = self.store.bytes()?;
+        Ok(())
+    }
+
+    /// The same where it gives much back for what it writes: for when nothing else is to be done. How much the store took
+    /// before and takes now, if it was done.
+    pub fn compact_if_worth_it(&mut self) -> Result<Option<(u64, u64)>, StateError> {
+        if self.store.is_pinned() {
+            return Ok(None);
+        }
+        self.revive()?;
+        let before = self.store.bytes()?;
+        let compacted = self.compacted_store_bytes;
+        match self.store.live_bytes()? {
+            Some(live) if live.are_few_in(before, compacted) => {
+                self.compact()?;
+                Ok(Some((before, self.compacted_store_bytes)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Opens the store again after it failed: before reading keys that are not in memory.

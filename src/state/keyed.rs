@@ -70,7 +70,7 @@ pub fn prefix_bounds(prefix: &[u8]) -> KeyBounds {
 }
 
 /// What is in the log but not yet in the store: new bytes, or that a key is gone.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Memtable {
     /// Nodes of which nothing counts that is in the store.
     dropped: BTreeSet<NodeId>,

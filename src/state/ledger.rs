@@ -58,7 +58,7 @@ impl Ledger {
             _ if is_folded => self.freed.push(*place),
             RecordKind::Basis => self.begin(place, &Checkpoint::decode(payload)?),
             RecordKind::Checkpoint if Piece::is_in(payload) => {
-                self.add_piece(place, &Piece::decode(payload)?)?
+                self.add_piece(place, &Piece::decode(payload)?)?;
             }
             RecordKind::Checkpoint => {
                 self.assembly.finish()?;

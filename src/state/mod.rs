@@ -23,11 +23,13 @@ mod piece;
 mod progress;
 mod recovery;
 mod replacement;
+mod room;
 mod salvage;
 pub mod savepoint;
 pub mod snapshot;
 mod store;
 mod survey;
+mod view;
 
 pub use crate::event::bytes::Malformed;
 pub use backend::{Changes, StateBackend, StateLimits};
@@ -54,6 +56,7 @@ pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress
 pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, is_aside, open, open_afresh, set_aside};
 pub use store::{Checked, STORE_FILE, STORE_VERSION, Store, StoreMeta};
 pub use survey::{NodeSurvey, Survey};
+pub use view::StateView;
 
 #[cfg(test)]
 pub(in crate::state) mod tests;

@@ -225,6 +225,7 @@ fn open_held(
         store_meter,
         folded_log_bytes: 0,
         folded_store_bytes,
+        compacted_store_bytes: 0,
     };
     Ok((backend, recovery))
 }

@@ -8,6 +8,7 @@ use super::error::StateError;
 use super::keyed::{KeyBounds, StateKey, VisitAll, VisitWhile, prefix_bounds};
 use super::number::{Incarnation, NodeId, Sequence};
 use super::piece::PIECE_BYTES;
+use super::room::{LiveBytes, count};
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
@@ -34,6 +35,7 @@ pub const STORE_VERSION: u8 = 2;
 const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_KEY: &str = "meta";
+const LIVE_KEY: &str = "live";
 
 /// The least of the cache that the pages which one transaction changes may take. What does not fit is written twice.
 const TRANSACTION_BYTES: usize = 1 << 20;
@@ -120,6 +122,7 @@ impl Store {
         let transaction = begin(&made)?;
         transaction.open_table(ENTRIES).map_err(fault)?;
         write_meta(&transaction, meta)?;
+        write_live(&transaction, LiveBytes::default())?;
         transaction.commit().map_err(fault)?;
         drop(made);
         let named = disk.rename(NEW_FILE, STORE_FILE).and_then(|()| disk.sync_folder());
@@ -171,6 +174,16 @@ impl Store {
     /// Whether somebody still reads it as it was: then it can be neither checked nor compacted.
     pub fn is_pinned(&self) -> bool {
         Arc::weak_count(&self.opening) > 0
+    }
+
+    /// Bytes of keys and values in it; None if it was made by a version that did not count them.
+    pub fn live_bytes(&self) -> Result<Option<LiveBytes>, StateError> {
+        let transaction = self.database()?.begin_read().map_err(fault)?;
+        let table = transaction.open_table(META).map_err(fault)?;
+        let bytes = table.get(LIVE_KEY).map_err(fault)?;
+        Ok(bytes
+            .and_then(|bytes| bytes.value().try_into().ok())
+            .map(|bytes| LiveBytes(u64::from_le_bytes(bytes))))
     }
 
     /// Changes what it knows of itself, and nothing else.
@@ -227,10 +240,12 @@ impl Store {
             page_share: page_share(self.bytes()?, changes.len()),
         };
         let mut changes = changes.peekable();
+        let mut live = self.live_bytes()?;
         let mut is_known = false;
         loop {
             let transaction = begin(self.database()?)?;
-            fold_some(ValueWriter::new(&transaction, self.piece_bytes)?, budget, &mut changes)?;
+            fold_some(ValueWriter::new(&transaction, self.piece_bytes, &mut live)?, budget, &mut changes)?;
+            live.map_or(Ok(()), |live| write_live(&transaction, live))?;
             let done = changes.peek().is_none();
             if done {
                 write_meta(&transaction, meta)?;
@@ -257,11 +272,12 @@ impl Store {
     fn drop_some(&self, node: NodeId, folding: Sequence) -> Result<bool, StateError> {
         let transaction = begin(self.database()?)?;
         let mut budget = TRANSACTION_BYTES.max(self.cache_bytes / 2);
-        let mut dropped = 0;
+        let (mut dropped, mut live) = (0, self.live_bytes()?);
         // Pieces without their mark are nothing, but a mark without its pieces is damage.
         for table in [ENTRIES, PIECES] {
-            dropped += drop_from(&transaction, table, node, &mut budget)?;
+            dropped += drop_from(&transaction, table, node, &mut budget, &mut live)?;
         }
+        live.map_or(Ok(()), |live| write_live(&transaction, live))?;
         if dropped == 0 {
             return transaction.abort().map_err(fault).map(|()| false);
         }
@@ -282,7 +298,9 @@ impl Store {
     pub fn compact(&mut self) -> Result<(), StateError> {
         let database = self.database.as_mut().ok_or_else(not_open)?;
         while database.compact().map_err(fault)? {}
-        Ok(())
+        // redb's own commits do not note which pages are free: until the next one that does, opening after a power cut
+        // would read all of the file.
+        self.set_meta(&self.meta()?)
     }
 
     /// The size of the file in bytes.
@@ -377,6 +395,12 @@ fn write_meta(transaction: &WriteTransaction, meta: &StoreMeta) -> Result<(), St
     Ok(())
 }
 
+fn write_live(transaction: &WriteTransaction, live: LiveBytes) -> Result<(), StateError> {
+    let mut table = transaction.open_table(META).map_err(fault)?;
+    table.insert(LIVE_KEY, live.0.to_le_bytes().as_slice()).map_err(fault)?;
+    Ok(())
+}
+
 /// How much one transaction of a fold may change.
 #[derive(Clone, Copy)]
 struct Budget {
@@ -415,6 +439,7 @@ fn drop_from(
     table: TableDefinition<&[u8], &[u8]>,
     node: NodeId,
     budget: &mut usize,
+    live: &mut Option<LiveBytes>,
 ) -> Result<usize, StateError> {
     let (from, to) = prefix_bounds(&node.0.to_be_bytes());
     let mut table = transaction.open_table(table).map_err(fault)?;
@@ -428,7 +453,8 @@ fn drop_from(
         keys.push(key.value().to_vec());
     }
     for key in &keys {
-        table.remove(key.as_slice()).map_err(fault)?;
+        let gone = table.remove(key.as_slice()).map_err(fault)?;
+        count(live, key, gone.as_ref().map(redb::AccessGuard::value), None);
     }
     Ok(keys.len())
 }

@@ -111,7 +111,8 @@ const SESSION: WindowSpec = WindowSpec {
     spec: &ComponentSpec {
         name: "session",
         role: Role::Window,
-        summary: "As long as events follow one another closely; events exactly `gap` apart belong together. It begins with its \
+        summary: "As long as events follow one another closely; events exactly `gap` apart belong together, unless the \
+                  watermark stood at the end of the session before the second came: then it has fired. It begins with its \
                   first event and ends `gap` behind its last.",
         short: None,
         options: &[

@@ -1,7 +1,9 @@
 //! Windows that grow and merge: `session`, and `global` as a session that nothing ends.
 //!
 //! Events of a key belong together if each is at most a gap behind one before it (Akidau et al., VLDB 2015, as in
-//! Flink). With `max`, a session takes in event-time order what is less than `max` behind its first event, and the next
+//! Flink). An event exactly a gap behind the last is on time even when the watermark stands at the session's end; but
+//! then the session has fired, as every window does at its end, and without lateness it is gone: the event begins another,
+//! as it does in Flink. With `max`, a session takes in event-time order what is less than `max` behind its first event, and the next
 //! event begins another. So that the order of arrival does not matter, a session is kept as *open* panes, one a
 //! point in time, until the watermark has reached its start, behind which nothing is expected to come; then it takes in
 //! those that follow, and later events directly.

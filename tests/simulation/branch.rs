@@ -73,8 +73,8 @@ impl Branch {
     pub fn draw(draw: &mut Draw, input: Input) -> Branch {
         let Input { from, in_sequence, late, repeats, is_alone, is_timed } = input;
         let in_sequence = in_sequence && (is_timed || !late);
-        let windowed = draw.often(500) && (in_sequence || !late);
-        let mut node = match in_sequence && !repeats && draw.often(600) {
+        let windowed = draw.often(if late { 700 } else { 500 }) && (in_sequence || !late);
+        let mut node = match in_sequence && !repeats && draw.often(if windowed { 300 } else { 800 }) {
             true => Some(Node::draw(draw, late)),
             false => draw.often(300).then_some(Node::Dedupe),
         };

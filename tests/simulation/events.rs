@@ -49,7 +49,9 @@ pub fn draw_events(
     partition: usize,
     (live, disorder): (bool, i64),
 ) -> Vec<Event> {
-    let count = draw.one_of(&[1, 10, 60, 200]);
+    let count = draw.one_of(&[1, 20, 80, 200]);
+    // Clocks of devices are often coarse: then events fall together, and exactly on the ends of windows.
+    let grain = draw.one_of(&[1, 1, 5, 20]);
     let (mut now, mut arrives) = (1_000, 0);
     let events = (0..1 + draw.below(count)).map(|_| {
         now += if draw.often(20) { 400 } else { draw.between(0, 12) };
@@ -59,7 +61,7 @@ pub fn draw_events(
             id: *ids,
             source,
             partition,
-            time: now - draw.between(0, disorder),
+            time: (now - draw.between(0, disorder - grain + 1)).div_euclid(grain) * grain,
             key: draw.below(5),
             x: draw.between(0, 99),
             arrives: Millis(arrives),

@@ -393,7 +393,7 @@ impl Simulation {
             let messages: Vec<&str> = all.iter().map(|fault| fault.message.as_str()).collect();
             panic!("{text}{messages:#?}")
         });
-        plan.checkpoint = self.scenario.interval;
+        plan.checkpoint.every = self.scenario.interval;
         for (number, source) in plan.sources.iter_mut().enumerate() {
             source.plan = Box::new(SimulatedSource {
                 number,

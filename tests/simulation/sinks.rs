@@ -19,6 +19,8 @@ pub struct Target {
 
 struct TargetState {
     draw: Draw,
+    /// How often it goes away, of a thousand looks at it.
+    unreliable: usize,
     /// Until when it takes nothing.
     away: Millis,
     /// Whether anything goes wrong.
@@ -54,6 +56,7 @@ impl Target {
             world.files.sync_folder().unwrap();
         }
         let state = TargetState {
+            unreliable: draw.one_of(&[3, 3, 30]),
             draw,
             away: Millis(0),
             faulty: true,
@@ -139,7 +142,7 @@ impl Outside for Target {
         let (now, is_off) = (self.world.age(), self.world.is_off());
         let mut guard = self.state.lock().unwrap();
         let state = &mut *guard;
-        if state.faulty && state.draw.often(3) {
+        if state.faulty && state.draw.often(state.unreliable) {
             let long = state.draw.one_of(&[20, 200, 3_000]);
             state.away = now + Millis(state.draw.between(1, long));
             self.world.note("target away");

@@ -56,6 +56,13 @@ fn events_a_gap_apart_belong_together() {
 }
 
 #[test]
+fn an_event_a_gap_behind_a_session_that_has_fired_begins_another() {
+    let session = WindowKind::Session { gap: Gap::Fixed(Millis(10)), max: None };
+    let log = rows(session, &[step(0, 10, 0), step(19, 20, 0), step(30, 30, 0), step(30, 40, 1)]);
+    assert_eq!(panes(&log), [(10, 30, 2), (30, 40, 1), (40, 50, 1)]);
+}
+
+#[test]
 fn a_gap_may_be_each_events_own_and_must_be_one() {
     let session = WindowKind::Session { gap: Gap::Slot(GAP), max: None };
     let mut steps = [step(0, 10, 0), step(0, 15, 0), step(0, 18, 0), step(0, 50, 0)];

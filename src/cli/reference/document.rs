@@ -2,6 +2,26 @@
 
 use crate::dataflow::{OptionKind, OptionSpec};
 
+const CHECKPOINT: &[OptionSpec] = &[
+    OptionSpec::or("every", "10s", OptionKind::Duration, "How often: from 10ms to 1h."),
+    OptionSpec::optional(
+        "min_pause",
+        OptionKind::Duration,
+        "The least time between the end of one and the begin of the next; absent: half of `every`.",
+    ),
+    OptionSpec::optional(
+        "timeout",
+        OptionKind::Duration,
+        "One that takes longer is told of and counts as failed, but goes on; absent: a minute, or three times `every`.",
+    ),
+    OptionSpec::or(
+        "tolerated_failures",
+        "unlimited",
+        OptionKind::Any(&[OptionKind::Integer, OptionKind::Word(&["unlimited"])]),
+        "After more failures in a row the pipeline fails. Else they are waited out: sources are held back, and nothing is lost.",
+    ),
+];
+
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::or(
         "delivery",
@@ -12,8 +32,8 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec::or(
         "checkpoint",
         "10s",
-        OptionKind::Duration,
-        "How often state, positions in the input and output that waits become durable: from 10ms to 1h.",
+        OptionKind::Any(&[OptionKind::Duration, OptionKind::Options(CHECKPOINT)]),
+        "How often state, positions in the input and output that waits become durable: from 10ms to 1h; or a map.",
     ),
     OptionSpec::or("parallelism", "1", OptionKind::Integer, "How many threads share the keys."),
     OptionSpec::or(
@@ -76,7 +96,8 @@ pub const STEPS: &[(&str, &str)] = &[
     (
         "expect",
         "What outputs put out since they were last looked at: `{ node: [events] }`; `[]` means nothing. \
-         `ordered: true` and `exact: true` may stand beside it: events in this order, and without other fields.",
+         `ordered: true` and `exact: true` may stand beside it: events in this order, and without other fields. \
+         It sees output at once, also where `exactly_once` would hold it until the next checkpoint.",
     ),
 ];
 

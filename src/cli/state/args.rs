@@ -38,7 +38,7 @@ pub enum SavepointVerb {
 /// What to do with state.
 #[derive(Debug, Subcommand)]
 pub enum StateVerb {
-    /// Says what is kept: epochs, nodes with their keys and bytes, positions, output that waits, files; also while a process runs
+    /// Says what is kept: epochs, nodes with their keys and bytes, positions, output that waits, files
     List(Chosen),
     /// Shows keys of a node with their values
     Get {
@@ -58,9 +58,9 @@ pub enum StateVerb {
         #[arg(value_name = "PIPELINE")]
         pipeline: String,
     },
-    /// Reads and verifies every byte; status 1 if something is wrong. Mends nothing
+    /// Reads and verifies all of it, where no process runs every byte; status 1 if something is wrong. Mends nothing
     Check(Chosen),
-    /// Sets aside what is corrupt, as a start would, and says what is lost
+    /// Sets aside what is corrupt, as a start would, and says what is lost; where no process runs
     Repair(Chosen),
     /// Gives room that is no longer needed back to the disk
     Compact(Chosen),

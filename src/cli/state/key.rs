@@ -3,6 +3,7 @@
 use crate::event::bytes::Reader;
 use crate::event::json::write_value;
 use crate::event::{Batch, Kind, decode_value};
+use crate::watermark::read_key_name;
 use serde_json::{Map, Value, json};
 
 /// What bytes begin with that are every worker's, a worker's own, or a key's; as in `dataflow/saved.rs`.
@@ -59,7 +60,13 @@ impl ShownKey {
             }
             ShownKey::Own(worker, name) => {
                 put("worker", json!(worker));
-                put("name", readable(name).into());
+                match read_key_name(name).map(|(partition, key)| (partition, fields(key))) {
+                    Ok((partition, (fields, []))) => {
+                        put("partition", readable(partition).into());
+                        put("key", fields.into());
+                    }
+                    _ => put("name", readable(name).into()),
+                }
             }
             ShownKey::Shared(name) => put("name", readable(name).into()),
             ShownKey::Bytes(bytes) => put("bytes", hex(bytes).into()),
@@ -107,6 +114,7 @@ mod tests {
     use crate::event::{Value as Cell, encode_value};
     use crate::state::NodeId;
     use crate::time::{Env, Millis, Random, Timestamp};
+    use crate::watermark::key_name;
 
     #[test]
     fn keys_are_shown_as_they_were_saved() {
@@ -128,5 +136,9 @@ mod tests {
         assert!(shown[0].begins_with(&fields[..2]) && !shown[0].begins_with(&fields[1..]));
         assert_eq!(shown[0], ShownKey::Fields(fields, vec![0xff, 1]));
         assert_eq!(shown[1], ShownKey::Own(2, b"clock".to_vec()));
+        let mut object = Map::new();
+        ShownKey::Own(2, key_name(b"in-1", &key)).put(&mut object);
+        let fields = json!(["d\u{e4}v", -3, 1.0, null, true, [1, 2]]);
+        assert_eq!(Value::Object(object), json!({ "worker": 2, "partition": "in-1", "key": fields }));
     }
 }

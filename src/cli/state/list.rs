@@ -35,22 +35,12 @@ pub fn list(folders: &Folders, chosen: &Chosen, terminal: &Terminal) -> Result<(
 /// # Errors
 /// It refuses, or knows no such pipeline.
 pub fn list_live(data_dir: &Path, chosen: &Chosen, terminal: &Terminal) -> Result<bool, Exit> {
-    let Some(all) = remote::ask_some(data_dir, "GET", "/api/v1/pipelines", String::new())? else {
-        return Ok(false);
-    };
-    let all = all["pipelines"].as_array().into_iter().flatten();
-    let names = match &chosen.pipeline {
-        Some(name) => vec![name.clone()],
-        None => all.filter_map(|status| status["name"].as_str()).map(str::to_owned).collect(),
-    };
-    for name in names {
-        let path = format!("/api/v1/pipelines/{name}/state");
-        match remote::ask_some(data_dir, "GET", &path, String::new())? {
-            Some(Value::Object(entry)) => print(&entry, terminal),
-            _ => return Err(Exit::failed("the process that uses the data directory has gone meanwhile")),
+    remote::ask_each(data_dir, chosen.pipeline.as_deref(), ("GET", "state"), |_, entry| {
+        if let Value::Object(entry) = entry {
+            print(&entry, terminal);
         }
-    }
-    Ok(true)
+        Ok(())
+    })
 }
 
 fn print(entry: &Map<String, Value>, terminal: &Terminal) {

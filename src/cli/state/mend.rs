@@ -1,11 +1,13 @@
 //! `state check`, `state repair` and `state compact`.
 
 use super::super::exit::Exit;
+use super::super::remote;
 use super::super::terminal::Terminal;
 use super::args::Chosen;
 use super::folders::{Folders, said};
 use crate::state::{CheckReport, OnCorruption, Repair, StateError, StateLimits, check as check_folder};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Verifies all state of pipelines.
 ///
@@ -20,11 +22,70 @@ pub fn check(folders: &Folders, chosen: &Chosen, terminal: &Terminal) -> Result<
     })
 }
 
+/// The same of a running process. False if none uses the data directory.
+///
+/// # Errors
+/// Something is wrong, or it refuses.
+pub fn check_live(data_dir: &Path, chosen: &Chosen, terminal: &Terminal) -> Result<bool, Exit> {
+    remote::ask_each(data_dir, chosen.pipeline.as_deref(), ("POST", "state/check"), |pipeline, entry| {
+        let texts = |name: &str| {
+            let all = entry[name].as_array().into_iter().flatten();
+            all.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let count = |name: &str| entry[name].as_u64().unwrap_or_default();
+        let report = CheckReport {
+            segments: count("segments") as usize,
+            records: count("records") as usize,
+            keys: count("keys"),
+            torn_bytes: 0,
+            faults: texts("faults"),
+            aside: texts("aside"),
+        };
+        print(terminal, check_entry(pipeline, &report), || check_text(pipeline, &report));
+        if report.faults.is_empty() { Ok(()) } else { Err(Exit::Failed) }
+    })
+}
+
+/// Repairs are made where nobody uses the state.
+///
+/// # Errors
+/// Somebody does.
+pub fn refuse_live(data_dir: &Path) -> Result<(), Exit> {
+    let running = remote::ask_some(data_dir, "GET", "/live", String::new())?;
+    match running {
+        None => Ok(()),
+        Some(_) => Err(Exit::failed(
+            "a process uses this state: stop it first; its next start sets aside what it cannot read by itself",
+        )),
+    }
+}
+
+/// Has a running process fold the log and give room back. False if none uses the data directory.
+///
+/// # Errors
+/// It refuses.
+pub fn compact_live(data_dir: &Path, chosen: &Chosen, terminal: &Terminal) -> Result<bool, Exit> {
+    remote::ask_each(data_dir, chosen.pipeline.as_deref(), ("POST", "state/compact"), |pipeline, entry| {
+        let (before, after) = (entry["bytes_before"].clone(), entry["bytes"].clone());
+        print(terminal, compact_entry(pipeline, &before, &after), || compact_text(pipeline, &before, &after));
+        Ok(())
+    })
+}
+
+fn compact_entry(pipeline: &str, before: &Value, after: &Value) -> Value {
+    json!({ "pipeline": pipeline, "bytes_before": before, "bytes": after })
+}
+
+fn compact_text(pipeline: &str, before: &Value, after: &Value) -> String {
+    format!("{pipeline}: {before} bytes before, {after} now\n")
+}
+
 fn print(terminal: &Terminal, entry: Value, text: impl FnOnce() -> String) {
     terminal.print(&if terminal.json { format!("{entry}\n") } else { text() });
 }
 
-fn check_entry(pipeline: &str, report: &CheckReport) -> Value {
+/// As programs read it.
+pub fn check_entry(pipeline: &str, report: &CheckReport) -> Value {
     json!({
         "pipeline": pipeline,
         "segments": report.segments,
@@ -95,8 +156,8 @@ pub fn compact(folders: &Folders, chosen: &Chosen, terminal: &Terminal) -> Resul
             Ok((before, state.disk_bytes()?))
         };
         let (before, after) = compacted().map_err(|error| Exit::failed(said(pipeline, &error)))?;
-        let entry = json!({ "pipeline": pipeline, "bytes_before": before, "bytes": after });
-        print(terminal, entry, || format!("{pipeline}: {before} bytes before, {after} now\n"));
+        let (before, after) = (before.into(), after.into());
+        print(terminal, compact_entry(pipeline, &before, &after), || compact_text(pipeline, &before, &after));
         Ok(())
     })
 }

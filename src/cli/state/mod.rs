@@ -1,11 +1,12 @@
-//! `state`: what pipelines keep in the data directory, seen, and mended while no process uses it.
+//! `state`: what pipelines keep in the data directory. A process that uses it is asked; where none does, files are read and
+//! mended.
 
 pub mod args;
 pub mod folders;
-mod get;
+pub mod get;
 mod key;
 pub mod list;
-mod mend;
+pub mod mend;
 
 use super::exit::Exit;
 use super::terminal::Terminal;
@@ -17,9 +18,16 @@ use folders::{Folders, Whereabouts};
 /// # Errors
 /// There is no such state, another process uses it, or something is wrong with it.
 pub fn state(verb: &StateVerb, whereabouts: &Whereabouts, terminal: &Terminal) -> Result<(), Exit> {
-    if let StateVerb::List(chosen) = verb
-        && list::list_live(whereabouts.data_dir()?, chosen, terminal)?
-    {
+    let data_dir = whereabouts.data_dir()?;
+    let was_asked = match verb {
+        StateVerb::List(chosen) => list::list_live(data_dir, chosen, terminal)?,
+        StateVerb::Get { pipeline, node, key } => get::get_live(data_dir, pipeline, node, key, terminal)?,
+        StateVerb::Export { pipeline } => get::export_live(data_dir, pipeline)?,
+        StateVerb::Check(chosen) => mend::check_live(data_dir, chosen, terminal)?,
+        StateVerb::Repair(_) => mend::refuse_live(data_dir).map(|()| false)?,
+        StateVerb::Compact(chosen) => mend::compact_live(data_dir, chosen, terminal)?,
+    };
+    if was_asked {
         return Ok(());
     }
     let folders = Folders::existing(whereabouts)?;

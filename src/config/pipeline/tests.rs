@@ -57,7 +57,7 @@ fn a_whole_pipeline_is_read() {
     assert_eq!((pipeline.name.as_str(), pipeline.params.len()), ("purchases", 1));
     let options = PipelineOptions {
         delivery: Delivery::AtLeastOnce,
-        checkpoint: Millis(1_000),
+        checkpoint: Checkpointing { every: crate::time::Millis(1_000), ..Checkpointing::default() },
         parallelism: 2,
         ..PipelineOptions::default()
     };
@@ -85,7 +85,7 @@ fn a_node_opens_with_its_components() {
         "p.yaml:15:5: error: unknown key `formt` in source `events`
  15 |     formt: json
     |     ^^^^^
-  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `id`, `id_within`, `file`, `stdin`
+  hint: did you mean `format`? There are `format`, `event_time`, `ordered`, `startup`, `stale_after`, `durable`, `id`, `id_within`, `was`, `file`, `stdin`
 "
     );
 }

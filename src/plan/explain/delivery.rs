@@ -2,9 +2,10 @@
 
 use super::{Flow, PathWords};
 use crate::config::Delivery;
-use crate::dataflow::{Handover, NodeId, Replay};
+use crate::dataflow::{Handover, NodeId, Replay, StageId};
 use crate::plan::{Plan, SinkNode, SourceNode};
 use crate::time::Millis;
+use std::collections::BTreeSet;
 
 /// How often an event that came in has its effect at a sink, if the process ends in the middle and is run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +47,16 @@ fn connected(plan: &Plan, flow: &Flow) -> Vec<(usize, usize)> {
     let mut connected = Vec::new();
     for (from, source) in plan.sources.iter().enumerate() {
         let reached = flow.reached(source.stage);
-        for (to, sink) in plan.sinks.iter().enumerate() {
-            let mut writers = plan.draft.steps.iter().filter(|step| step.node == sink.node);
-            if writers.any(|step| reached.contains(&step.stage)) {
-                connected.push((from, to));
-            }
-        }
+        let all = plan.sinks.iter().enumerate().filter(|(_, sink)| is_among(plan, sink, &reached));
+        connected.extend(all.map(|(to, _)| (from, to)));
     }
     connected
+}
+
+/// Whether a sink writes what comes from one of the stages.
+fn is_among(plan: &Plan, sink: &SinkNode, stages: &BTreeSet<StageId>) -> bool {
+    let mut writers = plan.draft.steps.iter().filter(|step| step.node == sink.node);
+    writers.any(|step| stages.contains(&step.stage))
 }
 
 /// All paths, in the order of the sources and sinks.
@@ -62,7 +65,7 @@ pub(super) fn paths(plan: &Plan, flow: &Flow, lasting: bool) -> Vec<PathWords> {
     let path = |(from, to): (usize, usize)| {
         let (source, sink) = (&plan.sources[from], &plan.sinks[to]);
         let (guarantee, because) = match lasting {
-            true => with_state(&Input::of(plan, source), sink),
+            true => with_state(&Input::of(plan, flow, source, sink), sink),
             false => {
                 let (guarantee, because) = in_memory(source.plan.replay(), sink.plan.starts_anew());
                 (guarantee, because.to_owned())
@@ -79,7 +82,7 @@ pub(in crate::plan) fn inexact(plan: &Plan) -> Vec<(NodeId, NodeId, String)> {
     let flow = Flow::of(plan);
     let paths = connected(plan, &flow).into_iter().map(|(from, to)| (&plan.sources[from], &plan.sinks[to]));
     let exact = paths.filter(|(_, sink)| sink.delivery == Delivery::ExactlyOnce);
-    let judged = exact.map(|(source, sink)| (source, sink, Input::of(plan, source)));
+    let judged = exact.map(|(source, sink)| (source, sink, Input::of(plan, &flow, source, sink)));
     let inexact = judged.filter(|(_, _, input)| input.guarantee() != Guarantee::ExactlyOnce);
     inexact.map(|(source, sink, input)| (sink.node, source.node, input.words())).collect()
 }
@@ -90,6 +93,8 @@ struct Input {
     handover: Option<Handover>,
     /// How long events are known by their ids.
     known: Option<Millis>,
+    /// Whether what the source rejects goes this way: it may have no id.
+    rejected: bool,
 }
 
 enum Kept {
@@ -102,7 +107,7 @@ enum Kept {
 }
 
 impl Input {
-    fn of(plan: &Plan, source: &SourceNode) -> Input {
+    fn of(plan: &Plan, flow: &Flow, source: &SourceNode, sink: &SinkNode) -> Input {
         let held = source.plan.keeps_journal() || source.plan.waits_for_checkpoint();
         let kept = match source.plan.resumes() {
             true => Kept::Replayed,
@@ -114,6 +119,10 @@ impl Input {
             kept,
             handover: source.plan.handover(),
             known: own.find_map(|step| step.plan.drops_repeats()),
+            rejected: plan
+                .rejected
+                .get(&source.node)
+                .is_some_and(|stage| is_among(plan, sink, &flow.reached(*stage))),
         }
     }
 
@@ -122,8 +131,9 @@ impl Input {
         match (&self.kept, self.known) {
             (Kept::Gone, _) => Guarantee::AtMostOnce,
             (Kept::Held, _) if loses => Guarantee::AtMostOnce,
-            (Kept::Replayed, _) | (Kept::Held, Some(_)) => Guarantee::ExactlyOnce,
             (Kept::Held, None) => Guarantee::AtLeastOnce,
+            (Kept::Held, Some(_)) if self.rejected => Guarantee::AtLeastOnce,
+            (Kept::Replayed, _) | (Kept::Held, Some(_)) => Guarantee::ExactlyOnce,
         }
     }
 
@@ -134,6 +144,11 @@ impl Input {
             (Kept::Replayed, _) => "read on from where the checkpoint was".to_owned(),
             (Kept::Gone, _) => format!("{by}what was read since the last checkpoint is lost at a crash"),
             (Kept::Held, _) if loses => format!("{by}what is sent while nobody listens is lost"),
+            (Kept::Held, Some(_)) if self.rejected => {
+                format!(
+                    "{by}none lost; doubled only what was in flight at a crash and is rejected: it may have no id"
+                )
+            }
             (Kept::Held, Some(span)) => format!("{by}none lost, none doubled (within {span})"),
             (Kept::Held, None) => format!("{by}none lost; doubled only what was in flight at a crash"),
         }
@@ -183,25 +198,39 @@ mod tests {
 
     #[test]
     fn input_is_as_exact_as_its_server_and_its_ids() {
-        let said = |kept: Kept, loses: bool, known: Option<i64>| {
+        let said = |kept: Kept, loses: bool, known: Option<i64>, rejected: bool| {
             let name = if loses { "QoS 0" } else { "QoS 1" };
-            let input = Input { kept, handover: Some(Handover { name, loses }), known: known.map(Millis) };
+            let (handover, known) = (Some(Handover { name, loses }), known.map(Millis));
+            let input = Input { kept, handover, known, rejected };
             (input.guarantee().name(), input.words())
         };
         let hour = Some(3_600_000);
         let cases = [
             (
-                said(Kept::Held, false, None),
+                said(Kept::Held, false, None, false),
                 "at_least_once",
                 "QoS 1: none lost; doubled only what was in flight at a crash",
             ),
-            (said(Kept::Held, false, hour), "exactly_once", "QoS 1: none lost, none doubled (within 1h)"),
             (
-                said(Kept::Held, true, hour),
+                said(Kept::Held, false, hour, false),
+                "exactly_once",
+                "QoS 1: none lost, none doubled (within 1h)",
+            ),
+            (
+                said(Kept::Held, false, hour, true),
+                "at_least_once",
+                "QoS 1: none lost; doubled only what was in flight at a crash and is rejected: it may have no id",
+            ),
+            (
+                said(Kept::Held, true, hour, false),
                 "at_most_once",
                 "QoS 0: what is sent while nobody listens is lost",
             ),
-            (said(Kept::Replayed, false, None), "exactly_once", "read on from where the checkpoint was"),
+            (
+                said(Kept::Replayed, false, None, true),
+                "exactly_once",
+                "read on from where the checkpoint was",
+            ),
         ];
         for ((guarantee, words), want, want_words) in cases {
             assert_eq!((guarantee, words.as_str()), (want, want_words));

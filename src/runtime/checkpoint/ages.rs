@@ -113,3 +113,48 @@ fn decode(bytes: &[u8]) -> Result<Vec<(Epoch, Option<Timestamp>)>, Malformed> {
     reader.finish()?;
     Ok(samples)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::disk::{Disk, SimulatedDisk};
+    use crate::state::{self, Changes, Checkpoint, OnCorruption, OpenOptions, StateLimits};
+    use crate::time::VirtualClock;
+    use std::sync::Arc;
+
+    #[test]
+    fn ages_count_from_the_making_of_output() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        let (limits, on_corruption) = (StateLimits::default(), OnCorruption::Refuse);
+        let how = OpenOptions { limits, on_corruption, entropy: 1, now: Timestamp(0) };
+        let (mut backend, _) = state::open(&disk, &how).unwrap();
+        let (node, most) = (NodeId(3), Millis(64_000));
+        let clock = VirtualClock::new(Timestamp(1_000_000));
+        let mut ages = Ages::find(node, Some(most), &backend, &clock);
+        let mut entries = Vec::new();
+        for epoch in 1..=30 {
+            ages.note(Epoch(epoch), Some(Epoch(1)), &clock);
+            entries.extend(ages.entry());
+            clock.advance(Millis(500));
+        }
+        assert_eq!(entries.len(), 15, "a 64th of the time is a second");
+        let checkpoint =
+            Checkpoint { epoch: Epoch(30), entries: entries.split_off(14), ..Checkpoint::default() };
+        backend.commit(Changes { checkpoint: Some(checkpoint), ..Changes::default() }).unwrap();
+
+        // A minute later, in another run.
+        let clock = VirtualClock::new(Timestamp(1_060_000));
+        let ages = Ages::find(node, Some(most), &backend, &clock);
+        let old = |after: i64| ages.older_than(most, clock.elapsed() + Millis(after));
+        assert_eq!(old(4_000), None);
+        assert_eq!(old(4_001), Some(Epoch(1)));
+        assert_eq!(old(5_002), Some(Epoch(3)));
+        assert_eq!(old(20_000), Some(Epoch(u64::MAX)));
+        // Nobody knows what the time was.
+        let clock = VirtualClock::new(Timestamp(0));
+        clock.set_synchronised(false);
+        let ages = Ages::find(node, Some(most), &backend, &clock);
+        assert_eq!(ages.older_than(most, most), None);
+        assert!(ages.older_than(most, most + Millis(2)).is_some());
+    }
+}

@@ -7,6 +7,7 @@ use super::handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
 use super::ids::StateIds;
 use super::part::{Part, Reached};
 use super::room::{AGAIN, Room};
+use crate::config::Checkpointing;
 use crate::dataflow::{self, SinkError};
 use crate::runtime::dead_letters::SharedDeadLetters;
 use crate::state::{
@@ -36,7 +37,7 @@ pub struct Keeping {
 
 /// The shortest rest between two checkpoints, as a share of the interval.
 const SHORTEST_REST: i64 = 2;
-/// A checkpoint that takes longer than this, or than three intervals, is told of.
+/// A checkpoint that takes longer than this, or than three intervals, has failed where nobody says.
 const LONG: Millis = Millis(60_000);
 /// How long output that waits is delivered once somebody wants an end; the rest waits for the next run.
 const LAST: Millis = Millis(3_000);
@@ -65,7 +66,7 @@ pub struct Coordinator {
     pub(super) barrier: Arc<Barrier>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) feeds: Vec<JournalFeed>,
-    interval: Millis,
+    pub(super) checkpoint: Checkpointing,
     phase: Phase,
     pub(super) room: Room,
     /// Whether the checkpoint waits for a sink whose target is away.
@@ -83,6 +84,8 @@ pub struct Coordinator {
     handle: KeeperHandle,
     pub(super) figures: CheckpointFigures,
     written_bytes: u64,
+    /// When something was written last; None once that was long ago.
+    pub(super) written: Option<Millis>,
     /// Positions that are of no partition any more.
     gone: Vec<SourceProgress>,
     dead_letters: Option<SharedDeadLetters>,
@@ -103,7 +106,7 @@ pub struct Coordinating {
     /// The journals.
     pub feeds: Vec<JournalFeed>,
     /// From one checkpoint to the next.
-    pub interval: Millis,
+    pub checkpoint: Checkpointing,
     /// Positions that are of no partition any more, to be forgotten.
     pub gone: Vec<SourceProgress>,
     /// State that nobody has any more, to be forgotten.
@@ -115,8 +118,8 @@ pub struct Coordinating {
 impl Coordinator {
     /// A coordinator that asks for its first checkpoint an interval from now.
     pub fn new(with: Coordinating, now: Millis) -> Coordinator {
-        let Coordinating { keeping, pipeline, ids, barrier, deliveries, feeds, interval, .. } = with;
-        let (epoch, until) = (keeping.backend.epoch(), now + interval);
+        let Coordinating { keeping, pipeline, ids, barrier, deliveries, feeds, checkpoint, .. } = with;
+        let (epoch, until) = (keeping.backend.epoch(), now + checkpoint.every);
         let figures = CheckpointFigures { epoch, ..CheckpointFigures::default() };
         Coordinator {
             handle: KeeperHandle::new(barrier.bell().clone()),
@@ -126,7 +129,7 @@ impl Coordinator {
             barrier,
             deliveries,
             feeds,
-            interval,
+            checkpoint,
             phase: Phase::Resting { until },
             room: Room::default(),
             is_postponed: false,
@@ -140,6 +143,7 @@ impl Coordinator {
             awaited: Vec::new(),
             figures,
             written_bytes: 0,
+            written: Some(now),
         }
     }
 
@@ -202,10 +206,13 @@ impl Coordinator {
         if self.keeping.backend.fold_is_due() && !self.is_waiting(now) {
             // What is not folded stays in the log.
             match self.keeping.backend.fold() {
-                Ok(folded) => self.recover(folded),
+                Ok(folded) => self.recover(folded, now),
                 Err(error) => self.fail_or_wait(error, now)?,
             }
             worked = true;
+        }
+        if matches!(self.phase, Phase::Resting { .. }) && !self.is_waiting(now) {
+            self.give_back(now)?;
         }
         if worked {
             self.publish();
@@ -214,7 +221,7 @@ impl Coordinator {
     }
 
     /// Tells others how things stand.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let (checkpoints, written_bytes, disk_bytes) =
             (self.figures, self.keeping.backend.written_bytes(), self.room.disk_bytes);
         self.handle.publish(|figures| {
@@ -298,7 +305,7 @@ impl Coordinator {
         self.feeds.iter_mut().for_each(|feed| feed.take(now, false));
         match self.commit_frames() {
             Ok(written) => {
-                self.recover(written);
+                self.recover(written, now);
                 Ok(written)
             }
             Err(error) => self.fail_or_wait(error, now).map(|()| true),
@@ -339,15 +346,15 @@ impl Coordinator {
                 self.phase = Phase::Writing { since };
                 Ok(true)
             }
-            Phase::Gathering { since, told: false }
-                if (now - since) > LONG.max(Millis(3 * self.interval.0)) =>
-            {
+            Phase::Gathering { since, told: false } if (now - since) > self.timeout() => {
                 tracing::warn!(
                     "checkpoint {} is under way for {}: a worker is busy",
                     self.epoch,
                     now - since
                 );
                 self.phase = Phase::Gathering { since, told: true };
+                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "it is under way for too long");
+                self.count_failure(StateError::disk(format!("checkpoint {}", self.epoch), late))?;
                 Ok(true)
             }
             Phase::Writing { since } if !self.is_waiting(now) && !self.postpones() => {
@@ -374,7 +381,8 @@ impl Coordinator {
         match committed {
             Ok(_) if self.has_failed || self.is_postponed => Ok(()),
             Ok(written) => {
-                self.recover(written);
+                self.room.failed_in_a_row = 0;
+                self.recover(written, now);
                 self.weigh(now);
                 self.hold_back();
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
@@ -390,8 +398,8 @@ impl Coordinator {
 
     /// When the next checkpoint is due: by the interval, but not at once, and not before the budget allows it.
     fn next_due(&mut self, since: Millis, now: Millis) -> Millis {
-        let interval = self.interval;
-        let due = (since + interval).max(now + Millis(interval.0 / SHORTEST_REST));
+        let Checkpointing { every, min_pause, .. } = self.checkpoint;
+        let due = (since + every).max(now + min_pause.unwrap_or(Millis(every.0 / SHORTEST_REST)));
         let written = self.keeping.backend.written_bytes();
         let cost = written - std::mem::replace(&mut self.written_bytes, written);
         self.figures.bytes = cost;
@@ -400,6 +408,12 @@ impl Coordinator {
             i64::try_from(millis).unwrap_or(DAY).min(DAY)
         });
         due.max(since + Millis(stretched))
+    }
+
+    /// A checkpoint that is under way for longer counts as failed.
+    fn timeout(&self) -> Millis {
+        let Checkpointing { every, timeout, .. } = self.checkpoint;
+        timeout.unwrap_or(LONG.max(Millis(3 * every.0)))
     }
 
     /// Commits what was gathered for the epoch, if it says anything new. Tells whether it did.

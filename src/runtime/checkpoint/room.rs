@@ -11,6 +11,9 @@ pub const AGAIN: [Millis; 2] = [Millis(50), Millis(5_000)];
 /// The least time between two compactions of a store that is too large.
 const COMPACT_EVERY: Millis = Millis(60_000);
 
+/// Without a commit for so long, a pipeline rests: room in the store is given back then.
+const QUIET: Millis = Millis(600_000);
+
 /// How the disk is doing.
 #[derive(Default)]
 pub struct Room {
@@ -20,6 +23,8 @@ pub struct Room {
     /// Why that is more than there may be.
     over: Option<Over>,
     compacted: Option<Millis>,
+    /// Checkpoints that failed since one that did not.
+    pub failed_in_a_row: u32,
 }
 
 /// The disk takes nothing, or did not when it was tried last.
@@ -54,7 +59,10 @@ impl Coordinator {
     }
 
     /// The disk took something, if `written`.
-    pub(super) fn recover(&mut self, written: bool) {
+    pub(super) fn recover(&mut self, written: bool, now: Millis) {
+        if written {
+            self.written = Some(now);
+        }
         if written && self.room.trouble.take().is_some() {
             tracing::info!("pipeline `{}`: the disk takes state again", self.pipeline);
             self.hold_back();
@@ -67,12 +75,66 @@ impl Coordinator {
         self.barrier.hold_back(is_full || self.is_postponed);
     }
 
+    /// Counts a failure, and gives it back.
+    ///
+    /// # Errors
+    /// It, where there were too many in a row.
+    pub(super) fn count_failure(&mut self, error: StateError) -> Result<StateError, StateError> {
+        self.figures.failures += 1;
+        self.room.failed_in_a_row += 1;
+        match self.checkpoint.tolerated_failures {
+            Some(most) if self.room.failed_in_a_row > most => Err(error),
+            _ => Ok(error),
+        }
+    }
+
+    /// Folds the log and gives room that is not used back to the disk; how much it took before, and takes now.
+    ///
+    /// # Errors
+    /// The disk fails, or somebody reads what is kept.
+    pub fn compact(&mut self) -> Result<(u64, u64), StateError> {
+        let backend = &mut self.keeping.backend;
+        if backend.is_pinned() {
+            let busy =
+                std::io::Error::new(std::io::ErrorKind::ResourceBusy, "a snapshot or an export reads it");
+            return Err(StateError::disk("compacting the store", busy));
+        }
+        let before = backend.disk_bytes()?;
+        backend.fold()?;
+        backend.compact()?;
+        self.room.disk_bytes = backend.disk_bytes()?;
+        self.publish();
+        Ok((before, self.room.disk_bytes))
+    }
+
+    /// Gives room back where nothing was to be written for long: once in a rest.
+    pub(super) fn give_back(&mut self, now: Millis) -> Result<(), StateError> {
+        let backend = &mut self.keeping.backend;
+        if self.written.is_none_or(|written| now - written < QUIET) || backend.is_pinned() {
+            return Ok(());
+        }
+        self.written = None;
+        match backend.compact_if_worth_it() {
+            Ok(None) => Ok(()),
+            Ok(Some((before, after))) => {
+                let pipeline = &self.pipeline;
+                tracing::info!(
+                    "pipeline `{pipeline}` rests: its store took {before} bytes and takes {after} now"
+                );
+                self.room.disk_bytes = backend.disk_bytes()?;
+                self.publish();
+                Ok(())
+            }
+            Err(error) => self.fail_or_wait(error, now),
+        }
+    }
+
     /// An error of the disk is waited out while sources are held back.
     pub(super) fn fail_or_wait(&mut self, error: StateError, now: Millis) -> Result<(), StateError> {
         if error.remedy() != Remedy::Retry {
             return Err(error);
         }
-        self.figures.failures += 1;
+        let error = self.count_failure(error)?;
         let pause = match self.room.trouble {
             Some(Trouble { pause, .. }) => Millis((pause.0 * 2).min(AGAIN[1].0)),
             None => {

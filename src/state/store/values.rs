@@ -5,8 +5,9 @@
 
 use super::super::error::StateError;
 use super::super::keyed::StateKey;
+use super::super::room::{LiveBytes, count};
 use super::{ENTRIES, STORE_FILE, fault};
-use redb::{ReadTransaction, Table, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, ReadTransaction, Table, TableDefinition, WriteTransaction};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pieces behind their key and their number (4 bytes, highest first): no key has that of another with its number.
@@ -23,17 +24,23 @@ pub struct ValueWriter<'t> {
     transaction: &'t WriteTransaction,
     entries: Table<'t, &'static [u8], &'static [u8]>,
     /// Opened by the first value that is, or was, in pieces.
-    pieces: Option<Table<'t, &'static [u8], &'static [u8]>>,
+    pieces: Option<Pieces<'t>>,
     sealed: Vec<u8>,
     /// The most bytes that lie together.
     most: usize,
+    /// What is kept up to date with what is written.
+    live: &'t mut Option<LiveBytes>,
 }
 
 impl<'t> ValueWriter<'t> {
     /// Writes into the tables of a transaction.
-    pub fn new(transaction: &'t WriteTransaction, most: usize) -> Result<ValueWriter<'t>, StateError> {
+    pub fn new(
+        transaction: &'t WriteTransaction,
+        most: usize,
+        live: &'t mut Option<LiveBytes>,
+    ) -> Result<ValueWriter<'t>, StateError> {
         let entries = transaction.open_table(ENTRIES).map_err(fault)?;
-        Ok(ValueWriter { transaction, entries, pieces: None, sealed: Vec::new(), most })
+        Ok(ValueWriter { transaction, entries, pieces: None, sealed: Vec::new(), most, live })
     }
 
     /// New bytes of a key.
@@ -41,43 +48,64 @@ impl<'t> ValueWriter<'t> {
         let key = key.as_bytes();
         if value.len() <= self.most {
             seal(key, value, &mut self.sealed);
-            let before = self.entries.insert(key, self.sealed.as_slice()).map_err(fault)?;
-            let before = before.map_or(0, |stored| pieces_of(stored.value()));
+            let before = {
+                let before = self.entries.insert(key, self.sealed.as_slice()).map_err(fault)?;
+                counted(self.live, key, before.as_ref(), Some(&self.sealed))
+            };
             return self.remove_pieces(key, 0..before);
         }
-        let count = value.len().div_ceil(self.most) as u32;
-        let [_, mark @ ..] = count.to_be_bytes();
-        let before = self.entries.insert(key, mark.as_slice()).map_err(fault)?;
-        let before = before.map_or(0, |stored| pieces_of(stored.value()));
+        let pieces = value.len().div_ceil(self.most) as u32;
+        let [_, mark @ ..] = pieces.to_be_bytes();
+        let before = {
+            let before = self.entries.insert(key, mark.as_slice()).map_err(fault)?;
+            counted(self.live, key, before.as_ref(), Some(&mark))
+        };
         for (number, piece) in (0..).zip(value.chunks(self.most)) {
-            seal(&sum_key(key, number, count), piece, &mut self.sealed);
-            let sealed = std::mem::take(&mut self.sealed);
-            self.pieces()?.insert(piece_key(key, number).as_slice(), sealed.as_slice()).map_err(fault)?;
-            self.sealed = sealed;
+            seal(&sum_key(key, number, pieces), piece, &mut self.sealed);
+            self.put_piece(&piece_key(key, number))?;
         }
-        self.remove_pieces(key, count..before)
+        self.remove_pieces(key, pieces..before)
     }
 
     /// A key is gone.
     pub fn remove(&mut self, key: &StateKey) -> Result<(), StateError> {
         let key = key.as_bytes();
-        let before = self.entries.remove(key).map_err(fault)?;
-        let before = before.map_or(0, |stored| pieces_of(stored.value()));
+        let before = {
+            let before = self.entries.remove(key).map_err(fault)?;
+            counted(self.live, key, before.as_ref(), None)
+        };
         self.remove_pieces(key, 0..before)
+    }
+
+    /// Takes what was sealed as a piece.
+    fn put_piece(&mut self, key: &[u8]) -> Result<(), StateError> {
+        let pieces = opened(&mut self.pieces, self.transaction)?;
+        let before = pieces.insert(key, self.sealed.as_slice()).map_err(fault)?;
+        counted(self.live, key, before.as_ref(), Some(&self.sealed));
+        Ok(())
     }
 
     fn remove_pieces(&mut self, key: &[u8], numbers: std::ops::Range<u32>) -> Result<(), StateError> {
         for number in numbers {
-            self.pieces()?.remove(piece_key(key, number).as_slice()).map_err(fault)?;
+            let key = piece_key(key, number);
+            let pieces = opened(&mut self.pieces, self.transaction)?;
+            let before = pieces.remove(key.as_slice()).map_err(fault)?;
+            counted(self.live, &key, before.as_ref(), None);
         }
         Ok(())
     }
+}
 
-    fn pieces(&mut self) -> Result<&mut Table<'t, &'static [u8], &'static [u8]>, StateError> {
-        match &mut self.pieces {
-            Some(pieces) => Ok(pieces),
-            none => Ok(none.insert(self.transaction.open_table(PIECES).map_err(fault)?)),
-        }
+type Pieces<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// The table of pieces, opened if it was not.
+fn opened<'p, 't>(
+    pieces: &'p mut Option<Pieces<'t>>,
+    transaction: &'t WriteTransaction,
+) -> Result<&'p mut Pieces<'t>, StateError> {
+    match pieces {
+        Some(pieces) => Ok(pieces),
+        none => Ok(none.insert(transaction.open_table(PIECES).map_err(fault)?)),
     }
 }
 
@@ -100,6 +128,18 @@ pub fn value_of<'v>(
         whole.extend_from_slice(unsealed(&sum_key(key, number, count), piece.value())?);
     }
     Ok(whole)
+}
+
+/// Counts what is stored behind a key in place of what was; how many pieces there were of that.
+fn counted(
+    live: &mut Option<LiveBytes>,
+    key: &[u8],
+    before: Option<&AccessGuard<'_, &'static [u8]>>,
+    now: Option<&[u8]>,
+) -> u32 {
+    let before = before.map(AccessGuard::value);
+    count(live, key, before, now);
+    before.map_or(0, pieces_of)
 }
 
 /// How many pieces there are of what is stored so; none of a value that lies whole.
