@@ -49,6 +49,7 @@ impl Plant {
         let keeping = Keeping {
             backend: self.state(),
             folder: self.folder.path().to_owned(),
+            spilling: None,
             bytes_per_day,
             disk_bytes,
             may_drop,

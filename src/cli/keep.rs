@@ -3,8 +3,9 @@
 use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use crate::config::Delivery;
+use crate::dataflow::Room;
 use crate::plan::Plan;
-use crate::runtime::{Found, Keeping, RunOptions, waits_between_workers};
+use crate::runtime::{Found, Keeping, RunOptions, Spilling, waits_between_workers};
 use crate::state::disk::{Disk, RealDisk};
 use crate::state::{self, Epoch, OnCorruption, OpenOptions, Recovery, Repair, StateLimits};
 use crate::state::{DeadLetterLimits, DeadLetterLog, dead_letters_folder};
@@ -12,10 +13,17 @@ use crate::time::Clock;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The share of `limits.memory` that pages of the store may take; as much state may wait to be folded.
-const CACHE_SHARE: u64 = 4;
+/// The shares of `limits.memory`; what is left is for what changed on its way to the log, and for what nobody counts. See
+/// "State larger than memory" in ARCHITECTURE.md.
+///
+/// Pages of the store. As much state may wait to be folded, and as much again are pages of what left memory.
+const CACHE_SHARE: u64 = 8;
+/// Keys in memory.
+const LIVE_SHARE: u64 = 4;
+/// What may change before it is saved: on its way it is there several times.
+const CHANGED_SHARE: u64 = 16;
 /// The least memory that a store works with.
-const LEAST_CACHE: u64 = 1 << 20;
+const LEAST_CACHE: u64 = 256 << 10;
 
 /// The share of `limits.disk` that the log may take before it is folded, and that of the log for a segment.
 const LOG_SHARE: u64 = 4;
@@ -63,9 +71,15 @@ pub fn find(
             loaded.plan.name
         );
     }
+    let spilling = options.limits.memory.map(|memory| {
+        let part = |of: u64| (memory / share / of) as usize;
+        let room = Room { live: part(LIVE_SHARE), changed: part(CHANGED_SHARE) };
+        Spilling { disk: disk.clone(), cache: part(CACHE_SHARE), room }
+    });
     let keeping = Keeping {
         backend,
         folder,
+        spilling,
         bytes_per_day: options.limits.writes_per_day.map(|bytes| bytes / share),
         disk_bytes: options.limits.disk.map(|bytes| bytes / share),
         may_drop: options.allow_dropped_state.clone(),

@@ -1,6 +1,7 @@
 //! What a node keeps for each key, and when it looks at it again.
 
 use super::ages::Ages;
+use super::cold::{ColdKeys, ColdTable};
 use super::keys::{KeyEntry, KeyId, KeyReader, Keys};
 use super::saved::{Saved, Saving};
 use super::timers::Timers;
@@ -8,7 +9,7 @@ use crate::config::StateTtl;
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Row, Slot, is_key};
 use crate::time::Timestamp;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// State by key with timers. A key is in it as long as something is kept for it.
 ///
@@ -20,6 +21,44 @@ pub struct KeyedState<T> {
     ages: Option<Ages>,
     /// Whether there may be keys that were restored without their age.
     ageless: bool,
+    /// How keys leave memory, where they may.
+    codec: Option<Box<Codec<T>>>,
+}
+
+/// How keys leave memory and come back.
+pub struct Codec<T> {
+    /// Appends what is saved of a key, which is due then.
+    pub put: Box<Put<T>>,
+    /// Reads that back.
+    pub take: Box<TakeBack<T>>,
+    /// Whether a key must stay in memory.
+    pub stays: fn(&T) -> bool,
+}
+
+/// Appends what is kept of a key, and when it is due.
+pub type Put<T> = dyn Fn(&T, Option<Timestamp>, &mut Vec<u8>) + Send;
+
+/// Reads what is kept of a key, and when it is due.
+pub type TakeBack<T> = dyn Fn(&mut Reader<'_>) -> Result<(T, Option<Timestamp>), Malformed> + Send;
+
+impl<T> Codec<T> {
+    /// As [`KeyedState::save`] and [`KeyedState::load`] do it.
+    pub fn new(
+        put: impl Fn(&T, &mut Vec<u8>) + Send + 'static,
+        take: impl Fn(&mut Reader<'_>) -> Result<T, Malformed> + Send + 'static,
+    ) -> Codec<T> {
+        Codec {
+            put: Box::new(move |item, due, into| {
+                put_times(into, due, None);
+                put(item, into);
+            }),
+            take: Box::new(move |reader| {
+                let (due, _) = take_times(reader)?;
+                Ok((take(reader)?, due))
+            }),
+            stays: |_| false,
+        }
+    }
 }
 
 impl<T: Default> KeyedState<T> {
@@ -32,11 +71,11 @@ impl<T: Default> KeyedState<T> {
     pub fn durable(key: Vec<Slot>, seed: u64, durable: bool) -> KeyedState<T> {
         let keys = Keys::durable(seed, durable);
         let (reader, timers) = (KeyReader::new(key, seed), Timers::default());
-        KeyedState { reader, keys, timers, ages: None, ageless: false }
+        KeyedState { reader, keys, timers, ages: None, ageless: false, codec: None }
     }
 
     /// The same, but it forgets a key that had no event for that long, see [`Ages`]. Rows are then met by
-    /// [`KeyedState::meet`], and watermarks told by [`KeyedState::reach`].
+    /// [`KeyedState::meet`], and watermarks told by [`KeyedState::reach`]. Its keys stay in memory.
     pub fn forgetting(self, ttl: StateTtl) -> KeyedState<T> {
         KeyedState { ages: ttl.0.map(Ages::new), ..self }
     }
@@ -45,22 +84,92 @@ impl<T: Default> KeyedState<T> {
     pub fn take_changes(
         &mut self,
         gone: &mut dyn FnMut(&[u8]),
+        cold: &mut dyn FnMut(&[u8], &[u8]),
         changed: &mut dyn FnMut(&KeyEntry<T>, Option<Timestamp>),
     ) {
         let timers = &self.timers;
-        self.keys.take_changes(gone, &mut |key, entry| changed(entry, timers.of(key)));
+        self.keys.take_changes(gone, cold, &mut |key, entry| changed(entry, timers.of(key)));
     }
 
-    /// Says what changed: an entry for each key, which holds when it is to be looked at and what `write` writes.
-    pub fn save(&mut self, saving: &mut Saving<'_>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
-        let saving = RefCell::new(saving);
+    /// Says what changed: an entry for each key, which holds when it is to be looked at and what `write` writes. Tells
+    /// whether any key is new or different.
+    pub fn save(&mut self, saving: &mut Saving<'_>, mut write: impl FnMut(&T, &mut Vec<u8>)) -> bool {
+        let (saving, any) = (RefCell::new(saving), Cell::new(false));
+        let put = |key: &[u8], write: &mut dyn FnMut(&mut Vec<u8>)| {
+            any.set(true);
+            saving.borrow_mut().put(key, &[], write);
+        };
         let (timers, ages) = (&self.timers, &self.ages);
-        self.keys.take_changes(&mut |key| saving.borrow_mut().remove(key, &[]), &mut |key, entry| {
-            saving.borrow_mut().put(entry.bytes(), &[], |into| {
-                put_times(into, timers.of(key), ages.as_ref().and_then(|ages| ages.stamp(key)));
-                write(&entry.item, into);
-            });
+        self.keys.take_changes(
+            &mut |key| saving.borrow_mut().remove(key, &[]),
+            &mut |key, value| put(key, &mut |into| into.extend_from_slice(value)),
+            &mut |key, entry| {
+                put(entry.bytes(), &mut |into| {
+                    put_times(into, timers.of(key), ages.as_ref().and_then(|ages| ages.stamp(key)));
+                    write(&entry.item, into);
+                });
+            },
+        );
+        any.get()
+    }
+
+    /// From now on keys may leave memory. Only for durable state, before there is any.
+    pub fn spill(&mut self, cold: ColdKeys, codec: Codec<T>) {
+        self.keys.spill(cold, 0);
+        self.codec = Some(Box::new(codec));
+    }
+
+    /// Lets keys leave memory if there is no room for all.
+    #[inline]
+    fn make_room(&mut self) {
+        if self.codec.is_some() {
+            self.evict();
+        }
+    }
+
+    #[cold]
+    fn evict(&mut self) {
+        let Some(codec) = self.codec.take() else { return };
+        let (timers, mut bytes) = (&self.timers, Vec::new());
+        let surplus = self.keys.surplus(|key, entry| {
+            (codec.put)(&entry.item, timers.of(key), &mut bytes);
+            bytes.len()
         });
+        for _ in 0..surplus {
+            let Some(key) = self.keys.coldest(|_, item| !(codec.stays)(item)) else { break };
+            let due = self.timers.of(key);
+            bytes.clear();
+            (codec.put)(&self.keys.entry(key).item, due, &mut bytes);
+            self.timers.clear(key);
+            self.keys.evict(key, &bytes, due.map(|due| (due, &[][..])));
+        }
+        self.codec = Some(codec);
+    }
+
+    /// Brings a key back that is not in memory, if something is kept for it.
+    #[cold]
+    fn recall(&mut self, bytes: &[u8]) -> Option<KeyId> {
+        let (key, value) = self.keys.recall(bytes)?;
+        let codec = self.codec.as_ref()?;
+        let mut reader = Reader::new(&value);
+        match (codec.take)(&mut reader) {
+            Ok((item, due)) => {
+                *self.keys.item(key) = item;
+                due.into_iter().for_each(|due| self.timers.set(key, due));
+            }
+            Err(error) => self.keys.cold().into_iter().for_each(|cold| cold.fail(error)),
+        }
+        Some(key)
+    }
+
+    /// Brings the key back that is due first, if it is not in memory and due by then.
+    #[cold]
+    fn recall_due(&mut self, reached: Timestamp) {
+        let Some((due, _, key)) = self.keys.cold().and_then(ColdTable::first_due) else { return };
+        if due <= reached && self.timers.next().is_none_or(|first| due <= first) {
+            let key = key.to_vec();
+            self.recall(&key);
+        }
     }
 
     /// Takes back an entry that [`KeyedState::save`] wrote; `read` reads what its `write` wrote.
@@ -75,6 +184,7 @@ impl<T: Default> KeyedState<T> {
         let Saved::Keyed { key, value } = saved else {
             return Err(Malformed("nothing that this node keeps"));
         };
+        self.make_room();
         if !is_key(key, self.reader.fields()) || self.keys.find_bytes(key).is_some() {
             return Err(Malformed("no key of this node"));
         }
@@ -100,11 +210,12 @@ impl<T: Default> KeyedState<T> {
 
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.keys.cold().is_none_or(ColdTable::is_empty)
     }
 
     /// Reads the keys of these rows and stands at the first.
     pub fn read(&mut self, batch: &Batch, rows: &[Row]) {
+        self.make_room();
         self.reader.read(batch, rows);
         self.keys.look_ahead(&mut self.reader);
     }
@@ -117,8 +228,20 @@ impl<T: Default> KeyedState<T> {
 
     /// The key at hand, if something is kept for it.
     #[inline]
-    pub fn find(&self) -> Option<KeyId> {
-        self.keys.find(&self.reader)
+    pub fn find(&mut self) -> Option<KeyId> {
+        match self.keys.find(&self.reader) {
+            None if self.codec.is_some() => self.find_cold(),
+            found => found,
+        }
+    }
+
+    #[cold]
+    fn find_cold(&mut self) -> Option<KeyId> {
+        if self.keys.cold().is_none_or(ColdTable::is_empty) {
+            return None;
+        }
+        let key = self.reader.bytes().to_vec();
+        self.recall(&key)
     }
 
     /// The key at hand, which is that of the row, if something is kept for it that is not to be forgotten by now. The row is
@@ -224,12 +347,17 @@ impl<T: Default> KeyedState<T> {
 
     /// The earliest time at which a key is to be looked at.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.next()
+        let cold = self.keys.cold().and_then(ColdTable::next_due);
+        self.timers.next().into_iter().chain(cold).min()
     }
 
     /// The key whose time came first, if time has reached it; it is due no more.
     #[inline]
     pub fn take_due(&mut self, reached: Timestamp) -> Option<(Timestamp, KeyId)> {
+        if self.codec.is_some() {
+            self.make_room();
+            self.recall_due(reached);
+        }
         let taken = self.timers.take(reached)?;
         self.keys.touch(taken.1);
         Some(taken)

@@ -1,5 +1,6 @@
 //! The keys that hold something, each once.
 
+use super::cold::{ColdKeys, ColdTable, Due, Standing};
 use crate::event::{Batch, Kind, Row, ShortBytes, Slot, Value, decode_value, encode_key, plain_fields};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -62,6 +63,11 @@ impl KeyReader {
         self.current += 1;
     }
 
+    /// The key that the reader stands at, as [`encode_key`] writes it.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes_of(self.current)
+    }
+
     #[inline]
     fn bytes_of(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).map_or(0, |before| self.keys[before].end);
@@ -84,13 +90,15 @@ pub struct KeyEntry<T> {
     changed: bool,
     /// Whether it is part of what was saved.
     saved: bool,
+    /// Whether it changed since [`Keys::coldest`] came by.
+    recent: bool,
     /// What is kept.
     pub item: T,
 }
 
 impl<T> KeyEntry<T> {
     fn new(bytes: ShortBytes, plain: u32, item: T) -> KeyEntry<T> {
-        KeyEntry { bytes, plain, changed: false, saved: false, item }
+        KeyEntry { bytes, plain, changed: false, saved: false, recent: true, item }
     }
 
     /// The key, as [`encode_key`] writes it.
@@ -124,6 +132,12 @@ pub struct Keys<T> {
     removals: u64,
     /// What changed; None where nobody will ask.
     changes: Option<Changes>,
+    /// Keys that are not in memory, where that may be.
+    cold: Option<Box<ColdTable>>,
+    /// Where to look next for keys that did not change for long.
+    hand: usize,
+    /// The key that was added last.
+    newest: KeyId,
 }
 
 /// What happened to keys since somebody asked.
@@ -138,7 +152,7 @@ impl<T: Default> Keys<T> {
     /// No keys; the seed is that of the reader. Nobody will ask what changed.
     pub fn new(seed: u64) -> Keys<T> {
         let (table, entries, free) = (HashTable::new(), Vec::new(), Vec::new());
-        Keys { table, entries, free, seed, removals: 0, changes: None }
+        Keys { table, entries, free, seed, removals: 0, changes: None, cold: None, hand: 0, newest: KeyId(0) }
     }
 
     /// The same, but for [`Keys::take_changes`] if `durable`.
@@ -151,6 +165,7 @@ impl<T: Default> Keys<T> {
     pub fn touch(&mut self, key: KeyId) {
         if let Some(changes) = &mut self.changes {
             let entry = &mut self.entries[key.0 as usize];
+            entry.recent = true;
             if !entry.changed {
                 entry.changed = true;
                 changes.changed.push(key);
@@ -159,14 +174,17 @@ impl<T: Default> Keys<T> {
     }
 
     /// Tells of all that changed since this was called last, or since keys were restored: first what is gone, then what
-    /// is new or different.
+    /// is new or different, of keys that left memory by the bytes that they left with.
     pub fn take_changes(
         &mut self,
         gone: &mut dyn FnMut(&[u8]),
+        cold: &mut dyn FnMut(&[u8], &[u8]),
         changed: &mut dyn FnMut(KeyId, &KeyEntry<T>),
     ) {
         let Some(mut changes) = self.changes.take() else { return };
+        // A key that is gone may be there again, and have left memory.
         changes.gone.drain(..).for_each(|key| gone(key.as_slice()));
+        self.cold.iter_mut().for_each(|table| table.take_changes(gone, cold));
         for key in changes.changed.drain(..) {
             let entry = &mut self.entries[key.0 as usize];
             // One that is gone may have come back under the same number.
@@ -249,28 +267,105 @@ impl<T: Default> Keys<T> {
         let (entries, seed) = (&self.entries, self.seed);
         let rehash = |key: &KeyId| hash_of(entries, *key, seed);
         self.table.insert_unique(hash, key, rehash);
+        self.newest = key;
         key
     }
 
     /// Removes a key.
     pub fn remove(&mut self, key: KeyId) {
+        let Some(gone) = self.take_out(key) else { return };
+        let Some(changes) = self.changes.as_mut().filter(|_| gone.saved) else { return };
+        changes.gone.push(gone.bytes);
+        if let Some(cold) = self.cold.as_mut().filter(|_| changes.gone.len() >= KEPT) {
+            cold.bury(changes.gone.drain(..));
+        }
+    }
+
+    fn take_out(&mut self, key: KeyId) -> Option<KeyEntry<T>> {
         let hash = hash_of(&self.entries, key, self.seed);
-        if let Ok(entry) = self.table.find_entry(hash, |other| *other == key) {
-            entry.remove();
-            let nothing = KeyEntry::new(ShortBytes::new(&[]), 0, T::default());
-            let gone = std::mem::replace(&mut self.entries[key.0 as usize], nothing);
-            if let Some(changes) = self.changes.as_mut().filter(|_| gone.saved) {
-                changes.gone.push(gone.bytes);
+        self.table.find_entry(hash, |other| *other == key).ok()?.remove();
+        let nothing = KeyEntry::new(ShortBytes::new(&[]), 0, T::default());
+        let gone = std::mem::replace(&mut self.entries[key.0 as usize], nothing);
+        self.free.push(key);
+        self.removals += 1;
+        if self.table.is_empty() && self.entries.len() > KEPT {
+            if let Some(changes) = &mut self.changes {
+                changes.changed = Vec::new();
             }
-            self.free.push(key);
-            self.removals += 1;
-            if self.table.is_empty() && self.entries.len() > KEPT {
-                if let Some(changes) = &mut self.changes {
-                    changes.changed = Vec::new();
-                }
-                (self.entries, self.free, self.table) = (Vec::new(), Vec::new(), HashTable::new());
+            (self.entries, self.free, self.table) = (Vec::new(), Vec::new(), HashTable::new());
+        }
+        Some(gone)
+    }
+
+    /// From now on keys may leave memory; ranks of those that are due have so many bytes. Only for durable keys, before
+    /// there are any.
+    pub fn spill(&mut self, keys: ColdKeys, rank_bytes: usize) {
+        self.cold = Some(Box::new(ColdTable::new(keys, rank_bytes)));
+    }
+
+    /// Keys that are not in memory, where that may be.
+    #[inline]
+    pub fn cold(&self) -> Option<&ColdTable> {
+        self.cold.as_deref()
+    }
+
+    /// How many keys are to leave memory. `size` says what a key would be saved as.
+    pub fn surplus(&mut self, size: impl FnOnce(KeyId, &KeyEntry<T>) -> usize) -> usize {
+        let (Some(cold), Some(changes)) = (&mut self.cold, &self.changes) else { return 0 };
+        let sample = changes.changed.last().copied().unwrap_or(self.newest);
+        // One that is gone has no bytes; where that is a key, all keys are the same one.
+        if let Some(entry) = self.entries.get(sample.0 as usize).filter(|entry| !entry.bytes().is_empty()) {
+            cold.note_size(size(sample, entry));
+        }
+        cold.weigh_changed(changes.changed.len() + changes.gone.len());
+        self.table.len() - cold.most(self.table.len())
+    }
+
+    /// The next key that did not change lately: a hand goes round over all keys and gives each that has changed since it
+    /// came by a second chance (Corbató's clock, 1968). None if there is none.
+    pub fn coldest(&mut self, may: impl Fn(KeyId, &T) -> bool) -> Option<KeyId> {
+        for _ in 0..2 * self.entries.len() {
+            self.hand = if self.hand + 1 < self.entries.len() { self.hand + 1 } else { 0 };
+            let (key, entry) = (KeyId(self.hand as u32), &mut self.entries[self.hand]);
+            let recent = std::mem::take(&mut entry.recent);
+            if !recent
+                && may(key, &entry.item)
+                && self.find_bytes(self.entries[self.hand].bytes()) == Some(key)
+            {
+                return Some(key);
             }
         }
+        None
+    }
+
+    /// Drops a key from memory; `value` is what it would be saved as.
+    pub fn evict(&mut self, key: KeyId, value: &[u8], due: Option<Due<'_>>) {
+        let Some(KeyEntry { bytes, changed, saved, .. }) = self.take_out(key) else { return };
+        if let Some(cold) = &mut self.cold {
+            cold.put(bytes.as_slice(), Standing { saved, changed }, value, due);
+        }
+    }
+
+    /// Drops a key from memory that was restored to be looked at.
+    pub fn drop_restored(&mut self, key: KeyId) {
+        self.take_out(key);
+    }
+
+    /// The same to be changed.
+    pub fn cold_mut(&mut self) -> Option<&mut ColdTable> {
+        self.cold.as_deref_mut()
+    }
+
+    /// Brings a key back that is not in memory. Returns its bytes; what is kept of it is nothing so far.
+    #[cold]
+    pub fn recall(&mut self, bytes: &[u8]) -> Option<(KeyId, Vec<u8>)> {
+        let (standing, value) = self.cold.as_mut()?.take(bytes)?;
+        let key = self.restore(bytes);
+        self.entries[key.0 as usize].saved = standing.saved;
+        if standing.changed {
+            self.touch(key);
+        }
+        Some((key, value))
     }
 
     /// A key by its number.
@@ -384,6 +479,7 @@ mod tests {
                 let cell = std::cell::RefCell::new(&mut saved);
                 keys.take_changes(
                     &mut |gone| assert!(cell.borrow_mut().remove(gone).is_some()),
+                    &mut |_, _| panic!("nothing is cold"),
                     &mut |_, entry| _ = cell.borrow_mut().insert(entry.bytes().to_vec(), entry.item),
                 );
                 let mut all = Vec::new();
@@ -396,7 +492,9 @@ mod tests {
                     *restored.item(key) = *item;
                     assert_eq!(restored.find_bytes(bytes), Some(key));
                 }
-                restored.take_changes(&mut |_| panic!("gone"), &mut |_, _| panic!("changed"));
+                restored.take_changes(&mut |_| panic!("gone"), &mut |_, _| panic!("cold"), &mut |_, _| {
+                    panic!("changed")
+                });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A step of a pipeline, and what it may do with what it is given.
 
+use super::cold::ColdKeys;
 use super::saved::{Saved, Saving};
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row};
@@ -59,6 +60,11 @@ pub trait Operator: Send {
 
     /// All that was saved has been loaded.
     fn loaded(&mut self) {}
+
+    /// From now on, and before anything is loaded, keys may leave memory. Only for what [`StepPlan::spills`].
+    ///
+    /// [`StepPlan::spills`]: super::StepPlan::spills
+    fn spill(&mut self, _cold: ColdKeys) {}
 }
 
 /// What lies behind an operator.

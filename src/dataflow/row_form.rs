@@ -21,6 +21,7 @@ const NAME: &[u8] = b"form ";
 const MOST_RAW: usize = u32::MAX as usize;
 
 /// The columns of rows that are saved, and those of rows that were.
+#[derive(Clone)]
 pub struct RowForm {
     /// Its number: a hash of the columns.
     number: u64,
@@ -54,6 +55,13 @@ impl RowForm {
         put_number(&mut bytes, self.columns.len() as u64);
         self.columns.iter().for_each(|name| put_bytes(&mut bytes, name.as_bytes()));
         bytes
+    }
+
+    /// Two of it that know no other: for rows that leave memory and come back.
+    pub fn own(&self) -> [RowForm; 2] {
+        let saved = vec![(self.number, (0..self.columns.len()).map(Some).collect())];
+        let own = RowForm { saved, ..self.clone() };
+        [own.clone(), own]
     }
 
     /// Has the form itself saved, once; to be called before a row is.

@@ -61,6 +61,11 @@ pub trait StepPlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether keys of its state may leave memory, by [`Operator::spill`].
+    fn spills(&self) -> bool {
+        false
+    }
+
     /// A fresh operator, one a worker.
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator>;
 }

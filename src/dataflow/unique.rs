@@ -7,10 +7,13 @@
 use super::key_fields::KeyField;
 use super::planning::NodePlanner;
 use super::scope::Point;
-use super::{KeyedState, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
+use super::{
+    Codec, ColdKeys, KeyedState, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
+};
 use crate::event::bytes::{Malformed, Reader, put_signed};
 use crate::event::{Batch, Row, Slot};
 use crate::time::{Env, Millis, Timestamp};
+use std::cell::RefCell;
 
 /// How long an id is remembered where nothing else is said.
 pub const USUAL_WITHIN: Millis = Millis(60 * 60 * 1000);
@@ -48,6 +51,10 @@ impl StepPlan for UniquePlan {
 
     fn drops_repeats(&self) -> Option<Millis> {
         Some(self.within)
+    }
+
+    fn spills(&self) -> bool {
+        true
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
@@ -94,6 +101,10 @@ impl Unique {
     }
 }
 
+fn put(due: Option<Timestamp>, into: &mut Vec<u8>) {
+    put_signed(into, due.unwrap_or(Timestamp(0)).0);
+}
+
 impl Operator for Unique {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.reach(out.env().elapsed);
@@ -117,14 +128,21 @@ impl Operator for Unique {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
-        self.seen.take_changes(&mut |key| gone.push(key.to_vec()), &mut |entry, due| {
-            changed.push((entry.bytes().to_vec(), due.unwrap_or(Timestamp(0))));
-        });
+        let cold = RefCell::new(&mut changed);
+        self.seen.take_changes(
+            &mut |key| gone.push(key.to_vec()),
+            &mut |key, value| cold.borrow_mut().push((key.to_vec(), value.to_vec())),
+            &mut |entry, due| {
+                let mut value = Vec::new();
+                put(due, &mut value);
+                cold.borrow_mut().push((entry.bytes().to_vec(), value));
+            },
+        );
         if gone.is_empty() && changed.is_empty() {
             return;
         }
         gone.iter().for_each(|key| into.remove(key, b""));
-        changed.iter().for_each(|(key, due)| into.put(key, b"", |value| put_signed(value, due.0)));
+        changed.iter().for_each(|(key, value)| into.put(key, b"", |into| into.extend_from_slice(value)));
         into.put_own(b"", |value| put_signed(value, self.now.0));
     }
 
@@ -142,6 +160,17 @@ impl Operator for Unique {
             Saved::Keyed { key, .. } => _ = self.seen.restore(key, (), Some(Timestamp(time))),
         }
         Ok(())
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        self.seen.spill(
+            cold,
+            Codec {
+                put: Box::new(|(), due, into| put(due, into)),
+                take: Box::new(|reader| Ok(((), Some(Timestamp(reader.signed()?))))),
+                stays: |()| false,
+            },
+        );
     }
 }
 

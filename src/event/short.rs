@@ -47,6 +47,12 @@ impl ShortBytes {
     }
 }
 
+impl AsRef<[u8]> for ShortBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,10 +10,14 @@ use super::inlet::Inlet;
 use super::rejected::RejectPort;
 use super::stats::Counters;
 use crate::config::Secrets;
-use crate::dataflow::{MAIN, Next, NodeId, Operator, Output, Port, Saving, Signal, StageId, StepId, Target};
+use crate::dataflow::{
+    ColdKeys, MAIN, Next, NodeId, Operator, Output, Port, Pressure, Room, Saving, Signal, StageId, StepId,
+    Target,
+};
 use crate::event::{BATCH_BYTES, Batch, Reason, Row, Unreadable};
-use crate::state::{Content, Entry, StateError};
+use crate::state::{Content, Entry, Overflow, StateError};
 use crate::time::{Env, Timestamp};
+use std::sync::Arc;
 
 /// Batches a stage keeps at rest.
 const MOST_POOLED: usize = 8;
@@ -213,6 +217,21 @@ impl Driver {
         for (stage, id) in self.stages.iter_mut().zip(&ids.inlets) {
             if let (Some(inlet), Some(id)) = (&mut stage.inlet, id) {
                 inlet.save(&mut Saving::new(*id, worker, &self.env, entries));
+            }
+        }
+    }
+
+    /// Keys of some steps may leave memory.
+    pub fn spill(
+        &mut self,
+        steps: &[StepId],
+        overflow: &Arc<Overflow>,
+        pressure: &Arc<Pressure>,
+        room: Room,
+    ) {
+        for step in steps {
+            if let Some(operator) = &mut self.steps[step.0 as usize].operator {
+                operator.spill(ColdKeys::new(overflow.clone(), pressure.clone(), step.0.into(), room));
             }
         }
     }

@@ -31,7 +31,7 @@ pub use instruments::Instruments;
 pub use intake::{Intake, Step};
 pub use merge::{Drained, Merge, MergeOrder};
 pub use options::RunOptions;
-pub use pipeline::{Found, Pipeline, Steps};
+pub use pipeline::{Found, Pipeline, Spilling, Steps};
 pub use rejected::RejectPort;
 pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};

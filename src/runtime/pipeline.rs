@@ -13,13 +13,24 @@ use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
-use crate::dataflow::{FrameNumber, Journal, SharedSink, Sink, SinkId, SinkStatus};
+use crate::dataflow::{FrameNumber, Journal, Pressure, Room, SharedSink, Sink, SinkId, SinkStatus, StepId};
 use crate::plan::Plan;
-use crate::state::Epoch;
+use crate::state::disk::Disk;
+use crate::state::{Epoch, Overflow};
 use crate::time::{Clock, Env, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
+
+/// How keys of a pipeline leave memory.
+pub struct Spilling {
+    /// Where to.
+    pub disk: Arc<dyn Disk>,
+    /// Bytes of pages of it that may be in memory.
+    pub cache: usize,
+    /// How much of its state may be in memory.
+    pub room: Room,
+}
 
 /// A pipeline whose sources and sinks are open.
 pub struct Pipeline {
@@ -172,6 +183,9 @@ impl Pipeline {
         let outlets = deliveries.iter().map(|delivery| delivery.outlet().clone()).collect();
         let mut coordinator = None;
         if let (Some(found), Some(barrier)) = (found, &barrier) {
+            if let Some(spilling) = &found.keeping.spilling {
+                spill(plan, spilling, &mut workers, barrier.pressure())?;
+            }
             coordinator = Some(load(plan, found, &mut workers, deliveries, barrier, clock)?);
         }
         let common = Common {
@@ -401,6 +415,31 @@ fn workers(
     workers.collect()
 }
 
+/// Lets keys leave memory, and says whose cannot.
+fn spill(
+    plan: &Plan,
+    spilling: &Spilling,
+    workers: &mut [Worker],
+    pressure: &Arc<Pressure>,
+) -> Result<(), String> {
+    let all = (0..).map(StepId).zip(&plan.draft.steps).filter(|(_, step)| step.plan.state().is_some());
+    let (can, cannot): (Vec<_>, Vec<_>) = all.partition(|(_, step)| step.plan.spills());
+    for (_, step) in cannot {
+        let name = &plan.nodes[step.node.0 as usize].name;
+        tracing::warn!("`{name}` keeps all of its state in memory, beyond `limits.memory` too");
+    }
+    let steps: Vec<StepId> = can.into_iter().map(|(id, _)| id).collect();
+    let shares = (workers.len() * steps.len()).max(1);
+    let Room { live, changed } = spilling.room;
+    let room = Room { live: live / shares, changed: changed / shares };
+    for worker in workers.iter_mut().filter(|_| !steps.is_empty()) {
+        let overflow = Overflow::create(&*spilling.disk, spilling.cache / shares * steps.len());
+        let overflow = Arc::new(overflow.map_err(|error| error.to_string())?);
+        worker.spill(&steps, &overflow, pressure, room);
+    }
+    Ok(())
+}
+
 /// Gives workers what an earlier run left.
 fn load(
     plan: &Plan,
@@ -465,6 +504,9 @@ fn finish(coordinator: &mut Coordinator, workers: &mut [Worker], shared: &Shared
     }
     let mut last = Part::default();
     workers.iter_mut().for_each(|worker| last.absorb(worker.save()));
+    if let Some(failure) = shared.barrier.and_then(|barrier| barrier.pressure().failure()) {
+        return shared.fail(failure.to_owned());
+    }
     let patience = || !shared.must_stop() && !shared.has_failed();
     if let Err(error) = coordinator.finish(shared.clock, last, &patience) {
         shared.fail(error.to_string());

@@ -6,8 +6,8 @@ use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
 use super::intake::{Intake, Step};
 use super::stats::Counters;
-use crate::dataflow::{Saving, SharedSink, Signal, SinkStatus, StageId};
-use crate::state::{Epoch, StateError};
+use crate::dataflow::{Pressure, Room, Saving, SharedSink, Signal, SinkStatus, StageId, StepId};
+use crate::state::{Epoch, Overflow, StateError};
 use crate::time::{Clock, Millis, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -254,6 +254,7 @@ impl Worker {
         }
         // Before the next read, which may acknowledge what a sink did not take.
         self.check_sinks(shared)?;
+        shared.barrier.map_or(Ok(()), check_memory)?;
         Ok(if received || read { Stepped::Worked } else { Stepped::Idle })
     }
 
@@ -295,10 +296,22 @@ impl Worker {
                 self.meetings += 1;
                 self.saved = epoch;
                 let part = self.save();
+                check_memory(barrier)?;
                 barrier.deposit(epoch, part, || shared.outlets.iter().for_each(Outlet::cut));
             }
         }
         Ok(Some(Stepped::Worked))
+    }
+
+    /// Keys of some steps may leave memory; those of each step have so much room.
+    pub fn spill(
+        &mut self,
+        steps: &[StepId],
+        overflow: &Arc<Overflow>,
+        pressure: &Arc<Pressure>,
+        room: Room,
+    ) {
+        self.driver.spill(steps, overflow, pressure, room);
     }
 
     /// Where rejected events go that nobody reads.
@@ -421,6 +434,11 @@ impl Worker {
         let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
         report.clone_from(self.driver.counters());
     }
+}
+
+/// Fails if state could not be read that is not in memory: what was made of that is not saved.
+fn check_memory(barrier: &Barrier) -> Result<(), String> {
+    barrier.pressure().failure().map_or(Ok(()), |failure| Err(failure.to_owned()))
 }
 
 #[cfg(test)]

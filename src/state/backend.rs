@@ -93,7 +93,8 @@ impl StateBackend {
         self.commit_all(&mut changes)
     }
 
-    /// The same for changes that the caller keeps, to try again if need be; they are brought into order.
+    /// The same for changes that the caller keeps, to try again if need be; they are brought into order. When they are
+    /// durable, the keys of the checkpoint are gone from them.
     ///
     /// # Errors
     /// As of [`StateBackend::commit`].
@@ -107,11 +108,18 @@ impl StateBackend {
         if commit.size() == bare {
             return Ok(None);
         }
-        self.write(commit).map(Some)
+        let committed = self.log.commit(&mut commit)?;
+        // What is durable need not be there once more while it is taken in.
+        changes.checkpoint.iter_mut().for_each(|checkpoint| checkpoint.entries = Vec::new());
+        self.take_in(&commit, committed).map(Some)
     }
 
     fn write(&mut self, mut commit: Commit) -> Result<Committed, StateError> {
         let committed = self.log.commit(&mut commit)?;
+        self.take_in(&commit, committed)
+    }
+
+    fn take_in(&mut self, commit: &Commit, committed: Committed) -> Result<Committed, StateError> {
         for (place, (_, payload)) in committed.places.iter().zip(commit.records()) {
             self.ledger.apply(place, payload)?;
         }

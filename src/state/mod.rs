@@ -19,6 +19,7 @@ pub mod log;
 pub mod mutation;
 mod number;
 mod outbox;
+mod overflow;
 mod piece;
 mod progress;
 mod recovery;
@@ -51,6 +52,7 @@ pub use number::{
     ChunkNumber, Epoch, Incarnation, KeyGroup, NodeId, RowNumber, SegmentNumber, Sequence, ShapeHash,
 };
 pub use outbox::{Chunk, Refused};
+pub use overflow::{Overflow, OverflowChanges};
 pub use piece::{PIECE_BYTES, Piece};
 pub use progress::{ChunkId, Node, Offset, Progress, SinkProgress, SourceProgress};
 pub use recovery::{OnCorruption, OpenOptions, Recovery, Repair, is_aside, open, open_afresh, set_aside};

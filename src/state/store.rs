@@ -1,4 +1,4 @@
-//! The store: state that was folded, in one redb file. This file and what is below it alone name redb.
+//! The store: state that was folded, in one redb file. This file, what is below it and `overflow.rs` alone name redb.
 //!
 //! Values lie behind a [`StateKey`], each followed by four bytes of checksum over both: redb itself looks at the
 //! checksums of its pages only when it repairs or is asked to check.
@@ -463,23 +463,28 @@ fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
 }
 
-/// What redb says, in our terms.
+/// What redb says of the store, in our terms.
 fn fault(error: impl Into<redb::Error>) -> StateError {
+    fault_of((STORE_FILE, "the store"), error)
+}
+
+/// What redb says of a file, in our terms.
+pub(super) fn fault_of((file, name): (&str, &str), error: impl Into<redb::Error>) -> StateError {
     let error = error.into();
     match error {
         redb::Error::Io(error) => match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                StateError::corrupt(STORE_FILE, error.to_string())
+                StateError::corrupt(file, error.to_string())
             }
-            _ => StateError::disk("using the store", error),
+            _ => StateError::disk(format!("using {name}"), error),
         },
-        redb::Error::Corrupted(what) => StateError::corrupt(STORE_FILE, what),
-        redb::Error::TableDoesNotExist(table) => StateError::corrupt(STORE_FILE, format!("no table {table}")),
+        redb::Error::Corrupted(what) => StateError::corrupt(file, what),
+        redb::Error::TableDoesNotExist(table) => StateError::corrupt(file, format!("no table {table}")),
         redb::Error::UpgradeRequired(version) => {
-            StateError::Newer { file: STORE_FILE.to_string(), version: version.into() }
+            StateError::Newer { file: file.to_string(), version: version.into() }
         }
         // A handle that failed before goes on failing: what failed was the disk.
-        other => StateError::disk("using the store", io::Error::other(other)),
+        other => StateError::disk(format!("using {name}"), io::Error::other(other)),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
-    ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
-    Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
-    key_names,
+    Codec, ColdKeys, ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Origin, Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan,
+    TransformSpec, key_names,
 };
 use crate::event::bytes::{Malformed, Reader, put_signed, put_time};
 use crate::event::{Batch, Row, Slot, Value};
@@ -123,6 +123,10 @@ impl StepPlan for AbsencePlan {
         Some(format!("1 last seen {}", self.names))
     }
 
+    fn spills(&self) -> bool {
+        true
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Absence {
             after: self.after,
@@ -150,6 +154,18 @@ struct Seen {
 impl Default for Seen {
     fn default() -> Seen {
         Seen { elapsed: Millis::ZERO, time: Timestamp::MIN, is_silent: false }
+    }
+}
+
+impl Seen {
+    fn put(&self, into: &mut Vec<u8>) {
+        put_signed(into, self.elapsed.0);
+        put_time(into, self.time);
+        into.push(u8::from(self.is_silent));
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Seen, Malformed> {
+        Ok(Seen { elapsed: Millis(reader.signed()?), time: reader.time()?, is_silent: reader.flag()? })
     }
 }
 
@@ -287,12 +303,7 @@ impl Operator for Absence {
         let span = if self.watched > 0 { Some(self.after) } else { self.ttl };
         let mut is_due = self.keys.next_due().is_some()
             && now.0.saturating_sub(self.saved.0) >= LOST.0.max(span.unwrap_or(self.after).0 / 10);
-        self.keys.save(into, |seen, bytes| {
-            is_due = true;
-            put_signed(bytes, seen.elapsed.0);
-            put_time(bytes, seen.time);
-            bytes.push(u8::from(seen.is_silent));
-        });
+        is_due |= self.keys.save(into, Seen::put);
         if is_due {
             self.saved = now;
             into.put_own(CLOCK, |bytes| {
@@ -314,9 +325,7 @@ impl Operator for Absence {
             self.before = Some(self.before.map_or(before, |known| known.max(before)));
             return Ok(());
         }
-        let key = self.keys.load(saved, |reader| {
-            Ok(Seen { elapsed: Millis(reader.signed()?), time: reader.time()?, is_silent: reader.flag()? })
-        })?;
+        let key = self.keys.load(saved, Seen::take)?;
         let Seen { elapsed, is_silent, .. } = self.keys.entry(key).item;
         self.watched += usize::from(!is_silent);
         if is_silent && self.keys.due(key).is_none() {
@@ -324,5 +333,9 @@ impl Operator for Absence {
             self.forgotten(elapsed).into_iter().for_each(|due| self.keys.set_due(key, due));
         }
         Ok(())
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        self.keys.spill(cold, Codec::new(Seen::put, Seen::take));
     }
 }

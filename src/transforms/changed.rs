@@ -3,10 +3,11 @@
 use super::deadband::Deadband;
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
-    ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output, Point,
-    Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
+    Codec, ColdKeys, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Output, Point, Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
+    key_names,
 };
-use crate::event::bytes::{Malformed, put_time};
+use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Kept, Row, Slot};
 use crate::expr::Type;
 use crate::time::{Env, Millis, Timestamp};
@@ -191,6 +192,10 @@ impl StepPlan for ChangedPlan {
         Some(format!("1 the last of {fields:?} {}", self.names))
     }
 
+    fn spills(&self) -> bool {
+        self.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Changed {
             fields: self.fields.iter().map(|field| (field.slot, field.deadband)).collect(),
@@ -258,6 +263,19 @@ impl Changed {
     }
 }
 
+impl Passed {
+    fn put(&self, into: &mut Vec<u8>) {
+        put_time(into, self.time);
+        self.values.iter().for_each(|value| value.put(into));
+    }
+
+    fn take(fields: usize, reader: &mut Reader<'_>) -> Result<Passed, Malformed> {
+        let time = reader.time()?;
+        let values = (0..fields).map(|_| Kept::take(reader)).collect::<Result<_, _>>()?;
+        Ok(Passed { values, time })
+    }
+}
+
 impl Operator for Changed {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.passed.read(batch, rows);
@@ -280,19 +298,16 @@ impl Operator for Changed {
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        self.passed.save(into, |last, bytes| {
-            put_time(bytes, last.time);
-            last.values.iter().for_each(|value| value.put(bytes));
-        });
+        self.passed.save(into, Passed::put);
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        self.passed
-            .load(saved, |reader| {
-                let time = reader.time()?;
-                let values = self.fields.iter().map(|_| Kept::take(reader)).collect::<Result<_, _>>()?;
-                Ok(Passed { values, time })
-            })
-            .map(drop)
+        let fields = self.fields.len();
+        self.passed.load(saved, |reader| Passed::take(fields, reader)).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let fields = self.fields.len();
+        self.passed.spill(cold, Codec::new(Passed::put, move |reader| Passed::take(fields, reader)));
     }
 }

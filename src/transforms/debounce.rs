@@ -2,11 +2,11 @@
 
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
-    ComponentSpec, Keeper, KeptRow, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
-    OptionSpec, Output, Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
-    key_names,
+    Codec, ColdKeys, ComponentSpec, Keeper, KeptRow, KeyField, KeyedState, MAIN, NodePlanner, Operator,
+    OptionKind, OptionSpec, Output, Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan,
+    TransformSpec, key_names,
 };
-use crate::event::bytes::Malformed;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Row, Slot};
 use crate::expr::{Expr, Literal, Node, Type};
 use crate::time::{Env, Millis, Timestamp};
@@ -117,6 +117,10 @@ impl StepPlan for DebouncePlan {
         Some(format!("1 spells of {}", self.shape))
     }
 
+    fn spills(&self) -> bool {
+        self.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Debounce {
             form: context.row_form(MAIN),
@@ -193,6 +197,18 @@ impl Debounce {
     }
 }
 
+impl Spell {
+    fn put(&self, form: &RowForm, into: &mut Vec<u8>) {
+        into.push(u8::from(self.first.is_some()));
+        self.first.iter().for_each(|first| form.put(first, into));
+    }
+
+    fn take(form: &RowForm, reader: &mut Reader<'_>) -> Result<Spell, Malformed> {
+        let waits = reader.flag()?;
+        Ok(Spell { first: if waits { Some(form.take(reader)?) } else { None } })
+    }
+}
+
 impl Operator for Debounce {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.spells.read(batch, rows);
@@ -223,21 +239,22 @@ impl Operator for Debounce {
         if !self.spells.is_empty() {
             self.form.save(into);
         }
-        self.spells.save(into, |spell, bytes| {
-            bytes.push(u8::from(spell.first.is_some()));
-            spell.first.iter().for_each(|first| self.form.put(first, bytes));
-        });
+        self.spells.save(into, |spell, bytes| spell.put(&self.form, bytes));
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
         if self.form.load(saved)? {
             return Ok(());
         }
-        self.spells
-            .load(saved, |reader| {
-                let waits = reader.flag()?;
-                Ok(Spell { first: if waits { Some(self.form.take(reader)?) } else { None } })
-            })
-            .map(drop)
+        self.spells.load(saved, |reader| Spell::take(&self.form, reader)).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let [form, same] = self.form.own();
+        let codec = Codec::new(
+            move |spell: &Spell, into| spell.put(&form, into),
+            move |reader| Spell::take(&same, reader),
+        );
+        self.spells.spill(cold, codec);
     }
 }

@@ -4,9 +4,9 @@ mod series;
 
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
-    Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan, TransformSpec,
-    key_names,
+    Codec, ColdKeys, ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Origin, Output, Point, Ports, Saved, Saving, Scope, Signal, StageId, StartContext, StepPlan,
+    TransformSpec, key_names,
 };
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row, Slot, Value};
@@ -209,6 +209,10 @@ impl StepPlan for FillPlan {
         Some(format!("1 every {} {:?} {}", self.grid.every, self.written, self.names))
     }
 
+    fn spills(&self) -> bool {
+        true
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let places = self.key.len() as u16;
         let fields = self.from.len() as u16;
@@ -362,5 +366,12 @@ impl Operator for Fill {
         let first = self.keys.entry(key).item.first_waiting();
         first.map(|time| self.waiting.insert((time, key.0)));
         Ok(())
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let grid = self.grid.clone();
+        let codec = Codec::new(Series::put, move |reader| Series::take_back(&grid, reader));
+        // What waits holds back the watermark.
+        self.keys.spill(cold, Codec { stays: |series| series.first_waiting().is_some(), ..codec });
     }
 }

@@ -3,11 +3,11 @@
 use super::threshold::{Direction, Threshold};
 use crate::config::{Role, Section, Setting, StateTtl, read};
 use crate::dataflow::{
-    Binding, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
-    Output, Point, Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
-    open_options,
+    Binding, Codec, ColdKeys, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Output, Point, Ports, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
+    key_names, open_options,
 };
-use crate::event::bytes::{Malformed, put_number, put_time};
+use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::event::{Batch, Reason, Row, Slot, Span, Value};
 use crate::expr::Type;
 use crate::time::{Env, Millis, Timestamp};
@@ -214,6 +214,10 @@ impl StepPlan for HysteresisPlan {
         Some(format!("1 alarms of {} {}", self.value.1, self.names))
     }
 
+    fn spills(&self) -> bool {
+        self.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Hysteresis {
             plan: self.clone(),
@@ -279,6 +283,18 @@ impl Hysteresis {
     }
 }
 
+impl Alarm {
+    fn put(&self, into: &mut Vec<u8>) {
+        into.push(u8::from(self.is_raised));
+        put_number(into, u64::from(self.run));
+        put_time(into, self.since);
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Alarm, Malformed> {
+        Ok(Alarm { is_raised: reader.flag()?, run: reader.small()?, since: reader.time()? })
+    }
+}
+
 impl Operator for Hysteresis {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.alarms.read(batch, rows);
@@ -309,18 +325,14 @@ impl Operator for Hysteresis {
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        self.alarms.save(into, |alarm, bytes| {
-            bytes.push(u8::from(alarm.is_raised));
-            put_number(bytes, u64::from(alarm.run));
-            put_time(bytes, alarm.since);
-        });
+        self.alarms.save(into, Alarm::put);
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        self.alarms
-            .load(saved, |reader| {
-                Ok(Alarm { is_raised: reader.flag()?, run: reader.small()?, since: reader.time()? })
-            })
-            .map(drop)
+        self.alarms.load(saved, Alarm::take).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        self.alarms.spill(cold, Codec::new(Alarm::put, Alarm::take));
     }
 }

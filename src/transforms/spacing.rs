@@ -1,8 +1,10 @@
 //! Events of a key no closer to each other than a span of event time: what `dedupe` and `throttle` let pass.
 
 use super::spans::{Span, Spans};
-use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
-use crate::event::bytes::Malformed;
+use crate::dataflow::{
+    Codec, ColdKeys, KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
+};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Row, Slot};
 use crate::time::{Env, Millis, Timestamp};
 
@@ -39,6 +41,10 @@ impl StepPlan for SpacingPlan {
 
     fn drops_repeats(&self) -> Option<Millis> {
         (self.reason == "duplicate").then_some(self.length)
+    }
+
+    fn spills(&self) -> bool {
+        true
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
@@ -83,6 +89,14 @@ impl Spacing {
     }
 }
 
+fn put(spans: &Spans<()>, into: &mut Vec<u8>) {
+    spans.put(into, |(), _| ());
+}
+
+fn take(reader: &mut Reader<'_>) -> Result<Spans<()>, Malformed> {
+    Spans::take(reader, |_| Ok(()))
+}
+
 impl Operator for Spacing {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.passed.read(batch, rows);
@@ -105,10 +119,14 @@ impl Operator for Spacing {
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        self.passed.save(into, |spans, bytes| spans.put(bytes, |(), _| ()));
+        self.passed.save(into, put);
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        self.passed.load(saved, |reader| Spans::take(reader, |_| Ok(()))).map(drop)
+        self.passed.load(saved, take).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        self.passed.spill(cold, Codec::new(put, take));
     }
 }

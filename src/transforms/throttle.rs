@@ -4,10 +4,11 @@ use super::spacing::SpacingPlan;
 use super::spans::{Span, Spans};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec, Output,
-    Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec, key_names,
+    Codec, ColdKeys, ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
+    OptionSpec, Output, Point, Ports, RowForm, Saved, Saving, Signal, StartContext, StepPlan, TransformSpec,
+    key_names,
 };
-use crate::event::bytes::Malformed;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Row, Slot};
 use crate::time::{Env, Millis, Timestamp};
 
@@ -114,6 +115,10 @@ impl StepPlan for LastPlan {
         Some(format!("1 the last in {} {}", self.length, self.names))
     }
 
+    fn spills(&self) -> bool {
+        true
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Last {
             spans: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
@@ -172,6 +177,14 @@ impl Last {
     }
 }
 
+fn put(form: &RowForm, spans: &Spans<KeptRow>, into: &mut Vec<u8>) {
+    spans.put(into, |row, into| form.put(row, into));
+}
+
+fn take(form: &RowForm, reader: &mut Reader<'_>) -> Result<Spans<KeptRow>, Malformed> {
+    Spans::take(reader, |reader| form.take(reader))
+}
+
 impl Operator for Last {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.spans.read(batch, rows);
@@ -197,13 +210,22 @@ impl Operator for Last {
         if !self.spans.is_empty() {
             self.form.save(into);
         }
-        self.spans.save(into, |spans, bytes| spans.put(bytes, |row, bytes| self.form.put(row, bytes)));
+        self.spans.save(into, |spans, bytes| put(&self.form, spans, bytes));
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
         if self.form.load(saved)? {
             return Ok(());
         }
-        self.spans.load(saved, |reader| Spans::take(reader, |reader| self.form.take(reader))).map(drop)
+        self.spans.load(saved, |reader| take(&self.form, reader)).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let [form, same] = self.form.own();
+        let codec = Codec::new(
+            move |spans: &Spans<KeptRow>, into| put(&form, spans, into),
+            move |reader| take(&same, reader),
+        );
+        self.spans.spill(cold, codec);
     }
 }

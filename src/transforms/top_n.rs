@@ -2,9 +2,9 @@
 
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
-    Binding, ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
-    Origin, Output, Point, Ports, RowForm, Saved, Saving, Scope, Signal, StartContext, StepPlan,
-    TransformSpec, key_names,
+    Binding, Codec, ColdKeys, ComponentSpec, Keeper, KeptRow, KeyedState, MAIN, NodePlanner, Operator,
+    OptionKind, OptionSpec, Origin, Output, Point, Ports, RowForm, Saved, Saving, Scope, Signal,
+    StartContext, StepPlan, TransformSpec, key_names,
 };
 use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::event::{Batch, Comparable, Kept, Reason, Row, Slot, Value};
@@ -122,6 +122,10 @@ impl StepPlan for TopPlan {
         Some(format!("1 rankings by {} {}", self.by, self.names))
     }
 
+    fn spills(&self) -> bool {
+        self.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         Box::new(Top {
             form: context.row_form(MAIN),
@@ -227,6 +231,19 @@ impl Writer<'_> {
     }
 }
 
+fn put(form: &RowForm, ranking: &[Ranked], into: &mut Vec<u8>) {
+    put_number(into, ranking.len() as u64);
+    for ranked in ranking {
+        ranked.value.put(into);
+        form.put(&ranked.row, into);
+    }
+}
+
+fn take(form: &RowForm, reader: &mut Reader<'_>) -> Result<Vec<Ranked>, Malformed> {
+    let count = reader.count()?;
+    (0..count).map(|_| Ok(Ranked { value: Kept::take(reader)?, row: form.take(reader)? })).collect()
+}
+
 impl Operator for Top {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.keys.read(batch, rows);
@@ -250,21 +267,22 @@ impl Operator for Top {
         if !self.keys.is_empty() {
             self.form.save(into);
         }
-        self.keys.save(into, |ranking, bytes| {
-            put_number(bytes, ranking.len() as u64);
-            for ranked in ranking {
-                ranked.value.put(bytes);
-                self.form.put(&ranked.row, bytes);
-            }
-        });
+        self.keys.save(into, |ranking, bytes| put(&self.form, ranking, bytes));
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
         if self.form.load(saved)? {
             return Ok(());
         }
-        let ranked =
-            |reader: &mut Reader<'_>| Ok(Ranked { value: Kept::take(reader)?, row: self.form.take(reader)? });
-        self.keys.load(saved, |reader| (0..reader.count()?).map(|_| ranked(reader)).collect()).map(drop)
+        self.keys.load(saved, |reader| take(&self.form, reader)).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let [form, same] = self.form.own();
+        let codec = Codec::new(
+            move |ranking: &Vec<Ranked>, into| put(&form, ranking, into),
+            move |reader| take(&same, reader),
+        );
+        self.keys.spill(cold, codec);
     }
 }

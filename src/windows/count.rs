@@ -1,15 +1,17 @@
 //! Windows over numbers of events: `count`.
 //!
 //! A key's windows end at multiples of `every` events and reach back over `size`; the one that is under way at the end of
-//! input, or when the key is forgotten, fires with what it has by then. Events are counted in slices of the greatest common divisor of both.
+//! input, or when the key is forgotten, fires with what it has by then. Events are counted in slices of the greatest
+//! common divisor of both.
 
 use super::aggregates::{Arrival, Frame, PaneId, Settled, events};
+use super::cold::{PANE, RANK_BYTES, Spilling, rank_bytes};
 use super::operator::{Base, Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
 use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
-use crate::dataflow::{Ages, KeyId, KeyReader, Keys, Output, Saving};
+use crate::dataflow::{Ages, ColdKeys, ColdTable, KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::time::{Interval, Millis, Timestamp};
@@ -22,6 +24,10 @@ pub struct Count {
     combines: bool,
     parts: Vec<PaneId>,
     ages: Option<Ages>,
+    /// Where the first window stands of those under way that are not in memory yet.
+    behind: Option<[u8; RANK_BYTES]>,
+    /// Where part of those under way have fired: the end of the last one.
+    reached: Timestamp,
 }
 
 /// Numbers of events.
@@ -59,7 +65,16 @@ impl Count {
         let panes = Panes::new(&plan.aggregates, plan.setup(parts, base.seed));
         let combines = plan.aggregates.iter().all(|aggregate| aggregate.spec.mergeable);
         let ages = plan.ttl.0.map(Ages::new);
-        Count { keys: base.keys(), panes, shape, combines, parts: Vec::new(), ages }
+        Count {
+            keys: base.keys(),
+            panes,
+            shape,
+            combines,
+            parts: Vec::new(),
+            ages,
+            behind: None,
+            reached: Timestamp::MIN,
+        }
     }
 
     /// Whether the windows that the next event of the key belongs to can take it.
@@ -133,7 +148,10 @@ impl Windowing for Count {
     }
 
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
-        let key = self.keys.find(&desk.keys);
+        let key = match self.keys.find(&desk.keys) {
+            None if self.keys.cold().is_some() => self.bring_back(desk.keys.bytes()),
+            found => found,
+        };
         self.check(key, event)?;
         let key = key.unwrap_or_else(|| self.keys.insert(&desk.keys, event.batch, event.row));
         self.keys.touch(key);
@@ -161,7 +179,7 @@ impl Windowing for Count {
 
     fn next(&mut self) -> Option<Timestamp> {
         let forgotten = self.ages.as_ref().and_then(Ages::next);
-        forgotten.or_else(|| self.last_firing())
+        forgotten.or_else(|| self.has_keys().then_some(Timestamp::MAX))
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
@@ -170,8 +188,13 @@ impl Windowing for Count {
             Some(ages) => keys.extend(std::iter::from_fn(|| ages.take(desk.watermark))),
             None => self.keys.list(&mut keys),
         }
-        let mut reached = Timestamp::MIN;
-        for (window, _, key) in self.rest(&keys) {
+        let mut reached = std::mem::replace(&mut self.reached, Timestamp::MIN);
+        let mut rest = self.rest(&keys);
+        let ready = |(window, born, _): &(Interval, u64, KeyId)| {
+            self.behind.is_none_or(|behind| rank_bytes((window.end, window.start, *born)) <= behind)
+        };
+        let put_off = rest.split_off(rest.partition_point(ready));
+        for (window, _, key) in rest {
             if window.end > reached {
                 desk.emitter.reach(reached);
                 reached = window.end;
@@ -179,36 +202,36 @@ impl Windowing for Count {
             let (_, end) = self.shape.under_way(self.keys.item(key).events);
             self.emit(key, end, window, desk, out);
         }
-        keys.into_iter().for_each(|key| self.forget(key));
+        self.clear(keys, &put_off);
+        if self.behind.is_some() {
+            self.reached = reached;
+        }
     }
 
     fn end(&mut self) {
         self.ages = None;
     }
 
-    fn last_firing(&self) -> Option<Timestamp> {
-        (!self.keys.is_empty()).then_some(Timestamp::MAX)
+    fn spilling(&mut self) -> &mut dyn Spilling {
+        self
+    }
+
+    fn last_firing(&mut self, _desk: &mut Desk) -> Option<Timestamp> {
+        self.has_keys().then_some(Timestamp::MAX)
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let (panes, ages) = (&self.panes, &self.ages);
         save_keys(&mut self.keys, into, &mut |key, counted, into| {
-            put_number(into, counted.events as u64);
-            counted.queue.save(panes, into);
-            panes.save_key(key, into);
-            ages.as_ref()
-                .and_then(|ages| ages.stamp(key))
-                .into_iter()
-                .for_each(|stamp| put_time(into, stamp));
+            counted.put(panes, key, into);
+            let stamp = ages.as_ref().and_then(|ages| ages.stamp(key));
+            stamp.into_iter().for_each(|stamp| put_time(into, stamp));
         });
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
         let key = restore_key(&mut self.keys, key)?;
-        let events = events(from)? as i64;
-        let queue = Queue::load(key, &mut self.panes, from)?;
-        self.panes.load_key(key, from)?;
-        *self.keys.item(key) = Counted { events, queue };
+        self.load_queue(key, from)?;
         // Only what was saved with a time-to-live has it.
         let stamp = if from.remaining() > 0 { Some(from.time()?) } else { None };
         let Some(ages) = &mut self.ages else { return Ok(()) };
@@ -225,6 +248,99 @@ impl Windowing for Count {
     }
 }
 
+impl Counted {
+    fn put(&self, panes: &Panes, key: KeyId, into: &mut Vec<u8>) {
+        put_number(into, self.events as u64);
+        self.queue.save(panes, into);
+        panes.save_key(key, into);
+    }
+}
+
+impl Spilling for Count {
+    fn spill(&mut self, cold: ColdKeys) {
+        self.keys.spill(cold, RANK_BYTES);
+    }
+
+    fn make_room(&mut self) {
+        let panes = &self.panes;
+        let surplus = self.keys.surplus(|key, entry| {
+            let mut bytes = Vec::new();
+            entry.item.put(panes, key, &mut bytes);
+            bytes.len() + PANE * (1 + entry.item.queue.starts().count())
+        });
+        for _ in 0..surplus {
+            let Some(key) = self.keys.coldest(|_, _| true) else { break };
+            let mut bytes = Vec::new();
+            self.keys.entry(key).item.put(&self.panes, key, &mut bytes);
+            let rank = self.rank(key);
+            self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
+            self.panes.forget(key);
+            self.keys.evict(key, &bytes, Some((Timestamp::MAX, &rank)));
+        }
+    }
+
+    /// Nothing fires by time but at the end of input.
+    fn recall(&mut self, until: Timestamp, _desk: &mut Desk) {
+        self.behind = None;
+        if until < Timestamp::MAX || self.keys.cold().is_none_or(ColdTable::is_empty) {
+            return;
+        }
+        self.make_room();
+        let mut room = self.keys.cold().map_or(0, ColdTable::part);
+        while let Some((_, rank, key)) = self.keys.cold().and_then(ColdTable::first_due) {
+            if room == 0 {
+                self.behind = rank.first_chunk().copied();
+                return;
+            }
+            room -= 1;
+            let key = key.to_vec();
+            self.bring_back(&key);
+        }
+    }
+
+    fn has_put_off(&self) -> bool {
+        self.behind.is_some()
+    }
+}
+
+impl Count {
+    fn has_keys(&self) -> bool {
+        !self.keys.is_empty() || self.keys.cold().is_some_and(|cold| !cold.is_empty())
+    }
+
+    /// Where the window under way of a key stands among those of others; one that does not fire stands before all.
+    fn rank(&mut self, key: KeyId) -> [u8; RANK_BYTES] {
+        let Counted { events, queue } = self.keys.item(key);
+        let (_, end) = self.shape.under_way(*events);
+        self.parts.clear();
+        if *events % self.shape.every != 0 {
+            queue.parts(end, &mut self.parts);
+        }
+        let all = self.parts.iter().map(|part| (self.panes[*part].span, self.panes[*part].born));
+        let whole = all.reduce(|(span, born), (other, order)| (span.join(other), born.min(order)));
+        let (span, born) = whole.unwrap_or((Interval { start: Timestamp::MIN, end: Timestamp::MIN }, 0));
+        rank_bytes((span.end, span.start, born))
+    }
+
+    #[cold]
+    fn bring_back(&mut self, key: &[u8]) -> Option<KeyId> {
+        let (key, value) = self.keys.recall(key)?;
+        let mut from = Reader::new(&value);
+        if let Err(error) = self.load_queue(key, &mut from).and_then(|()| from.finish()) {
+            self.keys.cold().into_iter().for_each(|cold| cold.fail(error));
+        }
+        Some(key)
+    }
+
+    fn load_queue(&mut self, key: KeyId, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let events = events(from)? as i64;
+        let queue = Queue::load(key, &mut self.panes, from)?;
+        self.panes.load_key(key, from)?;
+        *self.keys.item(key) = Counted { events, queue };
+        Ok(())
+    }
+}
+
 impl Count {
     fn forget(&mut self, key: KeyId) {
         self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
@@ -235,5 +351,14 @@ impl Count {
     fn remove(&mut self, key: KeyId) {
         self.ages.iter_mut().for_each(|ages| ages.clear(key));
         self.keys.remove(key);
+    }
+
+    /// Forgets these keys but for those whose windows have still to fire.
+    fn clear(&mut self, keys: Vec<KeyId>, put_off: &[(Interval, u64, KeyId)]) {
+        let mut stay: Vec<u32> = put_off.iter().map(|(_, _, key)| key.0).collect();
+        stay.sort_unstable();
+        for key in keys.into_iter().filter(|key| stay.binary_search(&key.0).is_err()) {
+            self.forget(key);
+        }
     }
 }

@@ -8,8 +8,9 @@
 //! there is no pane for the total, and an event whose own step has fired goes to the one that fires next.
 
 use super::aggregates::{Arrival, PaneId};
+use super::cold::Spilling;
 use super::cumulation::Cumulation;
-use super::keyed::KeyedPanes;
+use super::keyed::{KeyedPanes, Outlook};
 use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Panes};
 use super::plan::{WindowKind, WindowPlan};
@@ -37,7 +38,15 @@ impl Cumulate {
         // One more than the steps of a period, of which the change of a clock may add some.
         let parts = (max.0 / step.0.max(1)) as usize + PARTS;
         let bounds = Cumulation::new(max, step, &grid);
-        Cumulate { keyed: KeyedPanes::new(plan, base, parts), bounds, parts: Vec::new(), due: Vec::new() }
+        // Those of one time have fired in the order of their first events.
+        let rank = Box::new(|pane: &Pane| (Timestamp::MIN, Timestamp::MIN, pane.born));
+        let outlook = Outlook { needed: Box::new(|pane| pane.span.end), rank };
+        Cumulate {
+            keyed: KeyedPanes::new(plan, base, parts, outlook),
+            bounds,
+            parts: Vec::new(),
+            due: Vec::new(),
+        }
     }
 
     /// The step to fire whose pane takes the event; None if all its windows have fired.
@@ -113,7 +122,7 @@ impl Windowing for Cumulate {
     }
 
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
-        let key = self.keyed.keys.find(&desk.keys);
+        let key = self.keyed.find(desk);
         let Some(step) = self.target(event.time, desk.watermark) else {
             self.send_late(desk, event, out);
             return Ok(());
@@ -131,7 +140,7 @@ impl Windowing for Cumulate {
     }
 
     fn next(&mut self) -> Option<Timestamp> {
-        self.keyed.timers.next()
+        self.keyed.next()
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
@@ -139,7 +148,8 @@ impl Windowing for Cumulate {
         let mut due = std::mem::take(&mut self.due);
         due.clear();
         self.keyed.timers.take_next(&self.keyed.panes, &mut due);
-        due.sort_by_key(|&pane| self.keyed.panes[pane].born);
+        due.sort_by_key(|&pane| self.keyed.rank(pane));
+        self.keyed.put_off(&mut due, desk);
         let period = self.bounds.period(end - Millis(1));
         let next = self.bounds.step(end);
         for &pane in &due {
@@ -155,15 +165,19 @@ impl Windowing for Cumulate {
         self.due = due;
     }
 
-    fn last_firing(&self) -> Option<Timestamp> {
-        self.keyed.last_firing()
+    fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {
+        self.keyed.last_firing(desk)
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        self.keyed.save(|pane| pane.span.end, into);
+        self.keyed.save(into);
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
-        self.keyed.load(key, |pane| pane.span.end, from, desk)
+        self.keyed.load(key, from, desk).map(drop)
+    }
+
+    fn spilling(&mut self) -> &mut dyn Spilling {
+        &mut self.keyed
     }
 }

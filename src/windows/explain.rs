@@ -113,7 +113,8 @@ impl WindowPlan {
         let line = match unbounded {
             true => format!("{names}: from the first value on, nothing is carried in"),
             false => format!(
-                "{names}: from the key's last value before the window, if at most {} older",
+                "{names}: from the key's last value before the window, if at most {} older; keys without windows stay in \
+                 memory",
                 self.carry
             ),
         };
@@ -232,7 +233,10 @@ mod tests {
         let lines = plan(WindowKind::Calendar { every: shifts, grid }, "delta", 0).describe();
         assert_eq!(lines[0], "calendar from 06:00, 14:00:30 + 1m in Europe/Berlin");
         assert_eq!(lines[2], "keeps every value for delta");
-        assert_eq!(lines[3], "delta: from the key's last value before the window, if at most 7d older");
+        assert!(
+            lines[3]
+                .starts_with("delta: from the key's last value before the window, if at most 7d older; keys")
+        );
         let lines = plan(WindowKind::Global, "delta", 0).describe();
         assert!(lines[3].ends_with("nothing is carried in"), "{}", lines[3]);
     }

@@ -3,7 +3,8 @@
 
 use super::aggregates::{Arrival, PaneId};
 use super::assigner::Assigner;
-use super::keyed::{KeyedPanes, Latest};
+use super::cold::Spilling;
+use super::keyed::{KeyedPanes, Latest, Outlook};
 use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::{WindowKind, WindowPlan};
@@ -49,8 +50,12 @@ impl Shape {
 impl Fixed {
     /// No windows yet.
     pub fn new(plan: &WindowPlan, base: Base) -> Fixed {
+        let lateness = plan.lateness;
+        // Those that fire at one time have their end in common.
+        let rank = Box::new(|pane: &Pane| (Timestamp::MIN, pane.span.start, pane.born));
+        let outlook = Outlook { needed: Box::new(move |pane| due(pane, lateness)), rank };
         Fixed {
-            keyed: KeyedPanes::new(plan, base, 1),
+            keyed: KeyedPanes::new(plan, base, 1, outlook),
             assigner: Assigner::new(&plan.kind),
             shape: Shape::of(&plan.kind),
             targets: Vec::new(),
@@ -108,7 +113,7 @@ impl Windowing for Fixed {
     }
 
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
-        let key = self.keyed.keys.find(&desk.keys);
+        let key = self.keyed.find(desk);
         let latest = self.keyed.latest(key);
         self.look_up(event.time, desk.watermark, latest);
         for &(_, pane) in &self.targets {
@@ -140,7 +145,7 @@ impl Windowing for Fixed {
     }
 
     fn next(&mut self) -> Option<Timestamp> {
-        self.keyed.timers.next()
+        self.keyed.next()
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
@@ -148,8 +153,8 @@ impl Windowing for Fixed {
         due.clear();
         let keyed = &mut self.keyed;
         keyed.timers.take_next(&keyed.panes, &mut due);
-        // Those that are due at their end have it in common.
-        due.sort_by_key(|&pane| (keyed.panes[pane].span.start, keyed.panes[pane].born));
+        due.sort_by_key(|&pane| keyed.rank(pane));
+        keyed.put_off(&mut due, desk);
         for &pane in &due {
             let Pane { span, stage, key, .. } = keyed.panes[pane];
             keyed.keys.touch(key);
@@ -169,17 +174,19 @@ impl Windowing for Fixed {
         self.due = due;
     }
 
-    fn last_firing(&self) -> Option<Timestamp> {
-        self.keyed.last_firing()
+    fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {
+        self.keyed.last_firing(desk)
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        let lateness = self.keyed.lateness;
-        self.keyed.save(|pane| due(pane, lateness), into);
+        self.keyed.save(into);
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
-        let lateness = self.keyed.lateness;
-        self.keyed.load(key, |pane| due(pane, lateness), from, desk)
+        self.keyed.load(key, from, desk).map(drop)
+    }
+
+    fn spilling(&mut self) -> &mut dyn Spilling {
+        &mut self.keyed
     }
 }

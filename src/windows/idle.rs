@@ -21,6 +21,11 @@ impl Idle {
         Idle { keep, by_time: BTreeMap::new(), listed: Vec::new() }
     }
 
+    /// Whether a key is in the list.
+    pub fn lists(&self, key: KeyId) -> bool {
+        self.listed.get(key.0 as usize).is_some_and(|listed| *listed)
+    }
+
     /// A key has no windows, and its last value is of that time.
     pub fn add(&mut self, key: KeyId, last: Timestamp) {
         let index = key.0 as usize;

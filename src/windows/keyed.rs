@@ -1,13 +1,14 @@
 //! Panes of windows that lie side by side, by key: a list a key, latest first.
 
 use super::aggregates::{Frame, PaneId, Settled};
+use super::cold::RANK_BYTES;
 use super::idle::Idle;
 use super::operator::{Base, Desk};
 use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
-use crate::dataflow::{KeyEntry, KeyId, Keys, Output, Saving};
+use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, Output, Saving};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -41,12 +42,28 @@ pub struct KeyedPanes {
     pub lateness: Millis,
     accumulation: Accumulation,
     /// Keys without panes.
-    idle: Idle,
+    pub idle: Idle,
+    /// When panes are looked at.
+    pub outlook: Outlook,
+    /// Where the first stands of those that fire at the time at hand and are not in memory yet.
+    pub behind: Option<[u8; RANK_BYTES]>,
 }
+
+/// When a kind of windows looks at panes, and in which order.
+pub struct Outlook {
+    /// When a pane is to be looked at, at the latest.
+    pub needed: Box<dyn Fn(&Pane) -> Timestamp + Send>,
+    /// The order of panes that fire at one time.
+    pub rank: Box<dyn Fn(&Pane) -> Rank + Send>,
+}
+
+/// Where a pane stands among those that fire at one time: by where its window ends and starts, as far as that differs, and
+/// by the arrival of its first event.
+pub type Rank = (Timestamp, Timestamp, u64);
 
 impl KeyedPanes {
     /// No panes. One result combines at most `parts` of them.
-    pub fn new(plan: &WindowPlan, base: Base, parts: usize) -> KeyedPanes {
+    pub fn new(plan: &WindowPlan, base: Base, parts: usize, outlook: Outlook) -> KeyedPanes {
         KeyedPanes {
             keys: base.keys(),
             panes: Panes::new(&plan.aggregates, plan.setup(parts, base.seed)),
@@ -54,7 +71,29 @@ impl KeyedPanes {
             lateness: plan.lateness,
             accumulation: plan.accumulation,
             idle: Idle::new(plan.keep()),
+            outlook,
+            behind: None,
         }
+    }
+
+    /// The key that the reader stands at, if anything is kept of it.
+    #[inline]
+    pub fn find(&mut self, desk: &mut Desk) -> Option<KeyId> {
+        match self.keys.find(&desk.keys) {
+            None if self.keys.cold().is_some() => self.find_cold(desk),
+            found => found,
+        }
+    }
+
+    /// Where a pane stands among those that fire with it.
+    pub fn rank(&self, pane: PaneId) -> Rank {
+        (self.outlook.rank)(&self.panes[pane])
+    }
+
+    /// The earliest time at which a pane is looked at.
+    pub fn next(&self) -> Option<Timestamp> {
+        let cold = self.keys.cold().and_then(ColdTable::next_due);
+        self.timers.next().into_iter().chain(cold).min()
     }
 
     /// The latest pane of a key.
@@ -174,39 +213,40 @@ impl KeyedPanes {
     }
 
     /// When the last of the panes that have not fired is looked at; None if all have.
-    pub fn last_firing(&self) -> Option<Timestamp> {
+    pub fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {
         if self.lateness == Millis::ZERO {
-            return self.timers.next().map(|_| Timestamp::MAX);
+            return self.next().map(|_| Timestamp::MAX);
         }
+        let cold = self.last_cold_firing(desk);
+        self.last_firing_in_memory().into_iter().chain(cold).max()
+    }
+
+    fn last_firing_in_memory(&self) -> Option<Timestamp> {
         let panes = self.timers.all(&self.panes).map(|pane| &self.panes[pane]);
         panes.filter(|pane| pane.stage != Stage::Fired).map(|pane| pane.due).max()
     }
 
     /// Says which keys changed: their panes, latest first, each with how long before `needed` it is looked at; then what
     /// aggregates keep.
-    pub fn save(&mut self, needed: impl Fn(&Pane) -> Timestamp, into: &mut Saving<'_>) {
-        let panes = &self.panes;
-        save_keys(&mut self.keys, into, &mut |key, latest, into| {
-            let next = |pane: PaneId| Some(pane).filter(|pane| *pane != PaneId::EMPTY);
-            let all = || std::iter::successors(next(latest.pane), |pane| next(panes[*pane].earlier));
-            put_number(into, all().count() as u64);
-            for pane in all() {
-                panes.save(pane, into);
-                put_signed(into, needed(&panes[pane]).0.wrapping_sub(panes[pane].due.0));
-            }
-            panes.save_key(key, into);
-        });
+    pub fn save(&mut self, into: &mut Saving<'_>) {
+        let (panes, outlook) = (&self.panes, &self.outlook);
+        save_keys(&mut self.keys, into, &mut |key, latest, into| put_key(panes, outlook, key, latest, into));
     }
 
     /// Takes back a key.
-    pub fn load(
+    pub fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<KeyId, Malformed> {
+        let key = restore_key(&mut self.keys, key)?;
+        self.load_panes(key, from, desk)?;
+        Ok(key)
+    }
+
+    /// Takes back what was kept of a key.
+    pub fn load_panes(
         &mut self,
-        key: &[u8],
-        needed: impl Fn(&Pane) -> Timestamp,
+        key: KeyId,
         from: &mut Reader<'_>,
         desk: &mut Desk,
     ) -> Result<(), Malformed> {
-        let key = restore_key(&mut self.keys, key)?;
         let mut later = PaneId::EMPTY;
         for _ in 0..from.count()? {
             let pane = self.panes.load(key, from)?;
@@ -217,7 +257,7 @@ impl KeyedPanes {
             } else {
                 self.panes[later].earlier = pane;
             }
-            let needed = needed(&self.panes[pane]);
+            let needed = (self.outlook.needed)(&self.panes[pane]);
             let due = Timestamp(needed.0.wrapping_sub(from.signed()?));
             self.set_due(pane, due.min(needed), desk);
             later = pane;
@@ -238,4 +278,14 @@ impl KeyedPanes {
             self.panes.empty(pane);
         }
     }
+}
+
+/// Appends what is saved of a key.
+pub fn put_key(panes: &Panes, outlook: &Outlook, key: KeyId, latest: &Latest, into: &mut Vec<u8>) {
+    put_number(into, panes.earlier(latest.pane).count() as u64);
+    for pane in panes.earlier(latest.pane) {
+        panes.save(pane, into);
+        put_signed(into, (outlook.needed)(&panes[pane]).0.wrapping_sub(panes[pane].due.0));
+    }
+    panes.save_key(key, into);
 }

@@ -6,11 +6,13 @@
 //! Start reading at [`WindowOperator`]; the kinds are in `fixed`, `slices`, `cumulate`, `session` and
 //! `count`. What they
 //! share, from the inside out: `aggregates` (states by pane), `panes` (with their aggregates), `timers` (when panes
-//! are due), `keyed` (panes by key), `queue` (slices that are combined), `emitter` (rows that leave),
+//! are due), `keyed` (panes by key), `cold` (those
+//! that memory has no room for), `queue` (slices that are combined), `emitter` (rows that leave),
 //! `stored` and `shape` (what survives a restart).
 
 pub mod aggregates;
 mod assigner;
+mod cold;
 mod count;
 mod cumulate;
 mod cumulation;

@@ -1,6 +1,7 @@
 //! The window operator: one for all kinds.
 
 use super::aggregates::{Arrival, events, is_canonical};
+use super::cold::Spilling;
 use super::count::Count;
 use super::cumulate::Cumulate;
 use super::emitter::Emitter;
@@ -8,7 +9,7 @@ use super::fixed::Fixed;
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
-use crate::dataflow::{KeyReader, Keys, Operator, Output, Saved, Saving, Signal};
+use crate::dataflow::{ColdKeys, KeyReader, Keys, Operator, Output, Saved, Saving, Signal};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::event::{Batch, Reason, Row};
 use crate::time::{Env, Timestamp};
@@ -30,7 +31,7 @@ pub trait Windowing: Send {
 
     /// At the end of input: when the last of the windows is looked at that have not fired; None if all have. What is due
     /// later are windows that wait for late events.
-    fn last_firing(&self) -> Option<Timestamp>;
+    fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp>;
 
     /// The input has ended: nothing is forgotten any more because time goes on.
     fn end(&mut self) {}
@@ -51,6 +52,9 @@ pub trait Windowing: Send {
 
     /// All was taken back.
     fn loaded(&mut self, _desk: &mut Desk) {}
+
+    /// Its keys, which can leave memory.
+    fn spilling(&mut self) -> &mut dyn Spilling;
 }
 
 /// What tables of keys start from.
@@ -96,6 +100,8 @@ pub struct WindowOperator {
     /// Whether nothing is said of the watermark until the end of input: `global` panes leave then, with the times of
     /// their last events.
     holds: bool,
+    /// Whether keys may leave memory.
+    spills: bool,
 }
 
 /// What the operator saved, or has to save, beside its keys.
@@ -142,7 +148,8 @@ impl WindowOperator {
             watermark: Timestamp::MIN,
             due: Timestamp::MAX,
         };
-        WindowOperator { desk, windows, arrivals: 0, fields, own: Own::new(), holds }
+        let spills = false;
+        WindowOperator { desk, windows, arrivals: 0, fields, own: Own::new(), holds, spills }
     }
 
     /// Event time goes on to here. Never goes back.
@@ -165,7 +172,7 @@ impl WindowOperator {
     fn end(&mut self, out: &mut dyn Output) {
         self.own.before_end = self.lasting_watermark();
         self.windows.end();
-        while let Some(last) = self.windows.last_firing() {
+        while let Some(last) = self.windows.last_firing(&mut self.desk) {
             self.fire_until(last, out);
         }
     }
@@ -199,9 +206,18 @@ impl WindowOperator {
         Ok(())
     }
 
+    /// When something happens next. What happens at the first time up to `watermark` is in memory then, or the first part
+    /// of it.
+    fn look_ahead(&mut self, watermark: Timestamp) -> Option<Timestamp> {
+        if self.spills {
+            self.windows.spilling().recall(watermark, &mut self.desk);
+        }
+        self.windows.next()
+    }
+
     #[cold]
     fn fire_until(&mut self, watermark: Timestamp, out: &mut dyn Output) {
-        let mut next = self.windows.next();
+        let mut next = self.look_ahead(watermark);
         while let Some(due) = next
             && due <= watermark
         {
@@ -210,8 +226,10 @@ impl WindowOperator {
                 self.own.before_end = self.own.before_end.max(due);
             }
             self.windows.fire(&mut self.desk, out);
-            self.desk.emitter.reach(due);
-            next = self.windows.next();
+            if !(self.spills && self.windows.spilling().has_put_off()) {
+                self.desk.emitter.reach(due);
+            }
+            next = self.look_ahead(watermark);
         }
         self.desk.due = next.unwrap_or(Timestamp::MAX);
     }
@@ -219,6 +237,9 @@ impl WindowOperator {
 
 impl Operator for WindowOperator {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        if self.spills {
+            self.windows.spilling().make_room();
+        }
         self.desk.keys.read(batch, rows);
         self.windows.look_ahead(&mut self.desk.keys);
         for &row in rows.iter() {
@@ -271,9 +292,17 @@ impl Operator for WindowOperator {
             Saved::Keyed { key, value } => {
                 let mut from = Reader::new(value);
                 self.windows.load(key, &mut from, &mut self.desk)?;
+                if self.spills {
+                    self.windows.spilling().make_room();
+                }
                 from.finish()
             }
         }
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        self.windows.spilling().spill(cold);
+        self.spills = true;
     }
 
     fn loaded(&mut self) {

@@ -115,6 +115,12 @@ impl Panes {
         self.columns.iter_mut().for_each(|column| column.states.shrink());
     }
 
+    /// A pane, if it is one, and those of its key before it, latest first.
+    pub fn earlier(&self, pane: PaneId) -> impl Iterator<Item = PaneId> + '_ {
+        let next = |pane: PaneId| Some(pane).filter(|pane| *pane != PaneId::EMPTY);
+        std::iter::successors(next(pane), move |pane| next(self[*pane].earlier))
+    }
+
     /// Forgets what a pane holds.
     pub fn empty(&mut self, pane: PaneId) {
         self.columns.iter_mut().for_each(|column| column.states.reset(pane));

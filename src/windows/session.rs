@@ -14,7 +14,8 @@
 //! what comes of it is no longer than `max`, or else it is a session by itself.
 
 use super::aggregates::{Arrival, PaneId};
-use super::keyed::KeyedPanes;
+use super::cold::Spilling;
+use super::keyed::{KeyedPanes, Outlook};
 use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::{Gap, WindowKind, WindowPlan};
@@ -37,6 +38,8 @@ pub struct Sessions {
     /// Of the key at hand: the panes that start later, latest first.
     later: Vec<PaneId>,
     due: Vec<PaneId>,
+    /// Where part of those due at a time have fired: the end of the last one.
+    fired: Timestamp,
 }
 
 /// How long sessions may be, and how long they take events.
@@ -87,17 +90,20 @@ impl Sessions {
             WindowKind::Session { gap, max } => (Reach::Gap(gap), max),
             _ => (Reach::Endless, None),
         };
-        let mut keyed = KeyedPanes::new(plan, base, PARTS);
-        if matches!(reach, Reach::Endless) {
-            keyed.lateness = Millis::ZERO;
-        }
+        let lateness = if matches!(reach, Reach::Endless) { Millis::ZERO } else { plan.lateness };
+        let bounds = Bounds { reach, max, lateness };
+        let rank = Box::new(move |pane: &Pane| (bounds.window(pane.span).end, pane.span.start, pane.born));
+        let outlook = Outlook { needed: Box::new(move |pane| bounds.needed(pane)), rank };
+        let mut keyed = KeyedPanes::new(plan, base, PARTS, outlook);
+        keyed.lateness = lateness;
         Sessions {
-            bounds: Bounds { reach, max, lateness: keyed.lateness },
+            bounds,
             keyed,
             longest: Millis::ZERO,
             parts: Vec::new(),
             later: Vec::new(),
             due: Vec::new(),
+            fired: Timestamp::MIN,
         }
     }
 
@@ -269,7 +275,7 @@ impl Windowing for Sessions {
     }
 
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
-        let key = self.keyed.keys.find(&desk.keys);
+        let key = self.keyed.find(desk);
         let latest = self.keyed.latest(key).pane;
         let span = self.span(event)?;
         self.longest = self.longest.max(Millis(span.end.0.saturating_sub(span.start.0)));
@@ -296,7 +302,7 @@ impl Windowing for Sessions {
     }
 
     fn next(&mut self) -> Option<Timestamp> {
-        self.keyed.timers.next()
+        self.keyed.next()
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
@@ -305,11 +311,9 @@ impl Windowing for Sessions {
         due.clear();
         self.keyed.timers.take_next(&self.keyed.panes, &mut due);
         self.look_at(&mut due, time, desk);
-        due.sort_by_key(|&pane| {
-            let Pane { span, born, .. } = self.keyed.panes[pane];
-            (self.bounds.window(span).end, span.start, born)
-        });
-        let mut end = Timestamp::MIN;
+        due.sort_by_key(|&pane| self.keyed.rank(pane));
+        self.keyed.put_off(&mut due, desk);
+        let mut end = std::mem::replace(&mut self.fired, Timestamp::MIN);
         for &pane in &due {
             let window = self.bounds.window(self.keyed.panes[pane].span);
             if window.end > end {
@@ -325,17 +329,19 @@ impl Windowing for Sessions {
                 self.close(pane);
             }
         }
+        if self.keyed.has_put_off() {
+            self.fired = end;
+        }
         self.keyed.expire(desk.watermark);
         self.due = due;
     }
 
-    fn last_firing(&self) -> Option<Timestamp> {
-        self.keyed.last_firing()
+    fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {
+        self.keyed.last_firing(desk)
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        let bounds = self.bounds;
-        self.keyed.save(|pane| bounds.needed(pane), into);
+        self.keyed.save(into);
     }
 
     fn save_own(&self, into: &mut Vec<u8>) {
@@ -349,7 +355,10 @@ impl Windowing for Sessions {
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
-        let bounds = self.bounds;
-        self.keyed.load(key, |pane| bounds.needed(pane), from, desk)
+        self.keyed.load(key, from, desk).map(drop)
+    }
+
+    fn spilling(&mut self) -> &mut dyn Spilling {
+        &mut self.keyed
     }
 }

@@ -4,13 +4,14 @@
 
 use super::aggregates::{Arrival, Frame, PaneId, Settled};
 use super::assigner::Overlap;
+use super::cold::{PANE, RANK_BYTES, Spilling, rank_bytes};
 use super::idle::Idle;
 use super::operator::{Base, Desk, Windowing};
 use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan};
 use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
-use crate::dataflow::{KeyId, KeyReader, Keys, Output, Saving};
+use crate::dataflow::{ColdKeys, ColdTable, KeyId, KeyReader, Keys, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::time::{Interval, Millis, Timestamp};
@@ -44,6 +45,8 @@ pub struct Slices {
     closed: Vec<Timestamp>,
     /// Keys without slices.
     idle: Idle,
+    /// Where the first key stands of those that fire at the time at hand and are not in memory yet.
+    behind: Option<[u8; RANK_BYTES]>,
 }
 
 impl Slices {
@@ -67,6 +70,7 @@ impl Slices {
             all: Vec::new(),
             closed: Vec::new(),
             idle: Idle::new(plan.keep()),
+            behind: None,
         }
     }
 
@@ -112,9 +116,12 @@ impl Slices {
         });
     }
 
-    /// Brings the keys that have something in the window in the order in which their first events came.
+    /// Brings the keys that have something in the window in the order in which their first events came; those that wait for
+    /// others which are not in memory are left out of what stays in `all`.
     fn find_ripe(&mut self, window: Interval) {
         self.ripe.clear();
+        self.all.clear();
+        self.keys.list(&mut self.all);
         for &key in &self.all {
             let Sliced { queue, fired } = self.keys.item(key);
             if fired.is_some_and(|fired| window.end <= fired) {
@@ -123,15 +130,22 @@ impl Slices {
             let changed = self.combines && queue.combine(window.end.0, key, &mut self.panes);
             queue.parts(window.end.0, &mut self.parts);
             let born = self.parts.iter().map(|&part| self.panes[part].born).min();
-            if born.is_some() {
-                *fired = Some(window.end);
-            }
             self.ripe.extend(born.map(|born| (born, key)));
-            if changed || born.is_some() {
+            if changed {
                 self.keys.touch(key);
             }
         }
         self.ripe.sort_unstable_by_key(|(born, key)| (*born, key.0));
+        if let Some(behind) = self.behind {
+            let ready = self.ripe.partition_point(|(born, _)| rank(*born) <= behind);
+            let mut put_off: Vec<u32> = self.ripe.drain(ready..).map(|(_, key)| key.0).collect();
+            put_off.sort_unstable();
+            self.all.retain(|key| put_off.binary_search(&key.0).is_err());
+        }
+        for (_, key) in &self.ripe {
+            self.keys.item(*key).fired = Some(window.end);
+            self.keys.touch(*key);
+        }
     }
 
     fn emit(&mut self, key: KeyId, window: Interval, desk: &Desk, out: &mut dyn Output) {
@@ -185,7 +199,10 @@ impl Windowing for Slices {
     }
 
     fn take(&mut self, desk: &mut Desk, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
-        let key = self.keys.find(&desk.keys);
+        let key = match self.keys.find(&desk.keys) {
+            None if self.keys.cold().is_some() => self.bring_back(desk.keys.bytes()),
+            found => found,
+        };
         let taken = self.find_closed(event.time, desk.watermark);
         if taken {
             self.check(key, desk, event)?;
@@ -213,43 +230,40 @@ impl Windowing for Slices {
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
         let Some(window) = self.next else { return };
-        self.all.clear();
-        self.keys.list(&mut self.all);
         self.find_ripe(window);
         for i in 0..self.ripe.len() {
             let (_, key) = self.ripe[i];
             self.emit(key, window, desk, out);
         }
         self.evict(window);
-        self.done = self.done.max(window.end);
-        self.find_next();
+        if self.behind.is_none() {
+            self.done = self.done.max(window.end);
+            self.find_next();
+        }
     }
 
-    fn last_firing(&self) -> Option<Timestamp> {
+    fn spilling(&mut self) -> &mut dyn Spilling {
+        self
+    }
+
+    fn last_firing(&mut self, _desk: &mut Desk) -> Option<Timestamp> {
         self.next.map(|_| Timestamp::MAX)
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
         let panes = &self.panes;
-        save_keys(&mut self.keys, into, &mut |key, Sliced { queue, fired }, into| {
-            put_time(into, fired.unwrap_or(Timestamp::MIN));
-            queue.save(panes, into);
-            panes.save_key(key, into);
-        });
+        save_keys(&mut self.keys, into, &mut |key, sliced, into| sliced.put(panes, key, into));
     }
 
-    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, _desk: &mut Desk) -> Result<(), Malformed> {
+    fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {
         let key = restore_key(&mut self.keys, key)?;
-        let fired = Some(from.time()?).filter(|fired| *fired > Timestamp::MIN);
-        let queue = Queue::load(key, &mut self.panes, from)?;
-        let last = self.panes.load_key(key, from)?;
-        for start in queue.starts() {
+        self.load_queue(key, from)?;
+        for start in self.keys.item(key).queue.starts() {
             *self.live.entry(Timestamp(start)).or_insert(0) += 1;
         }
-        if queue.is_empty() {
-            self.idle.add(key, last.ok_or(Malformed("a key of nothing"))?);
-        }
-        *self.keys.item(key) = Sliced { queue, fired };
+        // It fires before it can leave memory.
+        self.done = desk.watermark;
+        self.find_next();
         Ok(())
     }
 
@@ -258,5 +272,107 @@ impl Windowing for Slices {
         self.done = desk.watermark;
         self.find_next();
         desk.due = desk.due.min(self.next.map_or(Timestamp::MAX, |window| window.end));
+    }
+}
+
+impl Sliced {
+    fn put(&self, panes: &Panes, key: KeyId, into: &mut Vec<u8>) {
+        put_time(into, self.fired.unwrap_or(Timestamp::MIN));
+        self.queue.save(panes, into);
+        panes.save_key(key, into);
+    }
+}
+
+/// Where a key stands among those that fire with it.
+fn rank(born: u64) -> [u8; RANK_BYTES] {
+    rank_bytes((Timestamp::MIN, Timestamp::MIN, born))
+}
+
+impl Slices {
+    fn load_queue(&mut self, key: KeyId, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let fired = Some(from.time()?).filter(|fired| *fired > Timestamp::MIN);
+        let queue = Queue::load(key, &mut self.panes, from)?;
+        let last = self.panes.load_key(key, from)?;
+        if queue.is_empty() {
+            self.idle.add(key, last.ok_or(Malformed("a key of nothing"))?);
+        }
+        *self.keys.item(key) = Sliced { queue, fired };
+        Ok(())
+    }
+
+    #[cold]
+    fn bring_back(&mut self, key: &[u8]) -> Option<KeyId> {
+        let (key, value) = self.keys.recall(key)?;
+        let mut from = Reader::new(&value);
+        if let Err(error) = self.load_queue(key, &mut from).and_then(|()| from.finish()) {
+            self.keys.cold().into_iter().for_each(|cold| cold.fail(error));
+        }
+        Some(key)
+    }
+
+    /// When a key fires next, and where it stands then.
+    fn due(&mut self, key: KeyId) -> Option<(Timestamp, [u8; RANK_BYTES])> {
+        let Sliced { queue, fired } = self.keys.item(key);
+        let first = self.overlap.slice(Timestamp(queue.starts().next()?));
+        // All windows that end before the next to fire have fired.
+        let done = self.next?.end - Millis(1);
+        let window = self.overlap.next_window(first, done.max(fired.unwrap_or(done)))?;
+        queue.parts(window.end.0, &mut self.parts);
+        let born = self.parts.iter().map(|&part| self.panes[part].born).min()?;
+        Some((window.end, rank(born)))
+    }
+}
+
+impl Spilling for Slices {
+    fn spill(&mut self, cold: ColdKeys) {
+        self.keys.spill(cold, RANK_BYTES);
+    }
+
+    fn make_room(&mut self) {
+        let panes = &self.panes;
+        let surplus = self.keys.surplus(|key, entry| {
+            let mut bytes = Vec::new();
+            entry.item.put(panes, key, &mut bytes);
+            bytes.len() + PANE * (1 + entry.item.queue.starts().count())
+        });
+        for _ in 0..surplus {
+            let idle = &self.idle;
+            // Keys without slices stay, and those that are known to have had none lately.
+            let may = |key, sliced: &Sliced| !sliced.queue.is_empty() && !idle.lists(key);
+            let Some(key) = self.keys.coldest(may) else { break };
+            let Some((due, rank)) = self.due(key) else { continue };
+            let mut bytes = Vec::new();
+            self.keys.entry(key).item.put(&self.panes, key, &mut bytes);
+            // Its slices go on to count as those of a key that fires.
+            self.keys.item(key).queue.evict(i64::MAX, &mut self.panes, |_| ());
+            self.panes.forget(key);
+            self.keys.evict(key, &bytes, Some((due, &rank)));
+        }
+    }
+
+    fn recall(&mut self, until: Timestamp, _desk: &mut Desk) {
+        self.behind = None;
+        let Some(window) = self.next.filter(|window| window.end <= until) else { return };
+        if self.keys.cold().is_none_or(ColdTable::is_empty) {
+            return;
+        }
+        self.make_room();
+        let mut room = self.keys.cold().map_or(0, ColdTable::part);
+        while let Some((time, rank, key)) = self.keys.cold().and_then(ColdTable::first_due) {
+            if time > window.end {
+                return;
+            }
+            if room == 0 {
+                self.behind = rank.first_chunk().copied();
+                return;
+            }
+            room -= 1;
+            let key = key.to_vec();
+            self.bring_back(&key);
+        }
+    }
+
+    fn has_put_off(&self) -> bool {
+        self.behind.is_some()
     }
 }

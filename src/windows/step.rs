@@ -40,6 +40,10 @@ impl StepPlan for WindowStep {
         Some(self.plan.shape(&self.fields, &self.calls))
     }
 
+    fn spills(&self) -> bool {
+        self.plan.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let mut plan = self.plan.clone();
         plan.late = self

@@ -18,9 +18,11 @@ pub fn save_keys<T: Default>(
     write: &mut dyn FnMut(KeyId, &T, &mut Vec<u8>),
 ) {
     let into = RefCell::new(into);
-    keys.take_changes(&mut |gone| into.borrow_mut().remove(gone, b""), &mut |key, entry| {
-        into.borrow_mut().put(entry.bytes(), b"", |bytes| write(key, &entry.item, bytes));
-    });
+    keys.take_changes(
+        &mut |gone| into.borrow_mut().remove(gone, b""),
+        &mut |key, value| into.borrow_mut().put(key, b"", |bytes| bytes.extend_from_slice(value)),
+        &mut |key, entry| into.borrow_mut().put(entry.bytes(), b"", |bytes| write(key, &entry.item, bytes)),
+    );
 }
 
 /// Adds a key that was saved.

@@ -1,11 +1,15 @@
-//! An operator that ends at random, and another that goes on with what it saved.
+//! An operator that ends at random, and another that goes on with what it saved; in between keys leave memory.
 
 use crate::harness::roll;
-use headwater::dataflow::{Draft, Operator, Output, Saved, Saving, Signal, StartContext, StepId};
+use headwater::dataflow::{
+    ColdKeys, Draft, Operator, Output, Pressure, Room, Saved, Saving, Signal, StartContext, StepId,
+};
 use headwater::event::{Batch, Row};
-use headwater::state::{KeyGroup, NodeId};
+use headwater::state::disk::SimulatedDisk;
+use headwater::state::{KeyGroup, NodeId, Overflow};
 use headwater::time::{Env, Random};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub struct Restarting {
     draft: Draft,
@@ -13,6 +17,7 @@ pub struct Restarting {
     worker: usize,
     random: Random,
     operator: Box<dyn Operator>,
+    pressure: Arc<Pressure>,
     /// What was saved, as a log of checkpoints would add it up.
     kept: BTreeMap<(KeyGroup, Vec<u8>), Box<[u8]>>,
 }
@@ -20,13 +25,14 @@ pub struct Restarting {
 impl Restarting {
     pub fn new(draft: Draft, step: StepId, worker: usize, seed: u64) -> Restarting {
         let mut random = Random::seeded(seed + 31 * u64::from(step.0) + worker as u64);
-        let operator = start(&draft, step, &mut random);
-        Restarting { draft, step, worker, random, operator, kept: BTreeMap::new() }
+        let (operator, pressure) = start(&draft, step, &mut random);
+        Restarting { draft, step, worker, random, operator, pressure, kept: BTreeMap::new() }
     }
 
     fn changes(&mut self, env: &Env) -> usize {
         let mut changes = Vec::new();
         self.operator.save(&mut Saving::new(NodeId(1), self.worker, env, &mut changes));
+        assert_eq!(self.pressure.failure(), None);
         let count = changes.len();
         for change in changes {
             let key = (change.key.group(), change.key.key().to_vec());
@@ -46,7 +52,7 @@ impl Restarting {
             assert_eq!(self.changes(env), 0, "nothing has changed since");
         }
         if chance == 0 {
-            self.operator = start(&self.draft, self.step, &mut self.random);
+            (self.operator, self.pressure) = start(&self.draft, self.step, &mut self.random);
             for ((group, key), value) in &self.kept {
                 // All that this operator saved is given back to it, as to the only worker.
                 let read = Saved::read(*group, key, value, (0, 1));
@@ -58,11 +64,20 @@ impl Restarting {
     }
 }
 
-fn start(draft: &Draft, step: StepId, random: &mut Random) -> Box<dyn Operator> {
+fn start(draft: &Draft, step: StepId, random: &mut Random) -> (Box<dyn Operator>, Arc<Pressure>) {
     let step = &draft.steps[step.0 as usize];
     let hash_seed = random.bits();
     let context = StartContext { outputs: &step.outputs, draft, sinks: &[], hash_seed, durable: true };
-    step.plan.start(&context)
+    let mut operator = step.plan.start(&context);
+    // Room for none, for a few, or for all.
+    let pressure = Arc::<Pressure>::default();
+    let live = [0, 500, 1 << 20][roll(random, 3) as usize];
+    if step.plan.spills() {
+        let overflow = Overflow::create(&SimulatedDisk::new(1), 64 << 10).expect("room");
+        let room = Room { live, changed: 1 << 20 };
+        operator.spill(ColdKeys::new(Arc::new(overflow), pressure.clone(), 1, room));
+    }
+    (operator, pressure)
 }
 
 impl Operator for Restarting {

@@ -348,6 +348,7 @@ impl Simulation {
         self.look_at(&recovery)?;
         let mut plan = self.plan(workers);
         let keeping = Keeping {
+            spilling: None,
             backend,
             folder: "simulated".into(),
             bytes_per_day: None,

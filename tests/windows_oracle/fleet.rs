@@ -1,12 +1,14 @@
 //! Window operators side by side, stopped and started again from what they saved.
 
 use crate::harness::{Collector, Entry, KEY, Step, push};
-use headwater::dataflow::{Operator, Saved, Saving, Signal, group_of, owner_of};
+use headwater::dataflow::{ColdKeys, Operator, Pressure, Room, Saved, Saving, Signal, group_of, owner_of};
 use headwater::event::{Batch, Row, encode_key};
-use headwater::state::{NodeId, StateKey};
+use headwater::state::disk::SimulatedDisk;
+use headwater::state::{NodeId, Overflow, StateKey};
 use headwater::time::{Env, Millis, Random, Timestamp};
 use headwater::windows::{WindowOperator, WindowPlan};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// All that was saved, as the log would have it.
 pub type Store = BTreeMap<StateKey, Box<[u8]>>;
@@ -26,11 +28,19 @@ pub struct Fleet {
     seed: u64,
     /// The last real watermark.
     watermark: i64,
+    /// The bytes that an operator may hold in memory, if not all.
+    room: Option<usize>,
+    pressure: Arc<Pressure>,
 }
 
 impl Fleet {
     /// So many workers that know nothing yet.
     pub fn new(plan: &WindowPlan, workers: usize) -> Fleet {
+        Fleet::with_room(plan, workers, None)
+    }
+
+    /// The same where operators may hold so many bytes in memory.
+    pub fn with_room(plan: &WindowPlan, workers: usize, room: Option<usize>) -> Fleet {
         let env = Env { now: Timestamp(0), elapsed: Millis::ZERO, random: Random::seeded(1) };
         let mut fleet = Fleet {
             plan: plan.clone(),
@@ -42,6 +52,8 @@ impl Fleet {
             store: Store::new(),
             seed: 40,
             watermark: i64::MIN,
+            room,
+            pressure: Arc::default(),
         };
         fleet.restart(workers).expect("nothing to read");
         fleet
@@ -54,6 +66,11 @@ impl Fleet {
         self.operators.clear();
         for me in 0..workers {
             let mut operator = WindowOperator::durable(self.plan.clone(), self.seed, true);
+            if let Some(live) = self.room {
+                let overflow = Overflow::create(&SimulatedDisk::new(1), 64 << 10).expect("room");
+                let room = Room { live, changed: 1 << 20 };
+                operator.spill(ColdKeys::new(Arc::new(overflow), self.pressure.clone(), 3, room));
+            }
             for (key, value) in &self.store {
                 if let Some(saved) = Saved::read(key.group(), key.key(), value, (me, workers))? {
                     operator.load(saved.moved(moved), &self.env)?;
@@ -116,6 +133,7 @@ impl Fleet {
     }
 
     fn save_once(&mut self) -> usize {
+        assert_eq!(self.pressure.failure(), None);
         let mut entries = Vec::new();
         for (worker, operator) in self.operators.iter_mut().enumerate() {
             operator.save(&mut Saving::new(NodeId(7), worker, &self.env, &mut entries));

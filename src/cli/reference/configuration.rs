@@ -6,7 +6,7 @@ const LIMITS: &[OptionSpec] = &[
     OptionSpec::optional(
         "memory",
         OptionKind::Size,
-        "Memory for the store's pages and for changes that wait to be folded into it. Keys in use are held beside that, all of them in this version.",
+        "Memory for state, beside what the process takes without any, divided among pipelines: keys in memory, changes on their way to the disk, and pages of it. Keys that there is no room for are on the disk until an event of theirs comes or they are due. What changes at one moment is held until it is saved, and `explain` names nodes that keep all in memory.",
     ),
     OptionSpec::optional("disk", OptionKind::Size, "How large the data directory may become."),
     OptionSpec::optional(

@@ -2,8 +2,10 @@
 
 use super::state::State;
 use crate::config::StateTtl;
-use crate::dataflow::{KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
-use crate::event::bytes::Malformed;
+use crate::dataflow::{
+    Codec, ColdKeys, KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
+};
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::expr::Type;
 use crate::expr::functions::History;
@@ -78,6 +80,10 @@ impl StepPlan for HistoryPlan {
         Some(format!("1 history {calls:?} by {:?}", self.names))
     }
 
+    fn spills(&self) -> bool {
+        self.ttl.0.is_none()
+    }
+
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let keys = KeyedState::durable(self.key.clone(), context.hash_seed, context.durable);
         Box::new(KeyedHistory { calls: self.calls.clone(), keys: keys.forgetting(self.ttl) })
@@ -116,6 +122,14 @@ impl KeyedHistory {
     }
 }
 
+fn put(states: &[State], into: &mut Vec<u8>) {
+    states.iter().for_each(|state| state.put(into));
+}
+
+fn take(calls: &[HistoryCall], reader: &mut Reader<'_>) -> Result<Box<[State]>, Malformed> {
+    calls.iter().map(|call| State::load(call.history, call.back, reader)).collect()
+}
+
 impl Operator for KeyedHistory {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.keys.read(batch, rows);
@@ -139,14 +153,17 @@ impl Operator for KeyedHistory {
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
-        self.keys.save(into, |states, bytes| states.iter().for_each(|state| state.put(bytes)));
+        self.keys.save(into, |states, into| put(states, into));
     }
 
     fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
-        let calls = &self.calls;
-        let states = self.keys.load(saved, |reader| {
-            calls.iter().map(|call| State::load(call.history, call.back, reader)).collect()
-        });
-        states.map(drop)
+        self.keys.load(saved, |reader| take(&self.calls, reader)).map(drop)
+    }
+
+    fn spill(&mut self, cold: ColdKeys) {
+        let calls = self.calls.clone();
+        let codec =
+            Codec::<Box<[State]>>::new(|states, into| put(states, into), move |reader| take(&calls, reader));
+        self.keys.spill(cold, codec);
     }
 }

@@ -205,10 +205,14 @@ impl Words<'_> {
 
     fn step(&self, plan: &Plan, step: StepId) -> StepWords {
         let step = &plan.draft.steps[step.0 as usize];
+        let mut details = self.lines(&step.plan.details());
+        if step.plan.state().is_some() && !step.plan.spills() {
+            details.push("stays in memory, beyond `limits.memory` too".to_owned());
+        }
         StepWords {
             node: plan.nodes[step.node.0 as usize].name.clone(),
             does: self.line(&step.plan.describe()),
-            details: self.lines(&step.plan.details()),
+            details,
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::bell::Bell;
 use super::part::Part;
+use crate::dataflow::Pressure;
 use crate::state::Epoch;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What workers and coordinator tell each other. Numbers only grow.
 pub struct Barrier {
@@ -19,6 +20,8 @@ pub struct Barrier {
     committed: AtomicU64,
     /// Whether nothing more is to be read because the disk takes nothing.
     held_back: AtomicBool,
+    /// What operators ask for that have no room.
+    pressure: Arc<Pressure>,
     gathered: Mutex<Gathered>,
     bell: Bell,
 }
@@ -39,6 +42,7 @@ impl Barrier {
             released: AtomicU64::new(last.0),
             committed: AtomicU64::new(last.0),
             held_back: AtomicBool::new(false),
+            pressure: Arc::default(),
             gathered: Mutex::default(),
             bell: Bell::default(),
         }
@@ -104,12 +108,18 @@ impl Barrier {
 
     /// A checkpoint is durable.
     pub fn commit(&self, epoch: Epoch) {
+        self.pressure.release();
         self.committed.store(epoch.0, Ordering::Release);
     }
 
-    /// Whether nothing more is to be read because the disk takes nothing.
+    /// What operators ask for that have no room.
+    pub fn pressure(&self) -> &Arc<Pressure> {
+        &self.pressure
+    }
+
+    /// Whether nothing more is to be read because the disk takes nothing, or before what has changed is saved.
     pub fn is_held_back(&self) -> bool {
-        self.held_back.load(Ordering::Relaxed)
+        self.held_back.load(Ordering::Relaxed) || self.pressure.is_pressed()
     }
 
     /// Holds sources back, or no longer.

@@ -10,6 +10,7 @@ use super::room::{AGAIN, Room};
 use crate::config::Checkpointing;
 use crate::dataflow::{self, SinkError};
 use crate::runtime::dead_letters::SharedDeadLetters;
+use crate::runtime::pipeline::Spilling;
 use crate::state::{
     Changes, Checkpoint, DeadLetterLog, Entry, Epoch, Offset, Remedy, SourceProgress, StateBackend,
     StateError,
@@ -25,6 +26,8 @@ pub struct Keeping {
     pub backend: StateBackend,
     /// Where it is, for messages.
     pub folder: PathBuf,
+    /// Where keys go that memory has no room for, if that is limited.
+    pub spilling: Option<Spilling>,
     /// Bytes that may be written a day: beyond, checkpoints become rarer.
     pub bytes_per_day: Option<u64>,
     /// Bytes that log and store may take on the disk: beyond, sources are held back.
@@ -332,7 +335,7 @@ impl Coordinator {
 
     fn keep_checkpoints(&mut self, clock: &dyn Clock, now: Millis) -> Result<bool, StateError> {
         match self.phase {
-            Phase::Resting { until } if now >= until || !self.asked.is_empty() || self.holds_much() => {
+            Phase::Resting { until } if now >= until || self.is_wanted() => {
                 self.awaited.append(&mut self.asked);
                 self.epoch = self.epoch.next();
                 self.barrier.request(self.epoch);
@@ -370,9 +373,11 @@ impl Coordinator {
         self.deliveries.iter().any(Delivery::postpones)
     }
 
-    /// Whether so much output is held for a checkpoint that it should not wait.
-    fn holds_much(&self) -> bool {
-        self.deliveries.iter().any(|delivery| delivery.outlet().holds_much())
+    /// Whether somebody asks for a checkpoint, or so much output or state waits for one that it should not wait.
+    fn is_wanted(&self) -> bool {
+        !self.asked.is_empty()
+            || self.barrier.pressure().is_pressed()
+            || self.deliveries.iter().any(|delivery| delivery.outlet().holds_much())
     }
 
     fn try_commit(&mut self, clock: &dyn Clock, since: Millis) -> Result<(), StateError> {

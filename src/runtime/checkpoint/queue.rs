@@ -12,6 +12,8 @@ const MOST_REMEMBERED: usize = 8 << 20;
 pub struct Queue {
     node: NodeId,
     chunks: VecDeque<Queued>,
+    /// The last that was ever among these: the log has those that are delivered, too, until that is durable.
+    last: Option<ChunkId>,
     /// Whether the log has more behind these.
     has_more: bool,
     /// Of those in the log alone: what the target was given already, by which call.
@@ -43,8 +45,8 @@ impl Queue {
     pub fn find(node: NodeId, backend: &StateBackend) -> Queue {
         let waiting = backend.undelivered(node).map(|(_, place)| u64::from(place.length)).sum();
         let chunks = VecDeque::new();
-        let mut queue =
-            Queue { node, chunks, has_more: true, given: BTreeMap::new(), waiting, remembered: 0 };
+        let (last, given) = (None, BTreeMap::new());
+        let mut queue = Queue { node, chunks, last, has_more: true, given, waiting, remembered: 0 };
         queue.fill(backend);
         queue
     }
@@ -81,6 +83,7 @@ impl Queue {
         let keep = call.is_none() && self.remembered + length <= MOST_REMEMBERED;
         self.remembered += if keep { length } else { 0 };
         let stage = call.map_or(Stage::Waiting, Stage::Given);
+        self.last = Some(id);
         self.chunks.push_back(Queued { id, length, bytes: keep.then_some(bytes), stage });
     }
 
@@ -90,18 +93,18 @@ impl Queue {
             return;
         }
         let room = WINDOW.saturating_sub(self.chunks.len());
-        let first = self.chunks.back().map(|last| last.id);
         let given = &mut self.given;
         let mut queued = |(id, length): (ChunkId, u32)| {
             let stage = given.remove(&id).map_or(Stage::Waiting, Stage::Given);
             Queued { id, length: length as usize, bytes: None, stage }
         };
-        let mut found: Vec<(ChunkId, u32)> = match first {
-            Some(first) => head(backend.undelivered_behind(self.node, first), room),
+        let mut found: Vec<(ChunkId, u32)> = match self.last {
+            Some(last) => head(backend.undelivered_behind(self.node, last), room),
             None => head(backend.undelivered(self.node), room),
         };
         self.has_more = found.len() > room;
         found.truncate(room);
+        self.last = found.last().map(|(id, _)| *id).or(self.last);
         self.chunks.extend(found.into_iter().map(&mut queued));
     }
 

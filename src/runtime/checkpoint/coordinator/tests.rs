@@ -47,8 +47,15 @@ impl Kept {
         let barrier = Arc::new(Barrier::new(1, Epoch(0)));
         let Pace { checkpoint, bytes_per_day, disk_bytes } = pace;
         let folder = "data".into();
-        let keeping =
-            Keeping { backend, folder, bytes_per_day, disk_bytes, may_drop: Vec::new(), dead_letters: None };
+        let keeping = Keeping {
+            backend,
+            folder,
+            spilling: None,
+            bytes_per_day,
+            disk_bytes,
+            may_drop: Vec::new(),
+            dead_letters: None,
+        };
         let with = Coordinating {
             keeping,
             pipeline: "p".to_owned(),
