@@ -65,7 +65,8 @@ pub struct Input {
     /// Whether there is one worker only, so that no exchange by id mixes what other keys put in order.
     pub is_alone: bool,
     /// Whether the watermark before each event is known. Of live input on several workers it is not: a worker that has
-    /// not said yet that it reads nothing holds it back.
+    /// not said yet that it reads nothing holds it back. Nor is it where their number changes: rows that wait between
+    /// workers then count with the least watermark of all.
     pub is_timed: bool,
 }
 

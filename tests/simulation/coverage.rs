@@ -50,6 +50,7 @@ const INCIDENTS: &[&str] = &[
     "disk refuses a start",
     "torn tail",
     "target away",
+    "target away in the middle of a write",
     "target refuses",
     "file of a sink broken",
     "power cut behind a write",

@@ -130,7 +130,7 @@ impl Simulation {
     /// Bytes that were given up, by sink.
     fn given_up(&self) -> Vec<u64> {
         let now = self.keeper.as_ref().map(|keeper| keeper.figures().sinks).unwrap_or_default();
-        let now = now.iter().map(|sink| sink.given_up).chain(std::iter::repeat(0));
+        let now = now.into_iter().map(|sink| sink.given_up).chain(std::iter::repeat(0));
         self.given_up.iter().zip(now).map(|(before, now)| before + now).collect()
     }
 

@@ -119,12 +119,12 @@ impl Buffer {
 impl Scenario {
     pub fn draw(draw: &mut Draw) -> Scenario {
         let mut ids = 0;
-        let (any_live, is_alone) = (draw.often(500), draw.often(350));
+        let (any_live, is_alone, rescales) = (draw.often(500), draw.often(350), draw.often(500));
         let sources: Vec<Source> =
             (0..1 + draw.below(2)).map(|number| Source::draw(draw, number, any_live, &mut ids)).collect();
         let branches: Vec<Branch> = (0..1 + draw.below(2))
             .map(|_| {
-                let input = input(draw, &sources, is_alone);
+                let input = input(draw, &sources, is_alone, rescales);
                 Branch::draw(draw, input)
             })
             .collect();
@@ -143,7 +143,7 @@ impl Scenario {
             branches,
             sinks,
             is_alone,
-            rescales: draw.often(500),
+            rescales,
             interval: Millis(draw.one_of(&[10, 50, 200, 1_000])),
             limits: limits(draw),
             troubled: draw.below(7),
@@ -246,7 +246,7 @@ impl Source {
 }
 
 /// Draws which sources a branch reads.
-fn input(draw: &mut Draw, sources: &[Source], is_alone: bool) -> branch::Input {
+fn input(draw: &mut Draw, sources: &[Source], is_alone: bool, rescales: bool) -> branch::Input {
     let all = (0..sources.len()).collect();
     let from: Vec<usize> = if draw.often(350) { all } else { vec![draw.below(sources.len())] };
     let read = || from.iter().map(|source| &sources[*source]);
@@ -255,7 +255,7 @@ fn input(draw: &mut Draw, sources: &[Source], is_alone: bool) -> branch::Input {
     let in_sequence = is_one && (is_alone || !read().any(Source::is_server));
     let (late, repeats) =
         (read().any(Source::is_late), read().any(|source| source.is_server() && !source.by_id));
-    let is_timed = is_alone || !sources.iter().any(|source| source.live);
+    let is_timed = is_alone || !(rescales || sources.iter().any(|source| source.live));
     branch::Input { in_sequence, late, repeats, is_alone, is_timed, from }
 }
 

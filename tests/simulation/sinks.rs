@@ -94,18 +94,6 @@ impl Target {
         Ok(bytes.strip_prefix(OLD).map(<[u8]>::to_vec).unwrap_or(bytes))
     }
 
-    /// How much of a write fits, where the disk of a file is full.
-    fn full(&self, length: usize) -> Option<usize> {
-        let mut state = self.state.lock().unwrap();
-        let is_full = state.faulty && state.draw.often(30);
-        is_full.then(|| state.draw.below(length))
-    }
-
-    fn away(&self, why: &str) -> SinkError {
-        self.world.tell(|| format!("target {} is {why}", self.name));
-        SinkError::Away(why.to_owned())
-    }
-
     /// What stands in it.
     pub fn image(&self) -> TargetImage {
         let file = self.world.files.open(&self.name, Open::Existing).ok();
@@ -130,6 +118,19 @@ impl Target {
             None => _ = files.remove(&self.name),
         }
         files.sync_folder().unwrap();
+    }
+
+    /// How much of a write fits, where the disk of a file is full.
+    fn full(&self, length: usize) -> Option<usize> {
+        let mut state = self.state.lock().unwrap();
+        let is_full = state.faulty && state.draw.often(30);
+        is_full.then(|| state.draw.below(length))
+    }
+
+    fn away(&self, why: &str) -> SinkError {
+        self.world.note("target away in the middle of a write");
+        self.world.tell(|| format!("target {} is {why}", self.name));
+        SinkError::Away(why.to_owned())
     }
 
     fn is_away(&self) -> bool {
@@ -269,8 +270,9 @@ impl Sink for FileSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.unsynced = true;
         let part = self.target.full(bytes.len());
-        let bytes_now = &bytes[..part.unwrap_or(bytes.len())];
-        self.file()?.write_at(self.offset, bytes_now).map_err(|error| self.broken(&error))?;
+        self.file()?
+            .write_at(self.offset, &bytes[..part.unwrap_or(bytes.len())])
+            .map_err(|error| self.broken(&error))?;
         if part.is_some() {
             return Err(self.target.away("full"));
         }

@@ -512,20 +512,10 @@ impl Coordinator {
         self.has_failed = true;
     }
 
-    /// Says so before the loss is durable.
+    /// Says what is given up before the loss is durable.
     fn tell_given_up(&mut self) {
-        let mut any = false;
-        for delivery in &mut self.deliveries {
-            let bytes = delivery.take_given_up();
-            if bytes > 0 {
-                any = true;
-                let name = delivery.name();
-                tracing::error!(
-                    "sink `{name}`: its buffer is full or too old: {bytes} bytes of output are given up"
-                );
-            }
-        }
-        if any {
+        let told = self.deliveries.iter_mut().filter_map(Delivery::tell_given_up).count();
+        if told > 0 {
             self.publish();
         }
     }

@@ -37,9 +37,9 @@ pub struct Delivery {
     /// The last chunk that is acknowledged with all before it.
     delivered: Option<ChunkId>,
     position: Vec<u8>,
-    /// Bytes that were given up since somebody asked.
+    /// Bytes that were given up, and of how many somebody has asked.
     given_up: u64,
-    given_up_in_all: u64,
+    told_given_up: u64,
     /// Whether the log could not be read when it was tried last, which is said once.
     unread: bool,
     away: Away,
@@ -97,7 +97,7 @@ impl Delivery {
             delivered,
             position,
             given_up: 0,
-            given_up_in_all: 0,
+            told_given_up: 0,
             unread: false,
             away: Away::default(),
             pause: Millis::ZERO,
@@ -134,10 +134,16 @@ impl Delivery {
         &self.outlet
     }
 
-    /// Bytes that were given up since this was asked last.
-    pub fn take_given_up(&mut self) -> u64 {
-        self.given_up_in_all += self.given_up;
-        std::mem::take(&mut self.given_up)
+    /// Says what was given up since this was called last, if anything was: so many bytes.
+    pub fn tell_given_up(&mut self) -> Option<u64> {
+        let bytes = self.given_up - std::mem::replace(&mut self.told_given_up, self.given_up);
+        let name = self.name();
+        if bytes > 0 {
+            tracing::error!(
+                "sink `{name}`: its buffer is full or too old: {bytes} bytes of output are given up"
+            );
+        }
+        (bytes > 0).then_some(bytes)
     }
 
     /// Bytes that wait for their delivery.
@@ -147,11 +153,8 @@ impl Delivery {
 
     /// How its target is doing.
     pub fn figures(&self) -> SinkFigures {
-        SinkFigures {
-            undelivered: self.waiting(),
-            away: self.outlet.why_away(),
-            given_up: self.given_up_in_all,
-        }
+        let (undelivered, given_up) = (self.waiting(), self.given_up);
+        SinkFigures { undelivered, given_up, away: self.outlet.why_away() }
     }
 
     /// Bytes of the checkpoint in the making.

@@ -60,10 +60,10 @@ pub struct KeeperFigures {
 pub struct SinkFigures {
     /// Bytes that wait for their delivery.
     pub undelivered: u64,
+    /// Bytes that were given up since the start, as its buffer allows.
+    pub given_up: u64,
     /// Why the target takes nothing for now.
     pub away: Option<String>,
-    /// Bytes that were given up since the start, as the buffer allows.
-    pub given_up: u64,
 }
 
 impl KeeperHandle {
