@@ -32,6 +32,7 @@ impl Control for Process {
             discarded: 0,
             undelivered_bytes: None,
             away: None,
+            lag: None,
         };
         let running = PipelineStatus {
             name: "a".to_owned(),

@@ -50,6 +50,7 @@ impl Plant {
             backend: self.state(),
             folder: self.folder.path().to_owned(),
             spilling: None,
+            on_doubt: headwater::dataflow::OnDoubt::Ask,
             bytes_per_day,
             disk_bytes,
             may_drop,

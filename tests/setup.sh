@@ -23,6 +23,11 @@ need mosquitto_pub mosquitto-clients
 need openssl openssl
 
 need go golang-go
+if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+    need postgres postgresql
+fi
+need java openjdk-17-jre-headless
+need mvn maven
 
 if [ -z "$missing" ]; then
     :
@@ -35,6 +40,9 @@ else
     echo "The tests need these packages:$missing" >&2
     exit 1
 fi
+
+# A Kafka broker; it comes as Maven packages.
+"$(dirname "$0")/servers/kafka/setup.sh"
 
 # A server that speaks S3 and checks signatures as Amazon does; it comes as a Go module.
 s3_server=github.com/versity/versitygw/cmd/versitygw@v1.8.0

@@ -7,7 +7,10 @@ pub const STATUSES: [(u8, &str); 4] = [
     (0, "Done. Warnings and rejected events do not change it."),
     (1, "Something failed while running, or a test failed."),
     (2, "Wrong usage."),
-    (78, "The configuration is wrong, or a pipeline's file cannot be read."),
+    (
+        78,
+        "The configuration is wrong, a pipeline's file cannot be read, or another gateway has the same `instance`.",
+    ),
 ];
 
 /// Anything but success.

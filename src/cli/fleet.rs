@@ -131,6 +131,7 @@ impl Fleet {
             node.sent = counts.sent;
             node.rejected = counts.all_rejected();
             node.discarded = counts.discarded.values().sum();
+            node.lag = counts.lag;
         }
     }
 

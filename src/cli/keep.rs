@@ -3,7 +3,7 @@
 use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use crate::config::Delivery;
-use crate::dataflow::Room;
+use crate::dataflow::{OnDoubt, Room};
 use crate::plan::Plan;
 use crate::runtime::{Found, Keeping, RunOptions, Spilling, waits_between_workers};
 use crate::state::disk::{Disk, RealDisk};
@@ -82,12 +82,23 @@ pub fn find(
         spilling,
         bytes_per_day: options.limits.writes_per_day.map(|bytes| bytes / share),
         disk_bytes: options.limits.disk.map(|bytes| bytes / share),
+        on_doubt: on_doubt(options),
         may_drop: options.allow_dropped_state.clone(),
         dead_letters: dead_letters(&loaded.plan.name, data_dir, clock.entropy()),
     };
     let found = Found::find(&mut loaded.plan, keeping)?;
     say_given_up(&loaded.plan, &found, options);
     Ok(found)
+}
+
+/// What to do where a target does not say what has arrived of output that waits. Afresh nothing waits, and whoever wants
+/// that has accepted what is there.
+fn on_doubt(options: &RunOptions) -> OnDoubt {
+    match (options.accept_gap, options.accept_duplicates || options.fresh) {
+        (true, _) => OnDoubt::Gap,
+        (false, true) => OnDoubt::Duplicates,
+        (false, false) => OnDoubt::Ask,
+    }
 }
 
 /// Says whose state goes to another name, whose is dropped, and which permission concerns nobody.

@@ -58,8 +58,14 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     let lasting = options.data_dir.as_deref().map(|path| (path, instance.id.as_str()));
     let fleet = lasting.map(|lasting| Arc::new(Fleet::new(lasting, loaded, &pipelines, clock.clone())));
     let _server = fleet.as_ref().and_then(|fleet| serve(fleet, &options, &instance, &clock));
+    let shut_out: Vec<_> = pipelines.iter().flatten().map(Pipeline::shut_out).collect();
     let ended_well = runner.run_all(loaded, pipelines, &stop, fleet.as_deref());
-    if ended_well == loaded.len() { Ok(()) } else { Err(Exit::Failed) }
+    match ended_well == loaded.len() {
+        true => Ok(()),
+        // Started again it would shut out the other copy in its turn.
+        false if shut_out.iter().any(|is_shut_out| is_shut_out()) => Err(Exit::Config),
+        false => Err(Exit::Failed),
+    }
 }
 
 /// Answers on the control socket and takes snapshots. That either cannot be is no reason not to run.

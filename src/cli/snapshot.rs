@@ -7,7 +7,7 @@ use super::process::Process;
 use super::progress::grouped;
 use super::remote;
 use super::terminal::Terminal;
-use crate::clients::mqtt::Hidden;
+use crate::clients::hidden::Hidden;
 use crate::clients::s3::{S3Options, S3Target};
 use crate::config::{self, Environment};
 use crate::state::disk::{Disk, RealDisk};

@@ -68,6 +68,9 @@ fn pipeline(pipeline: &Value) -> String {
                 text.push_str(&format!(", {} {what}", count(&node[what])));
             }
         }
+        if !node["lag_events"].is_null() {
+            text.push_str(&format!(", {} behind", count(&node["lag_events"])));
+        }
         if node["undelivered_bytes"].as_u64() > Some(0) {
             text.push_str(&format!(", {} bytes wait to be delivered", count(&node["undelivered_bytes"])));
         }

@@ -2,7 +2,7 @@
 //!
 //! Calls block: who makes them has a thread for it.
 
-use super::mqtt::TlsFiles;
+use super::tls::TlsFiles;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -10,7 +10,6 @@ use hyper::header::HeaderMap;
 use hyper::rt::{Read, Write};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use rumqttc::TlsConfiguration;
 use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::fmt;
@@ -108,10 +107,7 @@ impl HttpClient {
     /// # Errors
     /// Certificates cannot be read, or the system refuses.
     pub fn new(server: HttpServer, options: HttpOptions, tls: &TlsFiles) -> Result<HttpClient, String> {
-        let tls = match server.secure.then(|| tls.load()).transpose()? {
-            Some(TlsConfiguration::Rustls(config)) => Some(TlsConnector::from(config)),
-            _ => None,
-        };
+        let tls = server.secure.then(|| tls.load()).transpose()?.map(TlsConnector::from);
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start a connection: {error}"))?;
         Ok(HttpClient { runtime, link: Link { server, options, tls, sender: None } })

@@ -3,6 +3,9 @@
 //! A client owns a thread with a runtime of its own, or blocks the one that calls it. Nothing above this folder is
 //! asynchronous.
 
+pub mod hidden;
 pub mod http;
+pub mod kafka;
 pub mod mqtt;
 pub mod s3;
+pub mod tls;

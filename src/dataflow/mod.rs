@@ -19,6 +19,7 @@ mod key_fields;
 mod key_text;
 mod keyed_state;
 mod keys;
+mod marker;
 mod operator;
 mod order;
 mod planning;
@@ -55,6 +56,7 @@ pub use key_fields::{KeyField, key_names};
 pub use key_text::key_text;
 pub use keyed_state::{Codec, KeyedState};
 pub use keys::{KeyEntry, KeyId, KeyReader, Keys};
+pub use marker::{Marked, Marker, OnDoubt};
 pub use operator::{MAIN, Operator, Output, Port, Signal};
 pub use order::Lateness;
 pub use planning::{Listened, NodePlanner, Ports, TransformSpec};
@@ -65,8 +67,8 @@ pub use scope::{Binding, Point, Scope, ScopeLayer};
 pub use shared::{SharedSink, SinkId, SinkStatus};
 pub use sink::{RefusedEvent, Sink, SinkError, SinkPlan, SinkSpec, Syncing};
 pub use source::{
-    ByteSource, Handover, Offset, PlannedSource, Polled, Position, Refused, Replay, Resume, RowSource,
-    SourceError, SourcePlan, SourceSpec,
+    ByteSource, Handover, Offset, PlannedSource, Polled, Position, Probed, Refused, Replay, Resume,
+    RowSource, SourceError, SourcePlan, SourceSpec,
 };
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};

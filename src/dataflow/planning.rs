@@ -42,6 +42,8 @@ pub struct NodePlanner<'a> {
     pub listened: &'a [Listened],
     /// Whether several workers share the keys.
     pub parallel: bool,
+    /// How many there are.
+    pub workers: usize,
     /// `ordered`, where the node says so.
     pub ordered: Option<bool>,
     /// Whether events of this node wait for the watermark, so that there are late ones.

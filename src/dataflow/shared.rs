@@ -68,7 +68,9 @@ impl SharedSink {
         {
             held.status = match error {
                 SinkError::Closed => SinkStatus::Closed,
-                SinkError::Away(message) | SinkError::Failed(message) => SinkStatus::Failed(message),
+                SinkError::Away(message) | SinkError::Failed(message) | SinkError::Fenced(message) => {
+                    SinkStatus::Failed(message)
+                }
             };
         }
     }

@@ -1,7 +1,7 @@
 //! Where bytes go.
 
 use super::planning::NodePlanner;
-use super::{ComponentSpec, Retry, Template};
+use super::{ComponentSpec, Marked, Marker, Probed, Retry, Template};
 use crate::config::Setting;
 use std::fmt;
 
@@ -48,6 +48,25 @@ pub trait Sink: Send {
 
     /// Where a later run goes on, in the sink's own words; called behind [`Sink::secure`] or [`Sink::prepare`].
     fn position(&self, _into: &mut Vec<u8>) {}
+
+    /// Exactly once by a marker only (see [`SinkPlan::keeps_marker`]): the one that stands in the target under this sink's
+    /// name. Whoever wrote there before under the same name is shut out from then on. Called behind [`Sink::resume`], again
+    /// and again until it is known, and before anything is delivered; behind that only for its error: that nothing more
+    /// can be delivered. Never blocks for long.
+    fn marker(&mut self) -> Result<Marked, SinkError> {
+        Ok(Marked::Absent)
+    }
+
+    /// The same only: this marker is to stand in the target, in place of what stood there, before anything else is
+    /// delivered. As soon as it does, [`Sink::position`] gives something, so that a later run knows that there was one.
+    fn adopt(&mut self, _marker: Marker) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes a chunk that is committed. A target that keeps a marker takes it in the same transaction.
+    fn deliver(&mut self, chunk: &[u8], _marker: Marker) -> Result<(), SinkError> {
+        self.write(chunk)
+    }
 
     /// The position that was asked for last is durable, and nothing was written since: what waited for that can be done.
     fn committed(&mut self) -> Result<(), SinkError> {
@@ -100,13 +119,17 @@ pub enum SinkError {
     Away(String),
     /// What failed, naming the target and the remedy.
     Failed(String),
+    /// Another copy of this gateway delivers under the same name, and has shut this one out. What to do.
+    Fenced(String),
 }
 
 impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SinkError::Closed => f.write_str("the reader closed the pipe"),
-            SinkError::Away(message) | SinkError::Failed(message) => f.write_str(message),
+            SinkError::Away(message) | SinkError::Failed(message) | SinkError::Fenced(message) => {
+                f.write_str(message)
+            }
         }
     }
 }
@@ -156,6 +179,26 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Why not, where what it was told is the reason.
+    fn why_not_exactly_once(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether it delivers exactly once by a [`Marker`] that its target keeps: [`Sink::deliver`] writes both in one
+    /// transaction, and [`Sink::acknowledged`] says when that is done. Otherwise by [`Sink::position`].
+    fn keeps_marker(&self) -> bool {
+        false
+    }
+
+    /// Is told, when the pipeline is planned, that it is to deliver exactly once.
+    fn deliver_exactly_once(&mut self) {}
+
+    /// The most bytes of an encoded event that its target takes, its address not counted. What is longer is rejected
+    /// before it becomes part of a checkpoint.
+    fn most_event_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether what it has written is safe once [`Sink::secure`] has returned, at the power going too.
     fn is_lasting(&self) -> bool {
         true
@@ -164,6 +207,12 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
     /// Whether a new run forgets what an earlier one has written.
     fn starts_anew(&self) -> bool {
         false
+    }
+
+    /// Connects as a run would, looks whether a run would find what it needs, and changes nothing: for `check --connect`.
+    /// None where there is no server to connect to.
+    fn probe(&self) -> Option<Probed> {
+        None
     }
 
     /// A sink, ready to be opened. `preamble` stands before the first event of a new file or stream.

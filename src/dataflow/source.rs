@@ -18,6 +18,8 @@ pub enum Polled {
     Data,
     /// Nothing at hand now; more may come.
     Empty,
+    /// Nothing at hand now, and it is not known whether there is something: the server has not said. No idle time passes.
+    Waiting,
     /// Nothing will come any more.
     End,
 }
@@ -155,6 +157,11 @@ pub trait RowSource: Send {
         None
     }
 
+    /// How many events the server has beyond those that were given, as far as is known.
+    fn lag(&self) -> Option<u64> {
+        None
+    }
+
     /// What was given up to the position that was last asked for is durable, or has led to nothing but what is.
     fn checkpointed(&mut self) {}
 
@@ -177,7 +184,8 @@ pub trait RowSource: Send {
     /// Not called where it failed, or where a sink takes nothing any more.
     fn close(&mut self) {}
 
-    /// Whether it gives rows at all. A partition that only finds others holds no watermark.
+    /// Whether it gives rows at all, or holds the place of others that will: asked again until it says no. A partition
+    /// that only finds others holds no watermark.
     fn gives_rows(&self) -> bool {
         true
     }
@@ -199,6 +207,10 @@ pub enum Replay {
     /// New events in place of the old ones.
     Anew,
 }
+
+/// What came of connecting to a server: what was found there in a few words, or what is wrong, naming the server and the
+/// remedy. Gives up after some ten seconds.
+pub type Probed = Result<String, String>;
 
 /// How a server hands events over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,6 +245,11 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// Number of partitions; each is read by one worker.
     fn partitions(&self) -> usize;
+
+    /// Whether those only find others, so that nobody knows how many will be read.
+    fn finds_partitions(&self) -> bool {
+        false
+    }
 
     /// For a source that keeps a connection: where it is told what is said of that beside the connector.
     fn upkeep(&mut self) -> Option<&mut Upkeep> {
@@ -290,6 +307,12 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// Is told once, before [`SourcePlan::partition`] and only where state is kept, what its journal is.
     fn journal(&mut self, _journal: Arc<Journal>) {}
+
+    /// Connects as a run would, looks whether a run would find what it needs, and changes nothing: for `check --connect`.
+    /// None where there is no server to connect to.
+    fn probe(&self) -> Option<Probed> {
+        None
+    }
 
     /// A partition, ready to be opened. `decoder` makes decoders of what the plan wants, for sources of bytes.
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource>;

@@ -62,6 +62,20 @@ impl Template {
         Some(template)
     }
 
+    /// Reads an expression and compiles it in the same way: the text is its value.
+    pub fn of_expression(
+        planner: &mut NodePlanner<'_>,
+        setting: Setting<'_>,
+        check: Check,
+    ) -> Option<Template> {
+        let written = setting.node.as_written().unwrap_or_default().to_owned();
+        let expr = planner.parse(setting)?;
+        let mut entry = planner.entry.take()?;
+        let slot = planner.slot_of(&mut entry, setting, &expr, "template");
+        planner.entry = Some(entry);
+        Some(Template { written, pieces: vec![Piece::Value(slot?, expr.to_string())], check })
+    }
+
     /// An empty text for every event: room in its address for what only the sink can say.
     pub fn room() -> Template {
         Template { written: String::new(), pieces: Vec::new(), check: |_, _| Ok(()) }

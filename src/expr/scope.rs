@@ -39,6 +39,8 @@ pub enum SourceField {
     Partition,
     /// The place within the partition.
     Offset,
+    /// When the broker or the sender says that the message was made.
+    Timestamp,
     /// The key of a message.
     Key,
     /// The header of this name.
@@ -51,6 +53,7 @@ impl SourceField {
         match self {
             SourceField::Topic | SourceField::Key | SourceField::Header(_) => Type::TEXT,
             SourceField::Partition | SourceField::Offset => Type::INT,
+            SourceField::Timestamp => Type::TIMESTAMP,
         }
     }
 
@@ -60,6 +63,7 @@ impl SourceField {
             SourceField::Topic => "(source topic)".to_owned(),
             SourceField::Partition => "(source partition)".to_owned(),
             SourceField::Offset => "(source offset)".to_owned(),
+            SourceField::Timestamp => "(source timestamp)".to_owned(),
             SourceField::Key => "(source key)".to_owned(),
             SourceField::Header(name) => format!("{HEADER}{name}"),
         }
@@ -67,7 +71,13 @@ impl SourceField {
 
     /// What a hidden name stands for.
     pub fn hidden(name: &str) -> Option<SourceField> {
-        let fixed = [SourceField::Topic, SourceField::Partition, SourceField::Offset, SourceField::Key];
+        let fixed = [
+            SourceField::Topic,
+            SourceField::Partition,
+            SourceField::Offset,
+            SourceField::Timestamp,
+            SourceField::Key,
+        ];
         let header = || name.strip_prefix(HEADER).map(|header| SourceField::Header(header.to_owned()));
         fixed.into_iter().find(|field| field.hidden_name() == name).or_else(header)
     }

@@ -18,7 +18,10 @@ pub fn read(
     let own = section.optional("delivery", Delivery::read);
     let asked = own.unwrap_or(pipeline);
     let cannot = asked == Delivery::ExactlyOnce && !plan.delivers_exactly_once();
-    let message = format!("`{connector}` cannot deliver exactly once, only at least once");
+    let message = match plan.why_not_exactly_once() {
+        None => format!("`{connector}` cannot deliver exactly once, only at least once"),
+        Some(why) => format!("`{connector}` cannot deliver exactly once, only at least once: {why}"),
+    };
     match section.get("delivery").filter(|_| cannot && own.is_some()) {
         Some(setting) => {
             setting.error(message).hint("write `delivery: at_least_once`, or leave it away");

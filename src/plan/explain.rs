@@ -42,7 +42,8 @@ struct SourceWords {
     name: String,
     reads: String,
     is_live: bool,
-    partitions: usize,
+    /// None where they are found while it runs.
+    partitions: Option<usize>,
     format: Option<String>,
     time: String,
     watermark: Vec<String>,
@@ -171,7 +172,7 @@ impl Words<'_> {
             name: plan.nodes[source.node.0 as usize].name.clone(),
             reads: self.line(&source.plan.describe()),
             is_live: source.plan.is_live(),
-            partitions: source.plan.partitions(),
+            partitions: (!source.plan.finds_partitions()).then(|| source.plan.partitions()),
             format: source.decoding.map(|_| self.line(&source.format.describe())),
             time: self.line(&source.timing.describe_time()),
             watermark: self.lines(&source.timing.describe_watermark()),

@@ -310,6 +310,7 @@ impl<'a> Planning<'a> {
             pipeline: &self.file.name,
             instance: self.instance,
             parallel: self.plan.parallelism > 1,
+            workers: self.plan.parallelism,
             ordered: None,
             is_ordered: false,
             gathered: None,

@@ -82,11 +82,14 @@ impl Planning<'_> {
                 return None;
             }
         }
+        let (delivery, buffer) = delivered;
+        if delivery == Delivery::ExactlyOnce {
+            plan.deliver_exactly_once();
+        }
         let sink = SinkId(self.plan.sinks.len() as u16);
         let (target, address) = (plan.describe(), plan.address().to_vec());
-        let messages = plan.takes_messages();
-        let step = EncodePlan { sink, target, format: format.clone(), view, address, messages };
-        let (delivery, buffer) = delivered;
+        let (messages, most_bytes) = (plan.takes_messages(), plan.most_event_bytes());
+        let step = EncodePlan { sink, target, format: format.clone(), view, address, messages, most_bytes };
         self.plan.sinks.push(SinkNode {
             node: id,
             plan,

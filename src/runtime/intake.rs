@@ -8,6 +8,7 @@ use super::checkpoint::Reached;
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
 use super::rejected::RejectPort;
+use super::stats::Counters;
 use crate::dataflow::{
     Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Signal, SourceError, StageId,
 };
@@ -72,6 +73,8 @@ struct PartitionIntake {
     number: Partition,
     pending: Option<Box<Pending>>,
     ended: bool,
+    /// Whether it has said that it gives no rows.
+    is_aside: bool,
     /// How many of the events to come went through in an earlier run.
     skip: u64,
     /// Where what is pending began, and how many events went through since; kept where the partition may be left in the
@@ -81,7 +84,8 @@ struct PartitionIntake {
 
 impl PartitionIntake {
     fn new(rows: Box<dyn RowSource>, number: Partition) -> PartitionIntake {
-        PartitionIntake { rows, number, pending: None, ended: false, skip: 0, begun: None }
+        let is_aside = !rows.gives_rows();
+        PartitionIntake { rows, number, pending: None, ended: false, is_aside, skip: 0, begun: None }
     }
 }
 
@@ -198,6 +202,14 @@ impl Intake {
         self.partitions.iter().any(|partition| partition.rows.acknowledges())
     }
 
+    /// How many events its servers have that were not read, as far as is known; tells the counters.
+    pub fn tell_lag(&self, counters: &mut Counters) {
+        let known: Vec<u64> = self.partitions.iter().filter_map(|partition| partition.rows.lag()).collect();
+        if !known.is_empty() {
+            counters.lag(self.node, known.iter().sum());
+        }
+    }
+
     /// The pipeline ends well, and all that was read has gone through and arrived.
     pub fn close(&mut self) {
         self.partitions.iter_mut().for_each(|partition| partition.rows.close());
@@ -228,7 +240,7 @@ impl Intake {
             if polled != Polled::Empty {
                 self.tracker.behind(number);
             }
-            worked |= polled != Polled::Empty;
+            worked |= !matches!(polled, Polled::Empty | Polled::Waiting);
             let rows = self.place(driver, number, &mut read);
             let mut batch = read.batch;
             if polled == Polled::Empty {
@@ -245,6 +257,11 @@ impl Intake {
         for i in 0..self.partitions.len() {
             let turned_up = self.partitions[i].rows.turned_up();
             turned_up.into_iter().try_for_each(|rows| self.add(rows))?;
+            let PartitionIntake { rows, number, is_aside, .. } = &mut self.partitions[i];
+            if !*is_aside && !rows.gives_rows() {
+                *is_aside = true;
+                self.tracker.stand_aside(*number);
+            }
         }
         Ok(worked)
     }

@@ -257,6 +257,12 @@ impl Pipeline {
         self.coordinator.as_ref().map(Coordinator::handle)
     }
 
+    /// Tells, also while it runs and behind that, whether another copy of this gateway has shut it out.
+    pub fn shut_out(&self) -> impl Fn() -> bool + use<> {
+        let outlets = self.common.outlets.clone();
+        move || outlets.iter().any(Outlet::is_shut_out)
+    }
+
     /// The same, to be driven by hand.
     pub fn into_steps(self) -> Steps {
         Steps { pipeline: self, stop: AtomicBool::new(false), ended: Vec::new() }
@@ -365,8 +371,9 @@ fn open_sinks(
         let mut sink = instruments.sink(SinkId(number as u16), sink);
         if let Some((Found { keeping, ids, .. }, bell)) = kept {
             let exactly_once = node.delivery == config::Delivery::ExactlyOnce;
+            let marked = (exactly_once && node.plan.keeps_marker()).then_some(keeping.on_doubt);
             let (name, buffer, retry) = (name.clone(), node.buffer, node.retry);
-            let options = OutletOptions { name, exactly_once, buffer, retry, bell: bell.clone() };
+            let options = OutletOptions { name, exactly_once, marked, buffer, retry, bell: bell.clone() };
             let mut outlet = Outlet::new(sink, options);
             outlet.open().map_err(failed)?;
             let ids = (node.node, ids.sinks[number]);

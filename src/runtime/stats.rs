@@ -22,6 +22,8 @@ pub struct NodeCounts {
     pub discarded: BTreeMap<&'static str, u64>,
     /// What else happened and how often: connections that were lost.
     pub noted: BTreeMap<&'static str, u64>,
+    /// Of a source: how many events its servers have that were not read, where that is known.
+    pub lag: Option<u64>,
     /// The last few rejects: reason and event.
     pub samples: VecDeque<(String, String)>,
 }
@@ -40,6 +42,7 @@ impl NodeCounts {
         for (what, count) in &other.noted {
             *self.noted.entry(what).or_default() += count;
         }
+        self.lag = self.lag.into_iter().chain(other.lag).reduce(|one, other| one + other);
         self.samples.extend(other.samples.iter().cloned());
         let surplus = self.samples.len().saturating_sub(SAMPLES);
         self.samples.drain(..surplus);
@@ -98,6 +101,11 @@ impl Counters {
     /// Something happened that is no matter of single events.
     pub fn noted(&mut self, node: NodeId, what: &'static str, times: u64) {
         *self.node(node).noted.entry(what).or_default() += times;
+    }
+
+    /// So many events wait at a source's servers.
+    pub fn lag(&mut self, node: NodeId, events: u64) {
+        self.node(node).lag = Some(events);
     }
 
     /// Events were dropped by intent.

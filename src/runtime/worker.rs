@@ -431,6 +431,7 @@ impl Worker {
     }
 
     fn report(&mut self, shared: &Shared<'_>) {
+        self.intakes.iter().for_each(|intake| intake.tell_lag(self.driver.counters()));
         let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
         report.clone_from(self.driver.counters());
     }

@@ -113,6 +113,8 @@ pub struct NodeStatus {
     pub rejected: u64,
     /// Events dropped by intent, late ones among them.
     pub discarded: u64,
+    /// Of a source: how many events its servers have that were not read, where that is known.
+    pub lag: Option<u64>,
     /// Bytes of output that wait in the data directory for their delivery; None where nothing can.
     pub undelivered_bytes: Option<u64>,
     /// Why a sink's target takes nothing for now.
@@ -166,8 +168,8 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
     let node = |node: &NodeStatus| {
         json!({
             "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
-            "rejected": node.rejected, "discarded": node.discarded, "undelivered_bytes": node.undelivered_bytes,
-            "away": node.away,
+            "rejected": node.rejected, "discarded": node.discarded, "lag_events": node.lag,
+            "undelivered_bytes": node.undelivered_bytes, "away": node.away,
         })
     };
     json!({

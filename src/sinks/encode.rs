@@ -4,7 +4,7 @@ use crate::dataflow::{
     FormatPlan, Operator, Output, SharedSink, Signal, SinkId, StartContext, StepPlan, Template,
     write_addressed,
 };
-use crate::event::{Batch, Reason, Row, View};
+use crate::event::{Batch, Reason, RejectKind, Row, View};
 use crate::formats::Encoder;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct EncodePlan {
     pub address: Vec<Template>,
     /// Whether each event is a message by itself; then it has an address.
     pub messages: bool,
+    /// The most bytes of an encoded event; what is longer is rejected.
+    pub most_bytes: Option<usize>,
 }
 
 impl StepPlan for EncodePlan {
@@ -62,6 +64,7 @@ impl StepPlan for EncodePlan {
             sink: context.sink(self.sink),
             texts: vec![String::new(); self.address.len()],
             address: self.address.clone(),
+            most_bytes: self.most_bytes.unwrap_or(usize::MAX),
             chunk: Vec::new(),
         })
     }
@@ -75,23 +78,27 @@ struct Encode {
     address: Vec<Template>,
     /// The rendered address of an event, kept for its allocations.
     texts: Vec<String>,
+    most_bytes: usize,
     chunk: Vec<u8>,
 }
 
 impl Encode {
     /// Adds an event to the chunk, behind its address where it has one.
     fn encode(&mut self, batch: &Batch, row: Row) -> Result<(), Reason> {
+        let (start, most) = (self.chunk.len(), self.most_bytes);
         if self.address.is_empty() {
-            return self.encoder.encode(batch, row, &mut self.chunk);
+            self.encoder.encode(batch, row, &mut self.chunk)?;
+            return fits(self.chunk.len() - start, most).inspect_err(|_| self.chunk.truncate(start));
         }
         for (template, text) in self.address.iter().zip(&mut self.texts) {
             text.clear();
             template.render(batch, row, text)?;
         }
         write_addressed(&self.texts, &mut self.chunk, |into| {
+            let start = into.len();
             self.encoder.encode(batch, row, into)?;
             into.truncate(into.len() - self.surplus);
-            Ok(())
+            fits(into.len() - start, most)
         })
     }
 
@@ -101,6 +108,12 @@ impl Encode {
             self.chunk.clear();
         }
     }
+}
+
+/// Whether the target takes an event of so many bytes.
+fn fits(bytes: usize, most: usize) -> Result<(), Reason> {
+    let too_long = || format!("the event has {bytes} bytes, and its target takes {most} at the most");
+    if bytes <= most { Ok(()) } else { Err(Reason::new(RejectKind::Encode, too_long())) }
 }
 
 impl Operator for Encode {

@@ -3,6 +3,7 @@
 mod drop;
 mod encode;
 mod file;
+mod kafka;
 mod mqtt;
 mod stdout;
 mod writer;
@@ -12,6 +13,7 @@ use crate::dataflow::SinkSpec;
 pub use drop::DropSink;
 pub use encode::{EncodePlan, ForgetPlan};
 pub use file::{FileMode, FileSink, FileSinkConfig, Packing, Rotation, SpreadSink};
+pub use kafka::transactional;
 pub use stdout::StdoutSink;
 
 /// All sinks.
@@ -19,20 +21,10 @@ pub const SINKS: &[SinkSpec] = &[
     SinkSpec { spec: &stdout::STDOUT, encodes: true, plan: stdout::plan },
     SinkSpec { spec: &file::FILE, encodes: true, plan: file::plan },
     SinkSpec { spec: &mqtt::MQTT, encodes: true, plan: mqtt::plan },
+    SinkSpec { spec: &kafka::KAFKA, encodes: true, plan: kafka::plan },
     SinkSpec { spec: &drop::DROP, encodes: false, plan: drop::plan },
 ];
 
 /// Sinks of the language that this version does not have.
-pub const LATER: &[&str] = &[
-    "kafka",
-    "http",
-    "postgres",
-    "influx",
-    "prometheus",
-    "s3",
-    "parquet",
-    "nats",
-    "exec",
-    "email",
-    "clickhouse",
-];
+pub const LATER: &[&str] =
+    &["http", "postgres", "influx", "prometheus", "s3", "parquet", "nats", "exec", "email", "clickhouse"];

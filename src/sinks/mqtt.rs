@@ -4,7 +4,8 @@ mod outbox;
 mod plan;
 mod publishing;
 
-use crate::clients::mqtt::{CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, TLS, URL, USERNAME, VERSION};
+use crate::clients::mqtt::{CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, URL, USERNAME, VERSION};
+use crate::clients::tls::TLS;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
 

@@ -30,3 +30,12 @@ pub fn set(mutation: Option<Mutation>) {
 pub fn is(mutation: Mutation) -> bool {
     CURRENT.get() == Some(mutation)
 }
+
+/// The checkpoint without one of the keys that are gone, where that is asked for.
+pub fn mutated(mut checkpoint: super::Checkpoint) -> super::Checkpoint {
+    let gone = checkpoint.entries.iter().rposition(|entry| entry.value.is_none());
+    if let Some(gone) = gone.filter(|_| is(Mutation::LoseTombstone)) {
+        checkpoint.entries.remove(gone);
+    }
+    checkpoint
+}

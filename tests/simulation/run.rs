@@ -349,6 +349,7 @@ impl Simulation {
         let mut plan = self.plan(workers);
         let keeping = Keeping {
             spilling: None,
+            on_doubt: headwater::dataflow::OnDoubt::Ask,
             backend,
             folder: "simulated".into(),
             bytes_per_day: None,

@@ -228,7 +228,7 @@ impl RowSource for TimedSource {
         let polled = self.rows.fill(batch, refused, env);
         let rows = batch.len() as u64;
         // A source that has nothing at hand waits for it.
-        let part = (!matches!(polled, Ok(Polled::Empty))).then_some(self.part);
+        let part = (!matches!(polled, Ok(Polled::Empty | Polled::Waiting))).then_some(self.part);
         self.lane.end(begun, part, |gauge| gauge.rows_out += rows);
         self.lane.read(rows);
         self.limit.read.fetch_add(rows, Ordering::Relaxed);

@@ -1,9 +1,10 @@
 //! All that a connection needs to know, as data.
 
-use super::{Address, TlsFiles};
+use super::Address;
+use crate::clients::hidden::Hidden;
+use crate::clients::tls::TlsFiles;
 use crate::config::Secrets;
 use crate::dataflow::Retry;
-use std::fmt;
 
 /// The version of the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,16 +14,6 @@ pub enum Version {
     /// 5
     #[default]
     Five,
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(pub String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// How a connection is made.

@@ -1,10 +1,11 @@
 //! The thread that keeps a connection: makes it, polls it always, and makes it again when it is lost.
 
 use super::link::{Accepted, Happened, Link, Wire, link};
-use super::tls::Stamp;
 use super::{Connecting, Transport};
+use crate::clients::tls::Stamp;
 use crate::dataflow::Retry;
 use crate::time::{Clock, Millis, Random, SystemClock};
+use rumqttc::TlsConfiguration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -228,7 +229,7 @@ impl Keeping {
         let stamp = self.connecting.tls.stamp();
         let tls = match self.connecting.address.transport {
             Transport::Tls => match self.connecting.tls.load() {
-                Ok(tls) => Some(tls),
+                Ok(tls) => Some(TlsConfiguration::Rustls(tls)),
                 Err(reason) => return Ended { reason, held: 0, wanted: false },
             },
             _ => None,

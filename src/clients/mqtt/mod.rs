@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5: options, TLS, and the thread that keeps a connection.
+//! MQTT 3.1.1 and 5: options, and the thread that keeps a connection.
 
 mod address;
 mod connecting;
@@ -6,16 +6,14 @@ mod keeper;
 mod link;
 mod options;
 mod reason;
-mod tls;
 
 pub use address::{Address, Transport};
-pub use connecting::{Connecting, Hidden, Version};
+pub use connecting::{Connecting, Version};
 pub use keeper::{Endpoint, Keeper};
 pub use link::{Accepted, Happened, Incoming, Outgoing, Subscription, Wire};
 pub use options::{
-    CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, TLS, URL, USERNAME, VERSION, is_topic, qos, read_connecting,
+    CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, URL, USERNAME, VERSION, is_topic, qos, read_connecting,
 };
-pub use tls::TlsFiles;
 
 /// How often a message may arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

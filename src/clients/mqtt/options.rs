@@ -1,10 +1,11 @@
 //! The options of a connection, which source and sink share.
 
-use super::{Address, Connecting, Hidden, Qos, TlsFiles, Transport, Version};
+use super::{Address, Connecting, Qos, Transport, Version};
+use crate::clients::hidden::Hidden;
+use crate::clients::tls::read_tls;
 use crate::config::{Section, Setting, read};
-use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, Retry, open_options};
+use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, Retry};
 use crate::time::Millis;
-use std::path::PathBuf;
 
 /// The broker.
 pub const URL: OptionSpec = OptionSpec::required(
@@ -43,23 +44,6 @@ pub const KEEP_ALIVE: OptionSpec = OptionSpec::or(
     OptionKind::Duration,
     "A connection on which nothing moves for so long is tried.",
 );
-/// Certificates.
-pub const TLS: OptionSpec = OptionSpec::optional(
-    "tls",
-    OptionKind::Options(TLS_OPTIONS),
-    "Certificates for `mqtts://`, in PEM files; they are watched, and a change is taken up.",
-);
-
-const TLS_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::optional(
-        "ca",
-        OptionKind::Path,
-        "Who may have signed the broker's certificate; absent: whom the system trusts.",
-    ),
-    OptionSpec::optional("cert", OptionKind::Path, "The client's own certificate."),
-    OptionSpec::optional("key", OptionKind::Path, "Its key."),
-];
-
 /// Characters of a client id that is made up.
 fn is_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
@@ -79,7 +63,7 @@ pub fn read_connecting(planner: &NodePlanner<'_>, section: &Section<'_>) -> Opti
     let credentials = credentials(section);
     let client_id = section.optional("client_id", client_id);
     let keep_alive = section.or("keep_alive", Millis(30_000), seconds);
-    let tls = section.optional("tls", |setting| tls(planner, setting));
+    let tls = section.optional("tls", |setting| read_tls(planner, setting));
     let address = address?;
     if let (Some(setting), true) = (section.get("tls"), address.transport != Transport::Tls) {
         setting.faults.error(setting.key, "`tls` goes with a URL that starts with `mqtts://`");
@@ -141,19 +125,6 @@ fn credentials(section: &Section<'_>) -> Option<(String, Hidden)> {
         setting.faults.error(setting.key, "`password` needs `username`");
     }
     Some((username?, Hidden(password.unwrap_or_default())))
-}
-
-fn tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFiles> {
-    let section = open_options(setting, "`tls`", TLS_OPTIONS, &[]);
-    let path = |setting: Setting<'_>| read::text(setting).map(|path| planner.folder.join(path));
-    let ca: Option<PathBuf> = section.optional("ca", path);
-    let (cert, key) = (section.optional("cert", path), section.optional("key", path));
-    if let (Some(alone), None) | (None, Some(alone)) = (section.get("cert"), section.get("key")) {
-        let reported = alone.faults.error(alone.key, "`cert` and `key` go together");
-        reported.hint("a certificate proves nothing without the private key that belongs to it");
-        return None;
-    }
-    Some(TlsFiles { ca, own: cert.zip(key) })
 }
 
 /// How often a message may arrive.

@@ -11,7 +11,7 @@ mod xml;
 pub use options::S3Options;
 
 use super::http::{Answer, HttpClient, HttpOptions};
-use super::mqtt::TlsFiles;
+use super::tls::TlsFiles;
 use crate::state::snapshot::{PART_LIMIT, SnapshotTarget, Stored, TargetError};
 use crate::time::{Clock, Timestamp};
 use hyper::body::Bytes;

@@ -1,7 +1,7 @@
 //! Where a bucket is and who we are there.
 
 use super::super::http::HttpServer;
-use super::super::mqtt::Hidden;
+use crate::clients::hidden::Hidden;
 
 /// A bucket of Amazon S3 or of what speaks its language.
 #[derive(Clone, Debug, PartialEq, Eq)]

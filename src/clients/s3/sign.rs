@@ -2,7 +2,7 @@
 
 use super::options::S3Options;
 use crate::time::Timestamp;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -90,7 +90,7 @@ pub fn encode(text: &str, keep_slashes: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::mqtt::Hidden;
+    use crate::clients::hidden::Hidden;
 
     /// The example of listing objects in the documentation of Signature Version 4 for S3.
     #[test]

@@ -5,7 +5,7 @@ use super::context::{Context, Outcome};
 use super::spec::{Arg, Body, FunctionSpec, Group, Returns, arg};
 use crate::event::Value;
 use crate::expr::types::Type;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};

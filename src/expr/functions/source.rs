@@ -19,6 +19,10 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
         "Where in its partition the event stood; null where the source has no offsets.",
         &[("source_offset()", "null")],
     ),
+    origin("source_timestamp", Type::TIMESTAMP, &SourceField::Timestamp).doc(
+        "When the message was made, as its sender or the broker says; null where the source has no such time.",
+        &[("source_timestamp()", "null")],
+    ),
     origin("source_key", Type::TEXT, &SourceField::Key)
         .doc("The key of the message; null where there is none.", &[("source_key()", "null")]),
     FunctionSpec::new(

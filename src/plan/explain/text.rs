@@ -80,9 +80,11 @@ fn write_source(f: &mut fmt::Formatter<'_>, source: &SourceWords, workers: usize
     writeln!(f, "\nSource {}", source.name)?;
     labelled(f, "reads", &[&source.reads])?;
     let ends = if source.is_live { "live: it never ends by itself" } else { "bounded" };
-    let readers = source.partitions.min(workers);
+    let readers = source.partitions.unwrap_or(workers).min(workers);
     let by = if workers > 1 { format!(", read by {readers} of {workers} workers") } else { String::new() };
-    labelled(f, "input", &[format!("{ends}, {}{by}", counted(source.partitions, "partition"))])?;
+    let found = || "partitions are found while it runs".to_owned();
+    let partitions = source.partitions.map_or_else(found, |partitions| counted(partitions, "partition"));
+    labelled(f, "input", &[format!("{ends}, {partitions}{by}")])?;
     if let Some(format) = &source.format {
         labelled(f, "format", &[format])?;
     }

@@ -8,7 +8,7 @@ use super::ids::StateIds;
 use super::part::{Part, Reached};
 use super::room::{AGAIN, Room};
 use crate::config::Checkpointing;
-use crate::dataflow::{self, SinkError};
+use crate::dataflow::{self, OnDoubt, SinkError};
 use crate::runtime::dead_letters::SharedDeadLetters;
 use crate::runtime::pipeline::Spilling;
 use crate::state::{
@@ -32,6 +32,8 @@ pub struct Keeping {
     pub bytes_per_day: Option<u64>,
     /// Bytes that log and store may take on the disk: beyond, sources are held back.
     pub disk_bytes: Option<u64>,
+    /// What to do with output that waits where a target does not say what has arrived.
+    pub on_doubt: OnDoubt,
     /// Nodes whose state may be dropped.
     pub may_drop: Vec<String>,
     /// Where rejected events are kept that nobody reads.
@@ -272,8 +274,7 @@ impl Coordinator {
         while !self.has_failed {
             let moved = self.deliver(clock)?;
             let (is_patient, now) = (patience(), clock.elapsed());
-            let waits =
-                self.deliveries.iter().any(|delivery| delivery.waiting() > 0 || delivery.outlet().is_away());
+            let waits = self.deliveries.iter().any(Delivery::is_busy);
             let is_over = !is_patient && now >= *until.get_or_insert(now + LAST);
             if !waits || is_over || !(moved || is_patient) {
                 break;
@@ -322,9 +323,7 @@ impl Coordinator {
             return Ok(false);
         }
         // A later start finds frames by the name of their source.
-        let checkpoint = (!self.is_announced).then(|| {
-            self.announced(Checkpoint { epoch: self.keeping.backend.epoch(), ..Checkpoint::default() })
-        });
+        let checkpoint = self.announcement();
         let committed = self.keeping.backend.commit(Changes { frames, checkpoint, ..Changes::default() })?;
         self.is_announced = true;
         let places = committed.map(|committed| committed.places).unwrap_or_default();
@@ -458,7 +457,7 @@ impl Coordinator {
                 ..Checkpoint::default()
             });
             #[cfg(feature = "simulation")]
-            let checkpoint = mutated(checkpoint);
+            let checkpoint = crate::state::mutation::mutated(checkpoint);
             let mut changes = Changes { checkpoint: Some(checkpoint), chunks, ..Changes::default() };
             if let Err(error) = self.keeping.backend.commit_all(&mut changes) {
                 self.gathered.entries = changes.checkpoint.map(|left| left.entries).unwrap_or_default();
@@ -564,7 +563,29 @@ impl Coordinator {
             }
             Ok(())
         });
-        fatal.map_or(Ok(worked), Err)
+        fatal.map_or(Ok(worked), Err)?;
+        Ok(self.note_marked(clock.elapsed())? || worked)
+    }
+
+    /// Writes down which targets have come to keep a marker: nothing is delivered to them before.
+    fn note_marked(&mut self, now: Millis) -> Result<bool, StateError> {
+        let new = self.deliveries.iter().filter_map(|delivery| delivery.newly_marked(&self.keeping.backend));
+        let markers: Vec<_> = new.collect();
+        if markers.is_empty() || self.is_waiting(now) {
+            return Ok(false);
+        }
+        let changes = Changes { markers, checkpoint: self.announcement(), ..Changes::default() };
+        match self.keeping.backend.commit(changes) {
+            Ok(_) => self.is_announced = true,
+            Err(error) => self.fail_or_wait(error, now)?,
+        }
+        Ok(true)
+    }
+
+    /// Says which nodes there are, if the log does not know.
+    fn announcement(&self) -> Option<Checkpoint> {
+        let bare = || Checkpoint { epoch: self.keeping.backend.epoch(), ..Checkpoint::default() };
+        (!self.is_announced).then(|| self.announced(bare()))
     }
 }
 
@@ -587,17 +608,6 @@ impl Drop for Coordinator {
     fn drop(&mut self) {
         self.handle.close();
     }
-}
-
-/// The checkpoint without one of the keys that are gone, where that is asked for.
-#[cfg(feature = "simulation")]
-fn mutated(mut checkpoint: Checkpoint) -> Checkpoint {
-    use crate::state::mutation::{self, Mutation};
-    let gone = checkpoint.entries.iter().rposition(|entry| entry.value.is_none());
-    if let Some(gone) = gone.filter(|_| mutation::is(Mutation::LoseTombstone)) {
-        checkpoint.entries.remove(gone);
-    }
-    checkpoint
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::ages::Ages;
 use super::handle::SinkFigures;
+use super::marking::marker_of;
 use super::outlet::{Outlet, Secured};
 use super::queue::Queue;
 use crate::dataflow;
@@ -24,21 +25,25 @@ const LOOK: [Millis; 2] = [Millis(2), Millis(200)];
 pub struct Delivery {
     /// Which of the plan's nodes it is.
     sink: dataflow::NodeId,
-    node: NodeId,
-    outlet: Outlet,
+    pub(super) node: NodeId,
+    pub(super) outlet: Outlet,
     /// What workers wrote straight to the target between chunks, pending, and the call that said so: for the next
     /// checkpoint.
     direct: Vec<(u64, Vec<u8>)>,
     /// Chunks of the checkpoint in the making.
     making: Vec<Made>,
     /// Committed chunks that are not acknowledged.
-    queue: Queue,
+    pub(super) queue: Queue,
     ages: Ages,
     /// The last chunk that is acknowledged with all before it.
-    delivered: Option<ChunkId>,
-    position: Vec<u8>,
+    pub(super) delivered: Option<ChunkId>,
+    pub(super) position: Vec<u8>,
+    /// Whether the target is still to be asked for its marker. Nothing is delivered before.
+    pub(super) asks: bool,
+    /// The last epoch that was durable when this run began.
+    pub(super) begun: Epoch,
     /// Bytes that were given up, and of how many somebody has asked.
-    given_up: u64,
+    pub(super) given_up: u64,
     told_given_up: u64,
     /// Whether the log could not be read when it was tried last, which is said once.
     unread: bool,
@@ -86,6 +91,7 @@ impl Delivery {
     ) -> Delivery {
         let (delivered, position) = known(node, backend);
         let ages = Ages::find(node, outlet.options().buffer.max_age, backend, clock);
+        let asks = outlet.options().marked.is_some();
         Delivery {
             sink,
             node,
@@ -96,6 +102,8 @@ impl Delivery {
             ages,
             delivered,
             position,
+            asks,
+            begun: backend.epoch(),
             given_up: 0,
             told_given_up: 0,
             unread: false,
@@ -122,7 +130,7 @@ impl Delivery {
         if let Some(again) = self.outlet.next_try() {
             return Some(again);
         }
-        if !self.outlet.is_drained() || !self.queue.is_empty() {
+        if !self.outlet.is_drained() || !self.queue.is_empty() || self.outlet.options().marked.is_some() {
             self.pause = Millis((self.pause.0 * 2).clamp(LOOK[0].0, LOOK[1].0));
             return Some(now + self.pause);
         }
@@ -155,6 +163,16 @@ impl Delivery {
     pub fn figures(&self) -> SinkFigures {
         let (undelivered, given_up) = (self.waiting(), self.given_up);
         SinkFigures { undelivered, given_up, away: self.outlet.why_away() }
+    }
+
+    /// Whether something is still to be done, for as long as somebody has patience. What a target with a marker refuses is
+    /// taken out before the rest of its chunk is delivered, which is done from here.
+    pub fn is_busy(&self) -> bool {
+        let is_left = match self.outlet.options().marked {
+            Some(_) => !self.queue.is_empty(),
+            None => self.waiting() > 0,
+        };
+        is_left || self.outlet.is_away()
     }
 
     /// Bytes of the checkpoint in the making.
@@ -286,6 +304,9 @@ impl Delivery {
 
     /// Delivers what waits as far as the target takes it, and notes what it has acknowledged. Tells whether anything moved.
     pub fn deliver(&mut self, backend: &StateBackend, now: Millis) -> Result<bool, DeliveryError> {
+        if !self.may_deliver(backend).map_err(DeliveryError::Sink)? {
+            return Ok(false);
+        }
         self.try_again(backend, now)?;
         let (mut given, mut unread) = (0, None);
         while given < MOST_UNSECURED && self.takes_more() {
@@ -295,7 +316,8 @@ impl Delivery {
                     self.unread = false;
                     self.queue.give(at, self.outlet.next_call());
                     given += bytes.len().max(1);
-                    if !self.attempt(now, |outlet| outlet.deliver(&bytes))? {
+                    let marker = marker_of(backend, self.queue.id(at));
+                    if !self.attempt(now, |outlet| outlet.deliver(&bytes, marker))? {
                         return self.rewind(backend).map(|()| true);
                     }
                 }
@@ -412,7 +434,7 @@ impl Delivery {
     }
 
     /// Takes out what is acknowledged, from the first on.
-    fn settle(&mut self) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
         if !self.queue.has_settled() {
             return false;
         }

@@ -20,6 +20,8 @@ mod frames;
 mod handle;
 mod ids;
 mod load;
+mod marked;
+mod marking;
 mod outlet;
 mod part;
 mod queue;

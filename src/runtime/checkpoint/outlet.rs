@@ -5,9 +5,10 @@
 //! log, in order, and is delivered when the target is back. See `delivery.rs` for what becomes of what is held.
 
 use super::bell::Bell;
-use crate::dataflow::{Buffer, RefusedEvent, Retry, Sink, SinkError, WhenFull};
+use crate::dataflow::{Buffer, Marked, Marker, OnDoubt, RefusedEvent, Retry, Sink, SinkError, WhenFull};
 use crate::runtime::outage::Outage;
 use crate::time::Millis;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a chunk, unless a single write is longer.
@@ -24,6 +25,8 @@ pub struct OutletOptions {
     pub name: String,
     /// Whether nothing is delivered before its checkpoint is durable.
     pub exactly_once: bool,
+    /// Where the target keeps a marker of its own: what to do if it does not say what has arrived.
+    pub marked: Option<OnDoubt>,
     /// How output waits while the target takes none.
     pub buffer: Buffer,
     /// How a target that takes nothing is tried again.
@@ -42,6 +45,7 @@ struct Shared {
     target: Mutex<Target>,
     /// What the coordinator met, for the workers to hear.
     failed: Mutex<Option<SinkError>>,
+    is_shut_out: AtomicBool,
 }
 
 #[derive(Default)]
@@ -81,8 +85,8 @@ impl Outlet {
         let gate = Gate { holding: options.exactly_once, ..Gate::default() };
         let outage = Outage::new(options.name.clone(), options.retry);
         let target = Mutex::new(Target { sink, calls: 0, has_direct: false, outage });
-        let (gate, failed) = (Mutex::new(gate), Mutex::default());
-        Outlet(Arc::new(Shared { options, gate, target, failed }))
+        let (gate, failed, is_shut_out) = (Mutex::new(gate), Mutex::default(), AtomicBool::new(false));
+        Outlet(Arc::new(Shared { options, gate, target, failed, is_shut_out }))
     }
 
     /// How output is held.
@@ -277,16 +281,34 @@ impl Outlet {
         self.target().sink.is_ready()
     }
 
-    /// Delivers what was held.
-    pub fn deliver(&self, bytes: &[u8]) -> Result<(), SinkError> {
+    /// The marker that stands in the target; see [`Sink::marker`].
+    pub fn marker(&self) -> Result<Marked, SinkError> {
+        self.target().sink.marker()
+    }
+
+    /// The marker that is to stand in the target before anything is delivered; see [`Sink::adopt`].
+    pub fn adopt(&self, marker: Marker) -> Result<(), SinkError> {
+        self.target().sink.adopt(marker)
+    }
+
+    /// Whether another copy of this gateway has shut the target out.
+    pub fn is_shut_out(&self) -> bool {
+        self.0.is_shut_out.load(Ordering::Relaxed)
+    }
+
+    /// Delivers what was held, with its marker.
+    pub fn deliver(&self, chunk: &[u8], marker: Marker) -> Result<(), SinkError> {
         let mut gate = self.gate();
         let mut target = self.target();
-        let written = target.sink.write(bytes);
+        let written = target.sink.deliver(chunk, marker);
         self.note(&mut gate, &mut target, written)
     }
 
     /// Tells workers that the target failed.
     pub fn fail(&self, error: SinkError) {
+        if matches!(error, SinkError::Fenced(_)) {
+            self.0.is_shut_out.store(true, Ordering::Relaxed);
+        }
         self.0.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 

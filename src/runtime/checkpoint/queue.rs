@@ -142,6 +142,23 @@ impl Queue {
         Ok(Chunk::decode(&record)?.payload.to_vec())
     }
 
+    /// Which one it is.
+    pub fn id(&self, at: usize) -> ChunkId {
+        self.chunks[at].id
+    }
+
+    /// All up to that one have arrived.
+    pub fn skip_through(&mut self, through: ChunkId, backend: &StateBackend) {
+        while let Some(chunk) = self.chunks.front().filter(|chunk| chunk.id <= through) {
+            self.remembered -= chunk.bytes.as_ref().map_or(0, Vec::len);
+            self.waiting -= (chunk.length as u64).min(self.waiting);
+            self.chunks.pop_front();
+            if self.chunks.is_empty() {
+                self.fill(backend);
+            }
+        }
+    }
+
     /// The target was given it, to be secured with that call.
     pub fn give(&mut self, at: usize, call: u64) {
         self.chunks[at].stage = Stage::Given(call);

@@ -197,7 +197,7 @@ impl Tail {
     /// Draws the conclusion from what came of reading.
     fn conclude(&mut self, polled: Polled, now: Millis) -> io::Result<Polled> {
         match polled {
-            Polled::Data => {}
+            Polled::Data | Polled::Waiting => {}
             Polled::Empty => {
                 self.remember_head()?;
                 self.next_look = Some(Millis(now.0 + LOOK.0));

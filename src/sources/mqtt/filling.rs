@@ -206,7 +206,9 @@ impl Filling {
                     let span = batch.store(text.as_bytes());
                     text_at(batch, span)
                 }
-                SourceField::Partition | SourceField::Offset | SourceField::Key => continue,
+                SourceField::Partition | SourceField::Offset | SourceField::Timestamp | SourceField::Key => {
+                    continue;
+                }
             };
             set(batch, rows.clone(), *slot, value);
         }

@@ -51,6 +51,7 @@ impl Kept {
             backend,
             folder,
             spilling: None,
+            on_doubt: OnDoubt::Ask,
             bytes_per_day,
             disk_bytes,
             may_drop: Vec::new(),
@@ -173,7 +174,8 @@ impl Target {
         let exactly_once = delivery == crate::config::Delivery::ExactlyOnce;
         let (name, buffer) = ("out".to_owned(), Buffer::of(delivery));
         let retry = Retry { attempts: Some(5), ..Retry::default() };
-        let options = OutletOptions { name, exactly_once, buffer, retry, bell: Bell::default() };
+        let options =
+            OutletOptions { name, exactly_once, marked: None, buffer, retry, bell: Bell::default() };
         Outlet::new(Box::new(self.clone()), options)
     }
 }

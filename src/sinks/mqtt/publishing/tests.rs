@@ -1,5 +1,6 @@
 use super::*;
-use crate::clients::mqtt::{Address, Qos, TlsFiles, Version};
+use crate::clients::mqtt::{Address, Qos, Version};
+use crate::clients::tls::TlsFiles;
 use crate::config::Secrets;
 use crate::dataflow::Retry;
 

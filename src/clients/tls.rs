@@ -1,6 +1,7 @@
 //! Certificates and keys from PEM files, looked at again when they change.
 
-use rumqttc::TlsConfiguration;
+use crate::config::{Setting, read};
+use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, open_options};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,10 +10,27 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Certificates, as an option of a connector.
+pub const TLS: OptionSpec = OptionSpec::optional(
+    "tls",
+    OptionKind::Options(TLS_OPTIONS),
+    "Certificates, in PEM files; they are watched, and a change is taken up.",
+);
+
+const TLS_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "ca",
+        OptionKind::Path,
+        "Who may have signed the server's certificate; absent: whom the system trusts.",
+    ),
+    OptionSpec::optional("cert", OptionKind::Path, "The client's own certificate."),
+    OptionSpec::optional("key", OptionKind::Path, "Its key."),
+];
+
 /// Where certificates stand. All optional: without `ca` those that the system trusts are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Who may have signed the broker's certificate.
+    /// Who may have signed the server's certificate.
     pub ca: Option<PathBuf>,
     /// Our own certificate, with those between it and its root, and its key.
     pub own: Option<(PathBuf, PathBuf)>,
@@ -40,7 +58,7 @@ impl TlsFiles {
     ///
     /// # Errors
     /// Which of them cannot be used, and why.
-    pub fn load(&self) -> Result<TlsConfiguration, String> {
+    pub fn load(&self) -> Result<Arc<ClientConfig>, String> {
         let mut roots = RootCertStore::empty();
         for certificate in self.trusted()? {
             // Systems carry certificates that no longer are any; those given by name must all be good.
@@ -68,7 +86,7 @@ impl TlsFiles {
                 })?
             }
         };
-        Ok(TlsConfiguration::Rustls(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 
     fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -77,6 +95,20 @@ impl TlsFiles {
             None => Ok(rustls_native_certs::load_native_certs().certs),
         }
     }
+}
+
+/// Reads the option [`TLS`].
+pub fn read_tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFiles> {
+    let section = open_options(setting, "`tls`", TLS_OPTIONS, &[]);
+    let path = |setting: Setting<'_>| read::text(setting).map(|path| planner.folder.join(path));
+    let ca: Option<PathBuf> = section.optional("ca", path);
+    let (cert, key) = (section.optional("cert", path), section.optional("key", path));
+    if let (Some(alone), None) | (None, Some(alone)) = (section.get("cert"), section.get("key")) {
+        let reported = alone.faults.error(alone.key, "`cert` and `key` go together");
+        reported.hint("a certificate proves nothing without the private key that belongs to it");
+        return None;
+    }
+    Some(TlsFiles { ca, own: cert.zip(key) })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
