@@ -7,5 +7,6 @@ pub mod hidden;
 pub mod http;
 pub mod kafka;
 pub mod mqtt;
+pub mod postgres;
 pub mod s3;
 pub mod tls;

@@ -68,8 +68,8 @@ const WINDOW: Keys<'static> = Keys {
 };
 /// What a sink may have beside its connector.
 const SINK: Keys<'static> = Keys {
-    known: &["from", "format", "ordered", "delivery", "buffer", "retry", "was"],
-    later: &["batch"],
+    known: &["from", "format", "ordered", "delivery", "buffer", "retry", "batch", "was"],
+    later: &[],
     hints: &[("state_ttl", "it stands in the pipeline's `options`, or in a transform or window")],
 };
 

@@ -1,6 +1,7 @@
 //! What may stand in a node beside its component, as data. Which keys there are is said by [`Role::keys`]; what they
 //! are for is said here, and a test keeps the two together.
 
+use super::batching::BATCH;
 use super::buffer::DELIVERY_OPTIONS;
 use super::retry::RETRY_OPTION;
 use super::spec::{OptionKind, OptionSpec};
@@ -138,6 +139,7 @@ const SINK: &[OptionSpec] = &[
     DELIVERY_OPTIONS[0],
     DELIVERY_OPTIONS[1],
     RETRY_OPTION,
+    BATCH,
     WAS,
 ];
 

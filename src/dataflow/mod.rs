@@ -2,6 +2,7 @@
 
 mod addressed;
 mod ages;
+mod batching;
 mod beside;
 mod buffer;
 mod cold;
@@ -40,6 +41,7 @@ mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
 pub use ages::Ages;
+pub use batching::{BATCH, Batching};
 pub use beside::beside;
 pub use buffer::{Buffer, DELIVERY_OPTIONS, DrainOrder, WhenFull};
 pub use cold::{ColdKeys, ColdTable, Due, Pressure, Room, Standing, ordered};

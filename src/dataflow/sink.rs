@@ -1,7 +1,7 @@
 //! Where bytes go.
 
 use super::planning::NodePlanner;
-use super::{ComponentSpec, Marked, Marker, Probed, Retry, Template};
+use super::{Batching, ComponentSpec, Marked, Marker, Probed, Retry, Template};
 use crate::config::Setting;
 use std::fmt;
 
@@ -187,6 +187,21 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
     /// Whether it delivers exactly once by a [`Marker`] that its target keeps: [`Sink::deliver`] writes both in one
     /// transaction, and [`Sink::acknowledged`] says when that is done. Otherwise by [`Sink::position`].
     fn keeps_marker(&self) -> bool {
+        false
+    }
+
+    /// Is told, when the pipeline is planned, how it is to gather events; false if it gathers none.
+    fn gather(&mut self, _batching: Batching) -> bool {
+        false
+    }
+
+    /// Whether `format` may stand beside it. One that has a use for fields, not for texts, takes JSON.
+    fn chooses_format(&self) -> bool {
+        true
+    }
+
+    /// Whether a later event takes the place of an earlier one with the same key.
+    fn replaces(&self) -> bool {
         false
     }
 

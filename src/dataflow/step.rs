@@ -66,6 +66,11 @@ pub trait StepPlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether it tells of one thing in several rows, each of what is new, so that none can take the place of another.
+    fn gives_parts(&self) -> bool {
+        false
+    }
+
     /// A fresh operator, one a worker.
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator>;
 }

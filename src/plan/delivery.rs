@@ -2,7 +2,7 @@
 
 use super::{Plan, Planning, explain};
 use crate::config::{Delivery, Faults, Input, PipelineFile, Role, Section};
-use crate::dataflow::{Buffer, NodeId, SinkPlan};
+use crate::dataflow::{Buffer, NodeId, SinkPlan, StepPlan};
 use std::collections::BTreeSet;
 
 /// Reads what stands beside a sink's connector. A sink that cannot do what it is asked itself is an error; one that cannot
@@ -57,6 +57,15 @@ pub fn tell_inexact(plan: &Plan, file: &PipelineFile, faults: &Faults) {
 impl<'a> Planning<'a> {
     /// The nearest node before these inputs whose rows take the place of earlier ones.
     pub(super) fn revised(&self, inputs: &'a [Input]) -> Option<&'a str> {
+        self.nearest(inputs, |step| step.revises())
+    }
+
+    /// The nearest node before these inputs that tells of one thing in several rows.
+    pub(super) fn in_parts(&self, inputs: &'a [Input]) -> Option<&'a str> {
+        self.nearest(inputs, |step| step.gives_parts())
+    }
+
+    fn nearest(&self, inputs: &'a [Input], is_it: impl Fn(&dyn StepPlan) -> bool) -> Option<&'a str> {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut open: Vec<&Input> = inputs.iter().collect();
         while let Some(input) = open.pop() {
@@ -69,7 +78,7 @@ impl<'a> Planning<'a> {
             let mut steps = self.plan.draft.steps.iter().filter(|step| step.node == id);
             // By any other port of a window leave events as they came.
             let as_came = node.role == Role::Window && input.port.is_some();
-            if !as_came && steps.any(|step| step.plan.revises()) {
+            if !as_came && steps.any(|step| is_it(&*step.plan)) {
                 return Some(&node.name);
             }
             if seen.insert(&node.name) {

@@ -3,7 +3,7 @@
 use super::connect::line;
 use super::{Plan, Planning, SinkNode, delivery};
 use crate::config::{Declaration, Delivery, Faults, PipelineFile, Place, Section, read};
-use crate::dataflow::{Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, formats};
+use crate::dataflow::{Batching, Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, formats};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,12 @@ impl Planning<'_> {
             planner.entry = Some(planner.gather(&entry, &mut [], true));
         }
         let late = planner.late.take();
-        let Some(plan) = (sink.plan)(&mut planner, setting) else { return };
+        let Some(mut plan) = (sink.plan)(&mut planner, setting) else { return };
+        Batching::plan(&section, &mut *plan, sink.spec.name);
+        if let Some(format) = section.get("format").filter(|_| sink.encodes && !plan.chooses_format()) {
+            let message = format!("`{}` has no format: it takes the fields themselves", sink.spec.name);
+            format.faults.error(format.key, message).hint("leave `format` away");
+        }
         let Some(entry) = planner.entered() else { return };
         if ordered {
             self.note_port(id, "late", late.as_ref());
@@ -40,6 +45,12 @@ impl Planning<'_> {
         self.points.insert((declaration.name.clone(), String::new()), entry.clone());
         self.plan.nodes[id.0 as usize].taps.push(String::new());
         if sink.encodes {
+            if let Some(node) = self.in_parts(&declaration.from).filter(|_| plan.replaces()) {
+                let message =
+                    format!("what `{node}` says later of a window would replace what it said before");
+                let hint = "write `accumulation: accumulating` there: then each result is a whole one";
+                setting.faults.error(setting.key, message).hint(hint);
+            }
             let place = section.get("format").map_or(declaration.place, |setting| setting.place());
             let revised = self.revised(&declaration.from);
             let delivered = delivery::read(&section, &*plan, sink.spec.name, self.plan.delivery, revised);
@@ -126,6 +137,7 @@ fn refuse_settings(section: &Section<'_>, name: &str) -> bool {
         ("delivery", "it delivers nothing"),
         ("buffer", "nothing waits"),
         ("retry", "nothing is tried"),
+        ("batch", "nothing is gathered"),
     ];
     let found = words.map(|(key, why)| (section.get(key), why));
     for (setting, why) in &found {

@@ -5,6 +5,7 @@ mod encode;
 mod file;
 mod kafka;
 mod mqtt;
+mod postgres;
 mod stdout;
 mod writer;
 
@@ -22,9 +23,10 @@ pub const SINKS: &[SinkSpec] = &[
     SinkSpec { spec: &file::FILE, encodes: true, plan: file::plan },
     SinkSpec { spec: &mqtt::MQTT, encodes: true, plan: mqtt::plan },
     SinkSpec { spec: &kafka::KAFKA, encodes: true, plan: kafka::plan },
+    SinkSpec { spec: &postgres::POSTGRES, encodes: true, plan: postgres::plan },
     SinkSpec { spec: &drop::DROP, encodes: false, plan: drop::plan },
 ];
 
 /// Sinks of the language that this version does not have.
 pub const LATER: &[&str] =
-    &["http", "postgres", "influx", "prometheus", "s3", "parquet", "nats", "exec", "email", "clickhouse"];
+    &["http", "influx", "prometheus", "s3", "parquet", "nats", "exec", "email", "clickhouse"];

@@ -3,6 +3,7 @@
 use super::{Accumulation, LATE, LateOutput, WindowOperator, WindowPlan};
 use crate::dataflow::{Operator, StartContext, StepPlan};
 use crate::event::Slot;
+use crate::time::Millis;
 
 /// A window, planned. What late events carry is known only when the whole pipeline is planned, and filled in at start.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ impl StepPlan for WindowStep {
 
     fn revises(&self) -> bool {
         self.plan.accumulation == Accumulation::Accumulating
+    }
+
+    fn gives_parts(&self) -> bool {
+        self.plan.accumulation == Accumulation::Discarding && self.plan.lateness > Millis::ZERO
     }
 
     fn state(&self) -> Option<String> {

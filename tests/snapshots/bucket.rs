@@ -3,7 +3,7 @@
 use super::server::{Server, open};
 use super::state::{NOW, commit, keyed, open_state, take};
 use crate::common::Folder;
-use headwater::clients::mqtt::Hidden;
+use headwater::clients::hidden::Hidden;
 use headwater::clients::s3::{S3Options, S3Target};
 use headwater::state::disk::{Disk, RealDisk};
 use headwater::state::snapshot::{SnapshotTarget, find_snapshots, keep_newest, restore};

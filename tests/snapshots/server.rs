@@ -1,7 +1,7 @@
 //! A server that speaks S3: versitygw, which checks signatures and times as Amazon does.
 
 use crate::common::{Folder, until};
-use headwater::clients::mqtt::Hidden;
+use headwater::clients::hidden::Hidden;
 use headwater::clients::s3::{S3Options, S3Target};
 use headwater::time::{Clock, SystemClock};
 use std::net::{TcpListener, TcpStream};

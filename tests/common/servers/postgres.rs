@@ -18,7 +18,8 @@ pub struct Postgres {
 
 /// A database of its own for one test.
 pub struct Database {
-    port: u16,
+    /// Where its server listens.
+    pub port: u16,
     /// What it is called.
     pub name: String,
 }
