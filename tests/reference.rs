@@ -43,6 +43,11 @@ fn the_pages_are_those_of_this_program() {
 #[test]
 fn examples_are_right_and_pass_their_tests() {
     let folder = Folder::empty();
+    fs::create_dir(folder.path().join("schemas")).unwrap();
+    for schema in ["plant.pb", "reading.avsc"] {
+        fs::copy(project("pipelines/schemas").join(schema), folder.path().join("schemas").join(schema))
+            .unwrap();
+    }
     let mut names = Vec::new();
     for component in components() {
         let name = format!("{}-{}.yaml", text(&component, "role"), text(&component, "name"));

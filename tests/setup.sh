@@ -15,6 +15,8 @@ need() {
 
 need cc "gcc libc6-dev"
 need git git
+need perl perl
+need make make
 need readelf binutils
 need python3 python3
 python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonschema"

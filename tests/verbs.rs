@@ -54,7 +54,7 @@ fn shells_complete_verbs_flags_and_names() {
         for word in ["explain", "log-level", "event_time", "concat_ws", "update"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
-        assert!(!script.contains("--connect"), "{shell} completes a flag of a later version");
+        assert!(!script.contains("--url"), "{shell} completes a flag of a later version");
     }
     assert_eq!(Folder::empty().run(&["completions", "tcsh"]).status, Some(2));
 }
@@ -78,7 +78,7 @@ fn the_manual_has_every_verb() {
         assert!(page.contains(&format!(".SS \"headwater {verb}\"")), "{verb}");
     }
     assert!(page.contains(".TH headwater 1") && page.contains(".SH \"EXIT STATUS\""));
-    assert!(!page.contains("\\-\\-connect"), "a flag of a later version");
+    assert!(!page.contains("\\-\\-url"), "a flag of a later version");
 }
 
 #[test]

@@ -57,15 +57,13 @@ pub struct Shared {
 #[derive(Clone, Debug, Args)]
 pub struct LaterFlags {
     #[arg(long, global = true, hide = true)]
-    pub connect: bool,
-    #[arg(long, global = true, hide = true)]
     pub url: Option<String>,
 }
 
 impl LaterFlags {
     /// The flags that were given.
     pub fn given(&self) -> Vec<&'static str> {
-        let flags = [("--connect", self.connect), ("--url", self.url.is_some())];
+        let flags = [("--url", self.url.is_some())];
         flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
 }
@@ -76,7 +74,7 @@ pub enum Verb {
     /// Runs pipelines: files, or directories of them; ends when all bounded input has ended
     Run(RunArgs),
     /// Validates pipelines, everything short of opening what they read and write
-    Check(Paths),
+    Check(CheckArgs),
     /// Runs the tests of pipelines on a virtual clock: nothing sleeps, nothing connects
     Test(TestArgs),
     /// Draws how a pipeline's nodes are connected
@@ -124,6 +122,16 @@ pub struct Paths {
     /// Sets a parameter of the pipelines
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Pipelines to check.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Connects to the servers too, and looks whether a run would find what it needs there
+    #[arg(long)]
+    pub connect: bool,
 }
 
 /// Pipelines to run, and how they go on where an earlier run stopped.

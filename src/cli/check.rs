@@ -1,6 +1,7 @@
-//! `check`: validates everything short of opening what pipelines read and write.
+//! `check`: validates everything short of opening what pipelines read and write; with `--connect` it connects, too.
 
-use super::args::Paths;
+use super::args::CheckArgs;
+use super::connect;
 use super::exit::Exit;
 use super::load::{self, Findings};
 use super::process::Process;
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// If one cannot run.
-pub fn check(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+pub fn check(args: &CheckArgs, process: &Process, terminal: &Terminal) -> Result<(), Exit> {
+    let paths = &args.paths;
     let mut findings = load::load(paths, process, &|_| Vec::new())?;
     refuse_shared(&mut findings, &paths.paths)?;
     add_tests(&mut findings, test::find(paths, process)?.diagnostics);
@@ -21,15 +23,19 @@ pub fn check(paths: &Paths, process: &Process, terminal: &Terminal) -> Result<()
         // Diagnostics are what this verb was asked to print.
         let lines = findings.diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.to_json()));
         terminal.print(&lines.collect::<String>());
-        return if findings.has_errors() { Err(Exit::Config) } else { Ok(()) };
     }
-    let reported = load::report(&findings, terminal);
+    let reported = match terminal.json {
+        true if findings.has_errors() => Err(Exit::Config),
+        true => Ok(()),
+        false => load::report(&findings, terminal),
+    };
     if !terminal.json && !terminal.quiet {
         let warnings = findings.diagnostics.iter().filter(|d| d.severity == Severity::Warning).count();
         let errors = findings.diagnostics.len() - warnings;
         terminal.say(&format!("{}\n", verdict(findings.loaded.len(), errors, warnings)));
     }
-    reported
+    reported?;
+    if args.connect { connect::connect(&findings.loaded, terminal) } else { Ok(()) }
 }
 
 /// The pipelines of a folder run together; those that were named one by one may never do.

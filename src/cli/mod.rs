@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod completions;
 mod components;
+mod connect;
 mod data_dir;
 mod dlq;
 mod exit;
@@ -68,7 +69,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     }
     match &cli.verb {
         Verb::Run(args) => run::run(args, &cli.shared, &process, terminal),
-        Verb::Check(paths) => check::check(paths, &process, terminal),
+        Verb::Check(args) => check::check(args, &process, terminal),
         Verb::Test(args) => test::test(args, &process, terminal),
         Verb::Explain(paths) => explain::explain(paths, &cli.shared, &process, terminal),
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::render;
@@ -117,6 +118,11 @@ impl Faults {
             left_out: Cell::new(0),
             errors: Cell::new(0),
         }
+    }
+
+    /// The folder that relative paths in the file start at.
+    pub fn folder(&self) -> &Path {
+        Path::new(self.file.name()).parent().unwrap_or(Path::new(""))
     }
 
     /// The file whose faults these are.

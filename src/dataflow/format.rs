@@ -37,4 +37,12 @@ pub trait FormatPlan: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why such events cannot be written.
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String>;
+
+    /// The same where each event is a message by itself.
+    ///
+    /// # Errors
+    /// Those of [`FormatPlan::encoder`].
+    fn message_encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {
+        self.encoder(view)
+    }
 }

@@ -1,5 +1,6 @@
 //! Bytes to rows and rows to bytes.
 
+pub mod avro;
 pub mod binary;
 mod codec;
 mod columns;
@@ -10,9 +11,11 @@ mod kv;
 mod lines;
 mod lookup;
 mod members;
+pub mod protobuf;
 mod raw;
 mod regex;
 mod text;
+mod transcode;
 mod types;
 
 #[cfg(test)]
@@ -23,4 +26,5 @@ pub use codec::{Decoder, Encoder, Wanted};
 pub use kv::KvDecoder;
 pub use raw::{RawDecoder, RawEncoder, RawRecordDecoder};
 pub use text::{TextDecoder, TextEncoder, TextRecordDecoder};
+pub use transcode::{Transcode, TranscodingDecoder, TranscodingEncoder};
 pub use types::FieldType;

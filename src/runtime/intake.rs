@@ -8,7 +8,6 @@ use super::checkpoint::Reached;
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
 use super::rejected::RejectPort;
-use super::stats::Counters;
 use crate::dataflow::{
     Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Signal, SourceError, StageId,
 };
@@ -73,8 +72,6 @@ struct PartitionIntake {
     number: Partition,
     pending: Option<Box<Pending>>,
     ended: bool,
-    /// Whether it has said that it gives no rows.
-    is_aside: bool,
     /// How many of the events to come went through in an earlier run.
     skip: u64,
     /// Where what is pending began, and how many events went through since; kept where the partition may be left in the
@@ -84,8 +81,7 @@ struct PartitionIntake {
 
 impl PartitionIntake {
     fn new(rows: Box<dyn RowSource>, number: Partition) -> PartitionIntake {
-        let is_aside = !rows.gives_rows();
-        PartitionIntake { rows, number, pending: None, ended: false, is_aside, skip: 0, begun: None }
+        PartitionIntake { rows, number, pending: None, ended: false, skip: 0, begun: None }
     }
 }
 
@@ -202,12 +198,10 @@ impl Intake {
         self.partitions.iter().any(|partition| partition.rows.acknowledges())
     }
 
-    /// How many events its servers have that were not read, as far as is known; tells the counters.
-    pub fn tell_lag(&self, counters: &mut Counters) {
-        let known: Vec<u64> = self.partitions.iter().filter_map(|partition| partition.rows.lag()).collect();
-        if !known.is_empty() {
-            counters.lag(self.node, known.iter().sum());
-        }
+    /// How many events the source's servers have that were not read, as far as is known.
+    pub fn lag(&self) -> Option<(NodeId, u64)> {
+        let known = self.partitions.iter().filter_map(|partition| partition.rows.lag());
+        known.reduce(|one, other| one + other).map(|lag| (self.node, lag))
     }
 
     /// The pipeline ends well, and all that was read has gone through and arrived.
@@ -257,10 +251,8 @@ impl Intake {
         for i in 0..self.partitions.len() {
             let turned_up = self.partitions[i].rows.turned_up();
             turned_up.into_iter().try_for_each(|rows| self.add(rows))?;
-            let PartitionIntake { rows, number, is_aside, .. } = &mut self.partitions[i];
-            if !*is_aside && !rows.gives_rows() {
-                *is_aside = true;
-                self.tracker.stand_aside(*number);
+            if !self.partitions[i].rows.gives_rows() {
+                self.tracker.stand_aside(self.partitions[i].number);
             }
         }
         Ok(worked)

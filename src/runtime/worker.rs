@@ -431,7 +431,9 @@ impl Worker {
     }
 
     fn report(&mut self, shared: &Shared<'_>) {
-        self.intakes.iter().for_each(|intake| intake.tell_lag(self.driver.counters()));
+        for (node, lag) in self.intakes.iter().filter_map(Intake::lag) {
+            self.driver.counters().lag(node, lag);
+        }
         let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
         report.clone_from(self.driver.counters());
     }

@@ -19,13 +19,26 @@ mod trouble;
 use common::until;
 use process::Running;
 
+/// Shows what a run has said, should the test fail meanwhile.
+struct Shown<'r>(&'r Running);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0.read("stderr"));
+        }
+    }
+}
+
 /// Waits until a run has said something.
 pub fn said(running: &Running, text: &str) {
+    let _shown = Shown(running);
     until(&format!("`{text}` of {}", running.read("p.yaml")), || running.read("stderr").contains(text));
 }
 
 /// Waits until a run has put out so many lines, and returns them, sorted.
 pub fn lines(running: &Running, count: usize) -> Vec<String> {
+    let _shown = Shown(running);
     until(&format!("{count} lines of {}", running.read("p.yaml")), || running.lines().len() >= count);
     let mut lines = running.lines();
     lines.sort();

@@ -141,7 +141,7 @@ fn a_probe_finds_what_a_run_would() {
     let Some(kafka) = Kafka::shared() else { return };
     let (topic, brokers) = (kafka.topic(2), kafka.brokers());
     let found = probed(&format!("brokers: '{brokers}', topics: {topic}"));
-    assert_eq!(found, Ok(format!("1 topics with 2 partitions at {brokers}")));
+    assert_eq!(found, Ok(format!("1 topic with 2 partitions at {brokers}")));
     let missing = probed(&format!("brokers: '{brokers}', topics: nothing")).unwrap_err();
     assert!(missing.starts_with(&brokers) && missing.contains("there is no topic `nothing`"), "{missing}");
     let stranger = format!(

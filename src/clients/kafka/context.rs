@@ -78,7 +78,8 @@ impl Context {
     pub fn connected(&self) {
         let mut state = self.state();
         self.connected.store(true, Ordering::Relaxed);
-        if state.said.is_some() || !std::mem::replace(&mut state.was_connected, true) {
+        let is_first = !std::mem::replace(&mut state.was_connected, true);
+        if is_first || state.said.is_some() {
             let Connection { who, .. } = &self.connection;
             tracing::info!("{who}: connected to {}", self.connection.shown_brokers());
         }
@@ -124,7 +125,7 @@ impl ClientContext for Context {
         let Some(reason) = of_connection(code, text, &self.connection) else { return };
         match code {
             // The broker went away, or ended a connection that was idle: what comes of that is said by what follows.
-            RDKafkaErrorCode::BrokerTransportFailure if text.contains("Disconnected") => {}
+            RDKafkaErrorCode::BrokerTransportFailure if text.contains("in state UP") => {}
             RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut => {}
             RDKafkaErrorCode::AllBrokersDown => match self.state().last.clone() {
                 Some(last) => self.disturbed(&last),

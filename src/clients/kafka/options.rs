@@ -44,20 +44,23 @@ pub fn read_connection(planner: &NodePlanner<'_>, section: &Section<'_>, role: R
 }
 
 fn brokers(setting: Setting<'_>) -> Option<Vec<String>> {
-    let texts = read::one_or_list(read::text)(setting)?;
-    let mut brokers = Vec::new();
-    for text in texts.iter().flat_map(|text| text.split(',')) {
-        match address::parse(text.trim()) {
-            Ok(address) => brokers.push(address),
-            Err(hint) => {
-                setting.wrong("the address of a broker").hint(hint);
-                return None;
-            }
-        }
-    }
+    let brokers = read::one_or_list(broker)(setting)?.concat();
     if brokers.len() > MOST_BROKERS {
         setting.error(format!("more than {MOST_BROKERS} brokers")).hint("a few do: they name the others");
         return None;
     }
     Some(brokers)
+}
+
+/// One, or several with commas between.
+fn broker(setting: Setting<'_>) -> Option<Vec<String>> {
+    let parsed: Result<_, &str> =
+        read::text(setting)?.split(',').map(|text| address::parse(text.trim())).collect();
+    match parsed {
+        Ok(brokers) => Some(brokers),
+        Err(hint) => {
+            setting.wrong("the address of a broker").hint(hint);
+            None
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use crate::clients::hidden::Hidden;
 use crate::config::{Role, Section, Setting};
 use crate::dataflow::{OptionKind, OptionSpec};
+use crate::event::nearest;
 use rdkafka::ClientConfig;
 use rdkafka::bindings::{rd_kafka_conf_dump, rd_kafka_conf_dump_free};
 use rdkafka::error::KafkaError;
@@ -151,7 +152,11 @@ fn read_property(setting: Setting<'_>, role: Role) -> Option<(String, Hidden)> {
         Err(_) => {
             let names = names();
             let known = names.iter().map(String::as_str).chain(OF_SOURCES.iter().chain(OF_SINKS).copied());
-            setting.faults.unknown(setting.key, format!("librdkafka has no property `{name}`"), name, known);
+            let reported = setting.faults.error(setting.key, format!("librdkafka has no property `{name}`"));
+            reported.hint(match nearest(name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "its CONFIGURATION.md lists them".to_owned(),
+            });
             None
         }
     }

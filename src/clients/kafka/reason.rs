@@ -93,8 +93,9 @@ fn mechanism(connection: &Connection) -> String {
 }
 
 fn transport(text: &str, connection: &Connection) -> String {
-    if let Some(reason) = refused_certificate(text, connection) {
-        return reason;
+    // A connection that has ended with an alert, or in the middle of the handshake.
+    if text.contains("SSL routines") {
+        return encrypted(text, connection);
     }
     if text.contains("Connection refused") {
         return "nothing listens there".to_owned();

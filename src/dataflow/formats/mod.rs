@@ -7,6 +7,7 @@ mod json;
 mod kv;
 mod lines;
 mod pattern;
+mod schema;
 
 use super::FormatPlan;
 use super::spec::{ComponentSpec, choose_named};
@@ -36,6 +37,8 @@ pub const FORMATS: &[FormatSpec] = &[
     FormatSpec { spec: &lines::RAW, beside: &[], plan: lines::plan_raw },
     FormatSpec { spec: &binary::MSGPACK, beside: &[], plan: binary::plan_msgpack },
     FormatSpec { spec: &binary::CBOR, beside: &[], plan: binary::plan_cbor },
+    FormatSpec { spec: &schema::PROTOBUF, beside: &[], plan: schema::plan_protobuf },
+    FormatSpec { spec: &schema::AVRO, beside: &[], plan: schema::plan_avro },
     FormatSpec { spec: &influx::INFLUX, beside: &[], plan: influx::plan },
     FormatSpec { spec: &pattern::REGEX, beside: &["types"], plan: pattern::plan },
 ];
@@ -44,7 +47,7 @@ pub const FORMATS: &[FormatSpec] = &[
 pub const PARSERS: &[FormatSpec] = &[FormatSpec { spec: &kv::KV, beside: &[], plan: kv::plan }];
 
 /// Formats of the language that this version does not have.
-pub const LATER: &[&str] = &["protobuf", "avro"];
+pub const LATER: &[&str] = &[];
 
 /// What a source or sink without a `format` reads or writes.
 pub fn json() -> Arc<dyn FormatPlan> {

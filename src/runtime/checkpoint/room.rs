@@ -185,8 +185,8 @@ impl Coordinator {
                  them for output that waits; sources are held back until that is delivered, or the limit is raised"
             ),
             Some(Over::State) => tracing::error!(
-                "pipeline `{pipeline}`: state takes {bytes} bytes in `{folder}`, more than the {most} that `limits.disk` \
-                 leaves it, though what was unused was given back; {waiting} are for output that waits. Sources are held \
+                "pipeline `{pipeline}`: state in `{folder}` takes {bytes} bytes of the {most} that `limits.disk` leaves it, \
+                 though what was unused was given back; only {waiting} of them are for output that waits. Sources are held \
                  back until it is less: raise the limit, or keep less (fewer keys, shorter windows and spans); \
                  `headwater state list` says which node keeps how much"
             ),

@@ -87,7 +87,7 @@ impl Discovery {
 
     /// Looks which partitions there are, and gives workers those that are new. Returns how soon to look again.
     pub fn look(&mut self, client: &Client) -> Millis {
-        match looking::list(client, &self.kept.choice) {
+        match looking::list(client, &self.kept.choice, looking::patience(self.attempts)) {
             Ok(listing) => {
                 client.context().connected();
                 self.attempts = 0;

@@ -11,6 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long brokers are waited for at the so manieth attempt: what is wrong is seen between two.
+pub fn patience(attempt: u32) -> Duration {
+    Duration::from_millis(500).saturating_mul(attempt + 1).min(PATIENCE)
+}
+
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The most partitions that one source reads.
@@ -33,17 +38,17 @@ pub struct Listing {
 ///
 /// # Errors
 /// No broker answers.
-pub fn list(client: &Client, choice: &Choice) -> KafkaResult<Listing> {
+pub fn list(client: &Client, choice: &Choice, patience: Duration) -> KafkaResult<Listing> {
     let mut listing = Listing::default();
     match &choice.topics {
         Topics::Named(names) => {
             for name in names {
-                let metadata = client.fetch_metadata(Some(name), PATIENCE)?;
+                let metadata = client.fetch_metadata(Some(name), patience)?;
                 metadata.topics().iter().for_each(|topic| listing.add(topic, choice));
             }
         }
         Topics::Matching(..) => {
-            let metadata = client.fetch_metadata(None, PATIENCE)?;
+            let metadata = client.fetch_metadata(None, patience)?;
             metadata.topics().iter().for_each(|topic| listing.add(topic, choice));
         }
     }

@@ -11,8 +11,8 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::Duration;
 
-/// Attempts to be answered, each of some seconds.
-const ATTEMPTS: usize = 3;
+/// Attempts to be answered, some ten seconds together.
+const ATTEMPTS: u32 = 5;
 /// How often a client is listened to for what is wrong with a fetch, and how long each time.
 const LISTEN: (usize, Duration) = (30, Duration::from_millis(100));
 
@@ -25,17 +25,19 @@ pub fn probe(kept: &Kept) -> Probed {
     if !listing.faults.is_empty() {
         return Err(failed(listing.faults.join("; ")));
     }
+    let topics = listing.seen.len();
     let places: Vec<Place> = listing.places.into_iter().collect();
     may_read(&client, &places).map_err(failed)?;
     may_use_group(&client, &places, &kept.group).map_err(failed)?;
-    let topics = listing.seen.len();
-    Ok(format!("{topics} topics with {} partitions at {brokers}", places.len()))
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (topics, partitions) = (counted(topics, "topic"), counted(places.len(), "partition"));
+    Ok(format!("{topics} with {partitions} at {brokers}"))
 }
 
 fn answer(kept: &Kept, client: &Client) -> Result<Listing, String> {
     let mut last = String::new();
-    for _ in 0..ATTEMPTS {
-        let error = match looking::list(client, &kept.choice) {
+    for attempt in 0..ATTEMPTS {
+        let error = match looking::list(client, &kept.choice, looking::patience(attempt)) {
             Ok(listing) => return Ok(listing),
             Err(error) => error,
         };

@@ -235,7 +235,7 @@ mod tests {
         let place = Place { topic: "plant.a".into(), partition: 12 };
         let position = place.position(1 << 40);
         assert_eq!(position.partition, b"plant.a/12");
-        assert_eq!(position.at, Offset::Replay(b"\x01\x80\x80\x80\x80\x80\x80\x01".to_vec()));
+        assert_eq!(position.at, Offset::Replay(b"\x01\x80\x80\x80\x80\x80\x40".to_vec()));
         assert_eq!(next_of(&position).ok(), Some(1 << 40));
         assert_eq!(Place::named(&position.partition), Some(place));
         assert_eq!(Place::named(b"x"), None);
