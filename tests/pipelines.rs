@@ -57,11 +57,11 @@ fn run(expected: &Path, workers: u32) -> Vec<String> {
     let name = expected.file_name().unwrap().to_str().unwrap();
     let pipelines = project("pipelines");
     let folder = Folder::empty();
-    for data in fs::read_dir(pipelines.join("data")).unwrap().map(|entry| entry.unwrap().path()) {
-        folder.write(
-            &format!("data/{}", data.file_name().unwrap().to_str().unwrap()),
-            fs::read(&data).unwrap(),
-        );
+    for beside in ["data", "schemas"] {
+        for data in fs::read_dir(pipelines.join(beside)).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = data.file_name().unwrap().to_str().unwrap();
+            folder.write(&format!("{beside}/{name}"), fs::read(&data).unwrap());
+        }
     }
     let text = fs::read_to_string(pipelines.join(format!("{name}.yaml"))).unwrap();
     folder.write("pipeline.yaml", with_workers(&text, workers));

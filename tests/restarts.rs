@@ -25,6 +25,10 @@ fn restarts_after_every_step_do_not_show() {
         tests += count;
         let folder = Folder::empty();
         folder.write("p.yaml", text);
+        for schema in fs::read_dir(project("pipelines/schemas")).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = schema.file_name().unwrap().to_str().unwrap();
+            folder.write(&format!("schemas/{name}"), fs::read(&schema).unwrap());
+        }
         let ran = folder.run(&["test", "p.yaml"]);
         if ran.status != Some(0) {
             failures.push(format!("{}:\n{}{}", file.display(), ran.stdout, ran.stderr));

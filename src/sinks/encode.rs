@@ -56,11 +56,11 @@ impl StepPlan for EncodePlan {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        // Formats that cannot encode are refused when the pipeline is planned.
         let encoder = match self.messages {
             true => self.format.message_encoder(&self.view),
             false => self.format.encoder(&self.view),
         };
+        // Formats that cannot encode are refused when the pipeline is planned.
         let encoder = encoder.expect("a format that encodes");
         Box::new(Encode {
             surplus: if self.messages { encoder.separator().len() } else { 0 },

@@ -84,7 +84,7 @@ impl StateView {
     }
 
     /// Reads and verifies every value of the store and every record of the log. Pages of the store that hold neither are
-    /// verified only where nobody uses it, see [`super::check`].
+    /// verified only where nobody uses it, see [`super::check()`].
     ///
     /// # Errors
     /// Something cannot be read. What is corrupt is no error but part of the report.

@@ -34,8 +34,10 @@ fn runs_go_on_where_checkpoints_are_and_the_group_follows() {
         expected
     });
     let status = second.place();
-    let told = crate::common::run_in(&status, &["status", "--data-dir", "data"]).stdout;
-    assert!(told.contains(", 0 behind"), "{told}");
+    crate::common::until("its status is that of its end", || {
+        let told = crate::common::run_in(&status, &["status", "--data-dir", "data"]).stdout;
+        told.contains(", 0 behind")
+    });
     let (_, folder) = second.stop();
     // Another number of workers shares the partitions otherwise.
     kafka.produce_values(&topic, &values(60, 70));

@@ -33,6 +33,7 @@ const FEATURES: &[&str] = &[
     "late port",
     "exactly once",
     "at least once",
+    "topic",
     "block, little room",
     "drop_oldest",
     "drop_newest",
@@ -70,6 +71,15 @@ const INCIDENTS: &[&str] = &[
     "snapshot",
     "commit while a snapshot is copied",
     "snapshot restored",
+    "topic ahead of a restored state",
+    "topic shuts out",
+    "event refused",
+    "marker forgotten",
+    "transaction aborted",
+    "answer of a commit lost",
+    "power cut behind a transaction",
+    "duplicates accepted",
+    "gap accepted",
 ];
 
 /// What one seed or all of them have seen.

@@ -12,6 +12,7 @@ mod run;
 mod scenario;
 mod sinks;
 mod sources;
+mod topics;
 mod world;
 
 use coverage::Coverage;

@@ -7,8 +7,10 @@ use crate::oracle;
 use crate::scenario::Scenario;
 use crate::sinks::{SimulatedSink, Target};
 use crate::sources::SimulatedSource;
+use crate::topics::Topic;
 use crate::world::{PowerCut, World};
 use headwater::config::{self, Faults, ProcessEnvironment, SourceFile, read_pipeline};
+use headwater::dataflow::OnDoubt;
 use headwater::plan::{self, Plan};
 use headwater::runtime::{Found, Instruments, KeeperHandle, Keeping, Pipeline, Stepped, Steps};
 use headwater::state::disk::Disk;
@@ -31,6 +33,8 @@ enum End {
     Crashed,
     /// A sink or the disk failed.
     Failed,
+    /// A target does not say what has arrived, so it asks what to do.
+    Asked,
     /// It was told to stop.
     Stopped,
     /// All input has gone through.
@@ -47,10 +51,11 @@ pub fn run(seed: u64, trace: bool, coverage: &Coverage) -> Result<(), String> {
     let world = World::new(draw.seed(), trace);
     scenario.cover(&world.coverage);
     world.tell(|| scenario.text(if scenario.is_alone { 1 } else { 3 }));
-    let targets =
-        scenario.sinks.iter().enumerate().map(|(number, sink)| {
-            Target::new(format!("out{number}"), sink.exactly_once, &world, draw.seed())
-        });
+    let targets = scenario
+        .sinks
+        .iter()
+        .enumerate()
+        .map(|(number, sink)| Target::new(format!("out{number}"), sink, &world, draw.seed()));
     let targets: Vec<Arc<Target>> = targets.collect();
     let inputs = scenario.sources.iter().map(|source| source.input.clone()).collect();
     let copies = Copies::new(&world, Outsiders { targets: targets.clone(), inputs });
@@ -66,6 +71,7 @@ pub fn run(seed: u64, trace: bool, coverage: &Coverage) -> Result<(), String> {
         keeper: None,
         given_up,
         faults,
+        on_doubt: OnDoubt::Ask,
     };
     let outcome = simulation.run();
     coverage.add(&simulation.world.coverage);
@@ -86,6 +92,8 @@ struct Simulation {
     given_up: Vec<u64>,
     /// What is to go wrong with the disk in this life.
     faults: Vec<(Moment, Fault)>,
+    /// What the next life is to do in doubt.
+    on_doubt: OnDoubt,
 }
 
 impl Simulation {
@@ -105,6 +113,10 @@ impl Simulation {
             match end {
                 End::Done => break,
                 End::Stopped if lives < MOST_LIVES => {}
+                End::Asked if lives < MOST_LIVES => {
+                    self.disturbed = true;
+                    self.world.begin_process();
+                }
                 _ => return Err(format!("nothing goes wrong any more, and it ends: {end:?}")),
             }
         }
@@ -142,10 +154,12 @@ impl Simulation {
 
     fn after(&mut self, end: &End) -> Result<(), String> {
         self.note_end(end);
-        self.disturbed |= matches!(end, End::Crashed | End::Failed | End::Stopped);
+        self.disturbed |= !matches!(end, End::Done);
         match end {
             End::Crashed => self.world.restart(),
-            End::Failed | End::Stopped | End::Done if self.draw.often(500) => self.world.restart(),
+            End::Failed | End::Asked | End::Stopped | End::Done if self.draw.often(500) => {
+                self.world.restart();
+            }
             _ => self.world.begin_process(),
         }
         if self.draw.often(100) {
@@ -160,7 +174,7 @@ impl Simulation {
         match end {
             End::Crashed => self.world.note("power cut"),
             End::Stopped => self.world.note("stop"),
-            End::Failed | End::Done => {}
+            End::Failed | End::Asked | End::Done => {}
         }
         let disk = self.world.state();
         for (moment, fault) in self.faults.drain(..) {
@@ -223,8 +237,7 @@ impl Simulation {
                 return self.end(steps, troubled, End::Done);
             }
             if let Err(error) = self.step(&mut steps) {
-                self.world.tell(|| format!("failed: {error}"));
-                return if troubled { Ok(End::Failed) } else { Err(error) };
+                return self.failed(error, troubled);
             }
             if troubled {
                 self.intervene();
@@ -258,12 +271,41 @@ impl Simulation {
     fn end(&mut self, steps: Steps, troubled: bool, end: End) -> Result<End, String> {
         match steps.end(&*self.world) {
             Ok(_) => Ok(end),
-            Err(error) if troubled => {
-                self.world.tell(|| format!("the end failed: {error}"));
-                Ok(End::Failed)
-            }
-            Err(error) => Err(error),
+            Err(error) => self.failed(error, troubled),
         }
+    }
+
+    /// A life failed. That it asks must have a reason; then it is answered.
+    fn failed(&mut self, error: String, troubled: bool) -> Result<End, String> {
+        self.world.tell(|| format!("failed: {error}"));
+        if !error.contains("--accept-duplicates") {
+            return if troubled { Ok(End::Failed) } else { Err(error) };
+        }
+        if !self.topics().any(|topic| topic.is_doubtful()) {
+            return Err(format!("it asks without reason: {error}"));
+        }
+        // What is missing for good would be waited for.
+        self.on_doubt = match self.scenario.is_live() || self.draw.often(500) {
+            true => OnDoubt::Duplicates,
+            false => OnDoubt::Gap,
+        };
+        Ok(End::Asked)
+    }
+
+    fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.targets.iter().filter_map(|target| target.topic.as_ref())
+    }
+
+    /// What this life is to do in doubt.
+    fn take_answer(&mut self) -> OnDoubt {
+        let answer = std::mem::take(&mut self.on_doubt);
+        match answer {
+            OnDoubt::Ask => {}
+            OnDoubt::Duplicates => self.world.note("duplicates accepted"),
+            OnDoubt::Gap => self.world.note("gap accepted"),
+        }
+        self.topics().for_each(|topic| topic.begin_life(answer));
+        answer
     }
 
     /// What somebody asks of the process, and what happens to its machine, while it runs.
@@ -317,9 +359,9 @@ impl Simulation {
             self.world.fill_disk(room, span);
             self.world.note("no room for a while");
         }
-        if draw.often(200) {
+        if draw.often(400) {
             let files = &self.world.files;
-            let moment = Moment::Operation(files.operations() + draw.below(20) as u64);
+            let moment = Moment::Operation(files.operations() + draw.below(8) as u64);
             let fault = draw.one_of(&[Fault::Broken, Fault::Full]);
             self.world.tell(|| format!("{fault:?} at {moment:?} for files of sinks"));
             files.fail_at(moment, fault);
@@ -347,9 +389,10 @@ impl Simulation {
         self.world.tell(|| format!("{workers} workers, epoch {:?}, {:?}", recovery.epoch, recovery.repairs));
         self.look_at(&recovery)?;
         let mut plan = self.plan(workers);
+        let on_doubt = self.take_answer();
         let keeping = Keeping {
             spilling: None,
-            on_doubt: headwater::dataflow::OnDoubt::Ask,
+            on_doubt,
             backend,
             folder: "simulated".into(),
             bytes_per_day: None,

@@ -75,6 +75,8 @@ pub struct SinkOf {
     /// Whether it takes what came too late for the branch's window.
     pub late: bool,
     pub exactly_once: bool,
+    /// Whether its target keeps a marker.
+    pub is_topic: bool,
     pub buffer: Buffer,
 }
 
@@ -267,7 +269,8 @@ impl SinkOf {
         // What the engine calls revised must keep its order.
         let is_revised = !gives_events;
         let buffer = Buffer::draw(draw, exactly_once, gives_events && !late, is_revised);
-        SinkOf { branch: number, late, exactly_once, buffer }
+        let is_topic = exactly_once && draw.often(500);
+        SinkOf { branch: number, late, exactly_once, is_topic, buffer }
     }
 }
 

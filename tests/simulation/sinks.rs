@@ -2,6 +2,8 @@
 //! what it was sent some time later.
 
 use crate::draw::Draw;
+use crate::scenario::SinkOf;
+use crate::topics::{Accepted, Content, Topic};
 use crate::world::{Outside, World};
 use headwater::dataflow::{Sink, SinkError, SinkPlan};
 use headwater::state::disk::{Disk, DiskFile, Open};
@@ -13,6 +15,8 @@ use std::sync::{Arc, Mutex};
 pub struct Target {
     pub name: String,
     pub exactly_once: bool,
+    /// Where it delivers exactly once by a marker.
+    pub topic: Option<Arc<Topic>>,
     world: Arc<World>,
     state: Mutex<TargetState>,
 }
@@ -39,6 +43,7 @@ struct TargetState {
 
 /// What stood in a target at some time.
 pub struct TargetImage {
+    topic: Option<Content>,
     file: Option<Vec<u8>>,
     received: Vec<Vec<u8>>,
 }
@@ -47,9 +52,11 @@ pub struct TargetImage {
 const OLD: &[u8] = b"{\"old\":true}\n";
 
 impl Target {
-    pub fn new(name: String, exactly_once: bool, world: &Arc<World>, seed: u64) -> Arc<Target> {
+    pub fn new(name: String, sink: &SinkOf, world: &Arc<World>, seed: u64) -> Arc<Target> {
         let mut draw = Draw::new(seed);
-        if exactly_once && draw.often(500) {
+        let exactly_once = sink.exactly_once;
+        let topic = sink.is_topic.then(|| Topic::new(name.clone(), world, draw.seed()));
+        if exactly_once && topic.is_none() && draw.often(500) {
             let file = world.files.open(&name, Open::New).unwrap();
             file.write_at(0, OLD).unwrap();
             file.sync().unwrap();
@@ -66,7 +73,8 @@ impl Target {
             secured: Vec::new(),
             resent: 0,
         };
-        let target = Arc::new(Target { name, exactly_once, world: world.clone(), state: Mutex::new(state) });
+        let (world_of, state) = (world.clone(), Mutex::new(state));
+        let target = Arc::new(Target { name, exactly_once, topic, world: world_of, state });
         let outside: Arc<dyn Outside> = target.clone();
         world.add(Arc::downgrade(&outside));
         target
@@ -76,6 +84,7 @@ impl Target {
     pub fn heal(&self) {
         let mut state = self.state.lock().unwrap();
         (state.faulty, state.away) = (false, Millis(0));
+        self.topic.iter().for_each(|topic| topic.heal());
     }
 
     /// How often something was sent twice for reasons of its own.
@@ -85,6 +94,9 @@ impl Target {
 
     /// Everything that has arrived, without what stood there before.
     pub fn ledger(&self) -> Result<Vec<u8>, String> {
+        if let Some(topic) = &self.topic {
+            return Ok(topic.ledger());
+        }
         if !self.exactly_once {
             return Ok(self.state.lock().unwrap().received.concat());
         }
@@ -102,11 +114,15 @@ impl Target {
             file.read_at(0, &mut bytes).unwrap();
             bytes
         });
-        TargetImage { file, received: self.state.lock().unwrap().received.clone() }
+        let topic = self.topic.as_ref().map(|topic| topic.content());
+        TargetImage { topic, file, received: self.state.lock().unwrap().received.clone() }
     }
 
     /// The same stands in it as then.
     pub fn go_back(&self, image: &TargetImage) {
+        if let (Some(topic), Some(content)) = (&self.topic, &image.topic) {
+            return topic.go_back(content);
+        }
         let files = &self.world.files;
         self.state.lock().unwrap().received.clone_from(&image.received);
         match &image.file {
@@ -118,6 +134,11 @@ impl Target {
             None => _ = files.remove(&self.name),
         }
         files.sync_folder().unwrap();
+    }
+
+    /// What may be wrong in it, as somebody has accepted.
+    pub fn accepted(&self) -> Accepted {
+        self.topic.as_ref().map(|topic| topic.accepted()).unwrap_or_default()
     }
 
     /// How much of a write fits, where the disk of a file is full.
@@ -186,7 +207,14 @@ impl SinkPlan for SimulatedSink {
         self.0.exactly_once
     }
 
+    fn keeps_marker(&self) -> bool {
+        self.0.topic.is_some()
+    }
+
     fn sink(&self, _preamble: Vec<u8>) -> Box<dyn Sink> {
+        if let Some(topic) = &self.0.topic {
+            return topic.sink();
+        }
         match self.0.exactly_once {
             true => Box::new(FileSink {
                 target: self.0.clone(),

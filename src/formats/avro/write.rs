@@ -25,7 +25,7 @@ fn put(schema: &Schema, ty: TypeId, value: &Value, into: &mut Vec<u8>, depth: us
         (Type::Null, Value::Null) => {}
         (Type::Bool, Value::Bool(value)) => into.push(u8::from(*value)),
         (Type::Long, Value::Number(number)) => {
-            put_signed(into, whole(number).ok_or_else(|| misfit(ty, value))?)
+            put_signed(into, whole(number).ok_or_else(|| misfit(ty, value))?);
         }
         (Type::Time(parts), Value::Number(number)) => {
             let time = whole(number).and_then(|ms| ms.checked_mul(*parts));

@@ -82,7 +82,7 @@ pub struct Coordinator {
     /// What workers gave and no commit has yet.
     pub(super) gathered: Part,
     /// Whether the log knows the nodes.
-    is_announced: bool,
+    pub(super) is_announced: bool,
     /// Who asked for a checkpoint that is not under way yet, and who for the one that is.
     asked: Vec<Sender<CheckpointFigures>>,
     awaited: Vec<Sender<CheckpointFigures>>,
@@ -567,23 +567,8 @@ impl Coordinator {
         Ok(self.note_marked(clock.elapsed())? || worked)
     }
 
-    /// Writes down which targets have come to keep a marker: nothing is delivered to them before.
-    fn note_marked(&mut self, now: Millis) -> Result<bool, StateError> {
-        let new = self.deliveries.iter().filter_map(|delivery| delivery.newly_marked(&self.keeping.backend));
-        let markers: Vec<_> = new.collect();
-        if markers.is_empty() || self.is_waiting(now) {
-            return Ok(false);
-        }
-        let changes = Changes { markers, checkpoint: self.announcement(), ..Changes::default() };
-        match self.keeping.backend.commit(changes) {
-            Ok(_) => self.is_announced = true,
-            Err(error) => self.fail_or_wait(error, now)?,
-        }
-        Ok(true)
-    }
-
     /// Says which nodes there are, if the log does not know.
-    fn announcement(&self) -> Option<Checkpoint> {
+    pub(super) fn announcement(&self) -> Option<Checkpoint> {
         let bare = || Checkpoint { epoch: self.keeping.backend.epoch(), ..Checkpoint::default() };
         (!self.is_announced).then(|| self.announced(bare()))
     }

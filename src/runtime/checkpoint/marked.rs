@@ -1,9 +1,11 @@
 //! Delivery to a target that keeps a marker: it is asked what has arrived before anything is delivered.
 
+use super::coordinator::Coordinator;
 use super::delivery::Delivery;
 use super::marking::{self, Standing, Verdict, marker_of};
 use crate::dataflow::{Marked, OnDoubt, SinkError};
-use crate::state::{ChunkId, SinkProgress, StateBackend};
+use crate::state::{Changes, ChunkId, SinkProgress, StateBackend, StateError};
+use crate::time::Millis;
 
 impl Delivery {
     /// Whether it is known what the target has, and durable that it keeps a marker of ours: else a later start could not
@@ -83,5 +85,22 @@ impl Delivery {
         self.given_up += self.queue.give_up(0, Some(self.begun), backend);
         self.settle();
         self.outlet.note_waiting(self.waiting());
+    }
+}
+
+impl Coordinator {
+    /// Writes down which targets have come to keep a marker: nothing is delivered to them before.
+    pub(super) fn note_marked(&mut self, now: Millis) -> Result<bool, StateError> {
+        let new = self.deliveries.iter().filter_map(|delivery| delivery.newly_marked(&self.keeping.backend));
+        let markers: Vec<_> = new.collect();
+        if markers.is_empty() || self.is_waiting(now) {
+            return Ok(false);
+        }
+        let changes = Changes { markers, checkpoint: self.announcement(), ..Changes::default() };
+        match self.keeping.backend.commit(changes) {
+            Ok(_) => self.is_announced = true,
+            Err(error) => self.fail_or_wait(error, now)?,
+        }
+        Ok(true)
     }
 }

@@ -146,7 +146,11 @@ impl Committer {
         if !self.is_up {
             return self.come_up(target, clock);
         }
-        let chunks = self.queue.first(self.bytes);
+        let mut chunks = self.queue.first(self.bytes);
+        if self.stands.is_none() {
+            // The first marker goes alone: what nobody knows of it can be written again.
+            chunks.truncate(1);
+        }
         let marker = match chunks.last() {
             Some(last) => last.marker,
             None => match self.stands.filter(|_| now - self.written >= REFRESH) {

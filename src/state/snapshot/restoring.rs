@@ -6,7 +6,7 @@ use super::super::keyed::StateKey;
 use super::super::number::{Incarnation, SegmentNumber};
 use super::super::recovery::{OnCorruption, OpenOptions, open};
 use super::super::store::{Store, StoreMeta};
-use super::super::{KEY_LIMIT, StateLimits, VALUE_LIMIT};
+use super::super::{Changes, Checkpoint, KEY_LIMIT, StateBackend, StateLimits, VALUE_LIMIT};
 use super::error::SnapshotError;
 use super::manifest::{Manifest, ManifestFile, PartName};
 use super::parts::{ENTRIES_FILE, META_FILE, PART_LIMIT};
@@ -19,7 +19,8 @@ use std::sync::Arc;
 const GROUP_BYTES: usize = 8 << 20;
 
 /// Makes a folder of state, which must be empty, from a snapshot. It begins a new life (see [`Incarnation`]): what
-/// the old one has left in targets since then is noticed. All is verified by opening it at the end.
+/// the old one has left in targets since then is noticed, and what it left before is known. All is verified by opening it
+/// at the end.
 ///
 /// # Errors
 /// Then the folder is of no use.
@@ -44,7 +45,8 @@ pub fn restore(
         }
     }
     restoring.store(&meta)?;
-    restoring.verify(entropy)
+    let backend = restoring.verify(entropy)?;
+    restoring.inherit(backend)
 }
 
 struct Restoring<'r> {
@@ -111,7 +113,7 @@ impl Restoring<'_> {
         Ok(store.set_meta(meta)?)
     }
 
-    fn verify(&self, entropy: u64) -> Result<(), SnapshotError> {
+    fn verify(&self, entropy: u64) -> Result<StateBackend, SnapshotError> {
         let limits = StateLimits::default();
         let now = Timestamp(self.manifest.time.0);
         let options = OpenOptions { limits, on_corruption: OnCorruption::Refuse, entropy, now };
@@ -119,6 +121,14 @@ impl Restoring<'_> {
         if backend.epoch() != self.manifest.epoch || !recovery.repairs.is_empty() {
             return Err(self.damaged(format!("what was restored is of epoch {}", backend.epoch())));
         }
+        Ok(backend)
+    }
+
+    /// What the old life has left in targets up to the snapshot is the new one's too.
+    fn inherit(&self, mut backend: StateBackend) -> Result<(), SnapshotError> {
+        let (epoch, incarnation) = (self.manifest.epoch, self.manifest.incarnation);
+        let checkpoint = Checkpoint { epoch, lineage: vec![(incarnation, epoch)], ..Checkpoint::default() };
+        backend.commit(Changes { checkpoint: Some(checkpoint), ..Changes::default() })?;
         Ok(())
     }
 }

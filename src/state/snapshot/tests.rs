@@ -144,6 +144,8 @@ fn restored(
     simulated.restart();
     let (state, recovery) = open_state(&simulated, seed)?;
     assert_eq!((recovery.repairs, recovery.is_fresh), (vec![], false));
+    let is_ours = |epoch| state.is_ours(manifest.incarnation, epoch);
+    assert!(is_ours(manifest.epoch) && !is_ours(manifest.epoch.next()), "markers of the old life are known");
     Ok((View::of(&state), recovery.incarnation))
 }
 

@@ -67,7 +67,7 @@ fn small_chunks_share_a_transaction_with_the_last_marker() {
     queue.secure();
     assert_eq!(queue.acknowledged(), 0);
     settle(&mut committer, &mut target, &clock);
-    assert_eq!(target.arrived, [vec![0, 1, 2]]);
+    assert_eq!(target.arrived, [vec![0], vec![1, 2]], "the first marker goes alone");
     assert_eq!(target.marker, Some(marker(2)));
     assert_eq!((queue.acknowledged(), queue.is_empty(), queue.is_marked()), (1, true, true));
 }
