@@ -41,6 +41,17 @@ pub fn ask(data_dir: &Path, method: &str, path: &str) -> Result<Option<Answered>
 /// # Errors
 /// Why there is no answer.
 pub fn ask_with(data_dir: &Path, method: &str, path: &str, body: String) -> Result<Option<Answered>, String> {
+    with_process(data_dir, async |stream, failed| {
+        in_time(exchange(stream, method, path, body)).await.map_err(failed)
+    })
+}
+
+/// Has `work` speak to the process that uses a data directory; what fails there is to be told by the function it is given,
+/// which names the socket. None if no process does.
+fn with_process<T>(
+    data_dir: &Path,
+    work: impl AsyncFnOnce(UnixStream, &dyn Fn(String) -> String) -> Result<T, String>,
+) -> Result<Option<T>, String> {
     let socket = data_dir.join(SOCKET);
     check_length(&socket)?;
     let failed = |why: String| format!("`{}`: {why}", socket.display());
@@ -52,11 +63,13 @@ pub fn ask_with(data_dir: &Path, method: &str, path: &str, body: String) -> Resu
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        match timeout(PATIENCE, exchange(stream, method, path, body)).await {
-            Err(_) => Err(failed("there was no answer in time".to_owned())),
-            Ok(answered) => answered.map(Some).map_err(failed),
-        }
+        work(stream, &failed).await.map(Some)
     })
+}
+
+/// What comes of it, unless that takes too long.
+async fn in_time<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("there was no answer in time".to_owned()))
 }
 
 /// The same for an answer of lines, of which `each` is given all but the last, which is the body. Where `each` fails, that is
@@ -70,28 +83,15 @@ pub fn ask_lines(
     body: String,
     each: &mut dyn FnMut(&str) -> Result<(), String>,
 ) -> Result<Option<Answered>, String> {
-    let socket = data_dir.join(SOCKET);
-    check_length(&socket)?;
-    let failed = |why: String| format!("`{}`: {why}", socket.display());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-    runtime.block_on(async {
-        let stream = match UnixStream::connect(&socket).await {
-            Ok(stream) => stream,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let response = match timeout(PATIENCE, request(stream, "POST", path, body)).await {
-            Err(_) => return Err(failed("there was no answer in time".to_owned())),
-            Ok(response) => response.map_err(failed)?,
-        };
+    with_process(data_dir, async |stream, failed| {
+        let response = in_time(request(stream, "POST", path, body)).await.map_err(failed)?;
         let status = response.status().as_u16();
         let last = match status {
             200 => lines_of(response.into_body(), each).await?,
             _ => whole(response.into_body()).await.map_err(failed)?,
         };
         let body = serde_json::from_slice(&last).map_err(|_| failed("the answer is cut off".to_owned()))?;
-        Ok(Some(Answered { status, body }))
+        Ok(Answered { status, body })
     })
 }
 

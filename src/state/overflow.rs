@@ -3,12 +3,11 @@
 //! It holds copies of what is, or will be, in log and store. So nothing of it is ever synced, and the file has no name:
 //! however the process ends, it is gone.
 
-use super::disk::{Disk, DiskFile, Open};
+use super::disk::{Disk, Open};
 use super::error::StateError;
-use super::store::fault_of;
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
+use super::store::{Backend, fault_of};
+use redb::{Database, ReadableDatabase, TableDefinition};
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Bound;
 
 /// What such files are called until they lose their names.
@@ -37,7 +36,8 @@ impl Overflow {
         let file = disk.open(OVERFLOW_FILE, Open::Anew).map_err(failed)?;
         disk.remove(OVERFLOW_FILE).map_err(failed)?;
         let mut builder = Database::builder();
-        let database = builder.set_cache_size(cache_bytes).create_with_backend(Unsynced { file });
+        let database =
+            builder.set_cache_size(cache_bytes).create_with_backend(Backend { file, syncs: false });
         let overflow = Overflow { database: database.map_err(fault)? };
         overflow.write(&OverflowChanges::new())?;
         Ok(overflow)
@@ -97,32 +97,4 @@ impl Overflow {
 
 fn fault(error: impl Into<redb::Error>) -> StateError {
     fault_of((OVERFLOW_FILE, NAME), error)
-}
-
-/// The disk below redb, which asks for syncs in vain.
-#[derive(Debug)]
-struct Unsynced {
-    file: Box<dyn DiskFile>,
-}
-
-impl StorageBackend for Unsynced {
-    fn len(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, out)
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_at(offset, data)
-    }
 }

@@ -370,7 +370,8 @@ fn open_database(disk: &dyn Disk, name: &str, how: Open, cache: usize) -> Result
         // redb would make a new store of it.
         return Err(StateError::corrupt(name, "it is empty"));
     }
-    let open = || Database::builder().set_cache_size(cache).create_with_backend(Backend { file });
+    let open =
+        || Database::builder().set_cache_size(cache).create_with_backend(Backend { file, syncs: true });
     // redb may panic over a file that something else altered. Nothing is shared with it but the file.
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(opened) => opened.map_err(fault),
@@ -490,8 +491,10 @@ pub(super) fn fault_of((file, name): (&str, &str), error: impl Into<redb::Error>
 
 /// The disk below redb.
 #[derive(Debug)]
-struct Backend {
-    file: Box<dyn DiskFile>,
+pub(super) struct Backend {
+    pub file: Box<dyn DiskFile>,
+    /// Whether what redb wants to be durable is: else it asks for syncs in vain.
+    pub syncs: bool,
 }
 
 impl StorageBackend for Backend {
@@ -508,7 +511,7 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync()
+        if self.syncs { self.file.sync() } else { Ok(()) }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
