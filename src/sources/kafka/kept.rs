@@ -15,7 +15,7 @@ const LOOK_PROPERTY: &str = "topic.metadata.refresh.interval.ms";
 /// Bytes that all partitions together may have fetched ahead, about.
 const AHEAD: usize = 64 << 20;
 /// The most and the least of that for one partition, in KiB.
-const AHEAD_KIB: (usize, usize) = (1024, 64);
+const AHEAD_KIB: (usize, usize) = (4096, 64);
 
 /// What is kept, as data.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ impl Kept {
             .set("queued.max.messages.kbytes", ahead.to_string())
             .set("fetch.message.max.bytes", (ahead * 1024).to_string())
             .set("fetch.max.bytes", (AHEAD / 4).to_string())
+            // How long nothing is fetched of a partition that is that far ahead: a second, if nobody says.
+            .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "200");
         self.connection.finish(&mut config);

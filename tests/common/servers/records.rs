@@ -71,7 +71,8 @@ impl Kafka {
 
     /// The same to one partition.
     pub fn produce_to(&self, topic: &str, partition: Option<i32>, records: &[(&str, &str)]) {
-        let producer: BaseProducer = self.client().create().unwrap();
+        // No limit on how many wait.
+        let producer: BaseProducer = self.client().set("queue.buffering.max.messages", "0").create().unwrap();
         for (key, value) in records {
             let mut record = BaseRecord::<str, str>::to(topic).payload(value);
             record = if key.is_empty() { record } else { record.key(key) };
