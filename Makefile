@@ -50,6 +50,7 @@ simulate: ## runs N seeds of the simulator, from FROM on; SEED=… replays one, 
 durability: setup ## kills running pipelines N times a case, and lets one idle for a minute; what comes out must be exact
 	DURABILITY_KILLS=$(N) DURABILITY_IDLE=60 cargo test --locked --test durability -- --test-threads 2
 	DURABILITY_KILLS=$(N) cargo test --locked --test postgres killed
+	DURABILITY_KILLS=$(N) cargo test --locked --test http_source kills
 
 .PHONY: lint
 lint: ## formatting, clippy, documentation; warnings are errors

@@ -5,6 +5,7 @@
 
 pub mod hidden;
 pub mod http;
+pub mod http_server;
 pub mod kafka;
 pub mod mqtt;
 pub mod postgres;

@@ -5,7 +5,8 @@ use crate::dataflow::{NodePlanner, OptionKind, OptionSpec, open_options};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,27 @@ const TLS_OPTIONS: &[OptionSpec] = &[
     ),
     OptionSpec::optional("cert", OptionKind::Path, "The client's own certificate."),
     OptionSpec::optional("key", OptionKind::Path, "Its key."),
+];
+
+/// Certificates of a server, as an option of a connector.
+pub const SERVER_TLS: OptionSpec = OptionSpec::optional(
+    "tls",
+    OptionKind::Options(SERVER_TLS_OPTIONS),
+    "Speaks TLS. The files are PEM; they are watched, and a change is taken up.",
+);
+
+const SERVER_TLS_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::required(
+        "cert",
+        OptionKind::Path,
+        "Our certificate, with those between it and its root behind it.",
+    ),
+    OptionSpec::required("key", OptionKind::Path, "Its key."),
+    OptionSpec::optional(
+        "ca",
+        OptionKind::Path,
+        "Who must have signed the certificates of clients; absent: clients need none.",
+    ),
 ];
 
 /// Where certificates stand. All optional: without `ca` those that the system trusts are trusted.
@@ -79,14 +101,37 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
                 let chain = certificates(cert)?;
-                let secret =
-                    PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "key", error))?;
-                builder.with_client_auth_cert(chain, secret).map_err(|error| {
-                    format!("`{}` and `{}` do not go together: {error}", cert.display(), key.display())
-                })?
+                let secret = private_key(key)?;
+                builder.with_client_auth_cert(chain, secret).map_err(|error| unlike(cert, key, &error))?
             }
         };
         Ok(Arc::new(config))
+    }
+
+    /// Reads the files as a server uses them: `ca` says who must have signed the certificates of clients.
+    ///
+    /// # Errors
+    /// Which of them cannot be used, and why.
+    pub fn load_for_server(&self) -> Result<Arc<ServerConfig>, String> {
+        let Some((cert, key)) = &self.own else { return Err("a server needs `cert` and `key`".to_owned()) };
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS: {error}"))?;
+        let builder = match &self.ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let bad = || format!("`{}` holds something that is no certificate", path.display());
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(|_| bad())?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().map_err(|_| bad())?)
+            }
+        };
+        let config = builder.with_single_cert(certificates(cert)?, private_key(key)?);
+        config.map(Arc::new).map_err(|error| unlike(cert, key, &error))
     }
 
     fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -95,6 +140,15 @@ impl TlsFiles {
             None => Ok(rustls_native_certs::load_native_certs().certs),
         }
     }
+}
+
+/// Reads the option [`SERVER_TLS`].
+pub fn read_server_tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFiles> {
+    let section = open_options(setting, "`tls`", SERVER_TLS_OPTIONS, &[]);
+    let path = |setting: Setting<'_>| read::text(setting).map(|path| planner.folder.join(path));
+    let (cert, key) = (section.required("cert", path), section.required("key", path));
+    let ca: Option<PathBuf> = section.optional("ca", path);
+    Some(TlsFiles { ca, own: Some((cert?, key?)) })
 }
 
 /// Reads the option [`TLS`].
@@ -119,6 +173,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         }
         read => read.map_err(|error| unusable(path, "certificate", error)),
     }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, "key", error))
+}
+
+fn unlike(cert: &Path, key: &Path, error: &rustls::Error) -> String {
+    format!("`{}` and `{}` do not go together: {error}", cert.display(), key.display())
 }
 
 fn unusable(path: &Path, what: &str, error: PemError) -> String {

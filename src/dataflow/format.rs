@@ -32,6 +32,14 @@ pub trait FormatPlan: fmt::Debug + Send + Sync {
         self.decoder(wanted)
     }
 
+    /// The same for blocks that are a whole input each, of any number of records, such as the body of a request.
+    ///
+    /// # Errors
+    /// Those of [`FormatPlan::decoder`].
+    fn input_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        self.record_decoder(wanted)
+    }
+
     /// An encoder of events that look like `view`.
     ///
     /// # Errors

@@ -261,6 +261,11 @@ pub trait SourcePlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether each block of bytes that it gives to a decoder is a whole input, of any number of records.
+    fn gives_inputs(&self) -> bool {
+        false
+    }
+
     /// Fields that it adds to what its format decodes, as `set` does, and where they go.
     fn added_fields(&self) -> Vec<(String, Slot, Type)> {
         Vec::new()

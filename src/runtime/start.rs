@@ -214,9 +214,10 @@ pub(super) fn inlet_state(plan: &Plan, stage: StageId) -> Option<(NodeId, String
 pub fn decoder(plan: &Plan, source: &SourceNode) -> Box<dyn crate::formats::Decoder> {
     let wanted =
         source.decoding.map(|id| plan.draft.decodings[id.0 as usize].wanted.clone()).unwrap_or_default();
-    let decoder = match source.plan.gives_records() {
-        true => source.format.record_decoder(&wanted),
-        false => source.format.decoder(&wanted),
+    let decoder = match (source.plan.gives_records(), source.plan.gives_inputs()) {
+        (true, _) => source.format.record_decoder(&wanted),
+        (false, true) => source.format.input_decoder(&wanted),
+        (false, false) => source.format.decoder(&wanted),
     };
     // Formats that cannot decode are refused when the pipeline is planned.
     decoder.expect("a format that decodes")

@@ -3,7 +3,8 @@
 use super::control::Control;
 use super::lines::{self, Lines};
 use super::route::{self, Answer, Route};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use crate::clients::http_server::{self, BodyFault, accept};
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -34,32 +35,14 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may last: a checkpoint of much state takes its time. Lines may take longer, as long as they are
 /// taken.
 const WHOLE_TIME: Duration = Duration::from_secs(120);
-/// The wait where no connection can be taken, as when the process has too many files open.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until `stopped` resolves.
 pub async fn serve(listener: UnixListener, control: Arc<dyn Control>, stopped: oneshot::Receiver<()>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let take = async || Ok(listener.accept().await?.0);
     tokio::select! {
         _ = stopped => {}
-        () = accept(listener, control) => {}
-    }
-}
-
-async fn accept(listener: UnixListener, control: Arc<dyn Control>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        // The semaphore is never closed.
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let control = control.clone();
-                tokio::spawn(async move {
-                    connection(stream, control).await;
-                    drop(permit);
-                });
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
+        () = accept(&room, take, |stream| connection(stream, control.clone())) => {}
     }
 }
 
@@ -117,16 +100,11 @@ async fn asked(route: Route, body: Bytes, control: Arc<dyn Control>) -> Answer {
 
 /// The body, within limits of size and time.
 async fn read_body(body: Incoming) -> Result<Bytes, Answer> {
-    let Ok(arrived) = timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await else {
-        return Err(Answer::error(408, "the body did not arrive in time"));
-    };
-    match arrived {
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Answer::error(413, format!("the body is longer than {MAX_BODY} bytes")))
-        }
-        Err(_) => Err(Answer::error(400, "the body did not arrive")),
-        Ok(body) => Ok(body.to_bytes()),
-    }
+    http_server::read_body(body, MAX_BODY, BODY_TIME).await.map_err(|fault| match fault {
+        BodyFault::TooSlow => Answer::error(408, "the body did not arrive in time"),
+        BodyFault::TooLong => Answer::error(413, format!("the body is longer than {MAX_BODY} bytes")),
+        BodyFault::Broken => Answer::error(400, "the body did not arrive"),
+    })
 }
 
 fn in_lines(lines: Lines) -> Response<Either<Full<Bytes>, Lines>> {

@@ -3,6 +3,7 @@
 mod descriptor;
 mod file;
 mod generate;
+mod http;
 mod kafka;
 mod mqtt;
 mod stdin;
@@ -19,8 +20,9 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec { spec: &stdin::STDIN, decodes: true, connects: false, plan: stdin::plan },
     SourceSpec { spec: &mqtt::MQTT, decodes: true, connects: true, plan: mqtt::plan },
     SourceSpec { spec: &kafka::KAFKA, decodes: true, connects: true, plan: kafka::plan },
+    SourceSpec { spec: &http::HTTP, decodes: true, connects: true, plan: http::plan },
     SourceSpec { spec: &generate::GENERATE, decodes: false, connects: false, plan: generate::plan },
 ];
 
 /// Sources of the language that this version does not have.
-pub const LATER: &[&str] = &["http", "nats", "modbus", "opcua", "syslog", "exec", "postgres_cdc", "s3"];
+pub const LATER: &[&str] = &["nats", "modbus", "opcua", "syslog", "exec", "postgres_cdc", "s3"];

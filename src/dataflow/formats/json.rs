@@ -94,6 +94,10 @@ impl FormatPlan for JsonPlan {
         Ok(Box::new(JsonRecordDecoder::new(self.input, wanted)))
     }
 
+    fn input_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        Ok(Box::new(JsonRecordDecoder::of_inputs(self.input, wanted)))
+    }
+
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {
         Ok(Box::new(JsonEncoder::new(JsonOutput { timestamps: self.timestamps }, view)))
     }

@@ -72,6 +72,10 @@ impl FormatPlan for TextPlan {
         Ok(Box::new(TextRecordDecoder::new(wanted)))
     }
 
+    fn input_decoder(&self, wanted: &Wanted) -> Result<Box<dyn Decoder>, String> {
+        self.decoder(wanted)
+    }
+
     fn encoder(&self, view: &View) -> Result<Box<dyn Encoder>, String> {
         Ok(Box::new(TextEncoder::new(view)))
     }

@@ -3,8 +3,8 @@
 use super::frame;
 use super::unsettled::{Arrival, Journaled, Open};
 use crate::clients::mqtt::{Accepted, Endpoint, Happened, Incoming, Qos, Subscription, Wire};
-use crate::dataflow::{FrameNumber, Journal};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::dataflow::{FrameNumber, Journal, Pushed};
+use crate::time::{Clock, SystemClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -69,16 +69,7 @@ pub struct Tally {
 }
 
 /// A message that waits.
-pub struct Received {
-    /// The message.
-    pub message: Incoming,
-    /// When it arrived.
-    pub arrived: Timestamp,
-    /// What is needed to acknowledge it.
-    pub receipt: Receipt,
-    /// Its number in the journal, if there is one.
-    pub frame: FrameNumber,
-}
+pub type Received = Pushed<Incoming, Receipt>;
 
 /// What is needed to acknowledge a message.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +88,9 @@ impl Receipt {
     }
 }
 
-impl Received {
-    fn bytes(&self) -> usize {
-        self.message.payload.len() + self.message.topic.len() + OVERHEAD
-    }
+/// What a message takes.
+fn bytes_of(received: &Received) -> usize {
+    received.message.payload.len() + received.message.topic.len() + OVERHEAD
 }
 
 impl Inbox {
@@ -145,8 +135,8 @@ impl Inbox {
                 None => true,
             };
             let Some(received) = state.queue.pop_front_if(together) else { break };
-            sum += received.bytes();
-            state.bytes -= received.bytes();
+            sum += bytes_of(&received);
+            state.bytes -= bytes_of(&received);
             state.unacknowledged += usize::from(self.journal.is_none() && received.receipt.is_due());
             into.push(received);
         }
@@ -266,9 +256,9 @@ impl State {
     /// Takes a message in.
     fn push(&mut self, received: Received) {
         if received.frame != FrameNumber(0) {
-            self.journaled.push(received.frame, received.receipt, received.bytes());
+            self.journaled.push(received.frame, received.receipt, bytes_of(&received));
         }
-        self.bytes += received.bytes();
+        self.bytes += bytes_of(&received);
         self.queue.push_back(received);
     }
 

@@ -1,13 +1,13 @@
 //! The options of an `mqtt` source.
 
 use super::MQTT;
-use super::filling::{Filling, Placing};
+use super::filling::{Placing, Subscriber};
 use super::topics::{TopicFields, is_filter};
 use crate::clients::mqtt::{self, Connecting, Qos, Subscription, Version};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
-    Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, Replay, RowSource, SourcePlan,
-    StageId, USUAL_SYNC, Upkeep,
+    Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, PushSource, Replay, RowSource,
+    SourcePlan, StageId, USUAL_SYNC, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::{SourceField, Type};
@@ -20,6 +20,9 @@ const USUAL_EXPIRY: u32 = 24 * 60 * 60;
 
 /// The most bytes that a payload may be allowed to have.
 const LARGEST_PAYLOAD: u64 = 32 << 20;
+/// What the one partition is called among positions.
+const PARTITION: &[u8] = b"mqtt";
+
 /// The most bytes that are taken as one packet.
 const LARGEST_PACKET: u64 = 60 << 20;
 
@@ -217,6 +220,8 @@ impl SourcePlan for MqttSourcePlan {
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         let (connecting, subscription) = (self.connecting.clone(), self.subscription.clone());
         let (placing, journal) = (self.placing.clone(), self.journal.clone());
-        Box::new(Filling::new(connecting, subscription, placing, self.upkeep, journal, decoder()))
+        let journaled = journal.is_some();
+        let subscriber = Subscriber::new(connecting, subscription, placing, self.upkeep, journal);
+        Box::new(PushSource::new(subscriber, PARTITION, self.upkeep, journaled, decoder()))
     }
 }
