@@ -1,19 +1,37 @@
 //! HTTP/1.1 with one server: a connection that is kept, time limits, further tries, answers of bounded size.
 //!
-//! Calls block: who makes them has a thread for it.
+//! Calls of [`HttpClient`] block: who makes them has a thread for it. What posts events, and keeps them until they are
+//! taken, is in `http/`.
 
-use super::tls::TlsFiles;
-use http_body_util::{BodyExt, Full, Limited};
+mod answer;
+mod options;
+mod outbox;
+mod posting;
+mod probe;
+mod request;
+mod sender;
+mod url;
+
+pub use options::{AUTH, Authorisation, TIMEOUT, read_auth, read_posting, secret};
+pub use posting::Posting;
+pub use probe::{reach, rehearse};
+pub use request::{Compose, Event, Job, Outgoing};
+pub use url::{HttpUrl, encode_query, is_url};
+
+use super::tls::{TlsFiles, explain_certificate};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HeaderMap;
 use hyper::rt::{Read, Write};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -98,7 +116,7 @@ pub struct Answer {
 /// A client of one server.
 pub struct HttpClient {
     runtime: Runtime,
-    link: Link,
+    link: HttpLink,
 }
 
 impl HttpClient {
@@ -107,10 +125,10 @@ impl HttpClient {
     /// # Errors
     /// Certificates cannot be read, or the system refuses.
     pub fn new(server: HttpServer, options: HttpOptions, tls: &TlsFiles) -> Result<HttpClient, String> {
-        let tls = server.secure.then(|| tls.load()).transpose()?.map(TlsConnector::from);
+        let tls = server.secure.then(|| tls.load()).transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start a connection: {error}"))?;
-        Ok(HttpClient { runtime, link: Link { server, options, tls, sender: None } })
+        Ok(HttpClient { runtime, link: HttpLink::new(server, options, tls) })
     }
 
     /// Sends a request and waits for the answer. Where there is none, or one that says that the server cannot just now
@@ -124,7 +142,8 @@ impl HttpClient {
     }
 }
 
-struct Link {
+/// A connection to one server, made when it is needed.
+pub struct HttpLink {
     server: HttpServer,
     options: HttpOptions,
     tls: Option<TlsConnector>,
@@ -132,44 +151,101 @@ struct Link {
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
-impl Link {
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct NoAnswer {
+    /// In words, with the server.
+    pub text: String,
+    /// Whether a connection ended before there was one.
+    pub is_cut: bool,
+}
+
+/// What becomes of an answer whose body is longer than the limit.
+#[derive(Clone, Copy, PartialEq)]
+enum TooLong {
+    /// It is an error.
+    Fails,
+    /// Its beginning is the answer.
+    IsCut,
+}
+
+impl HttpLink {
+    /// Nothing is connected yet.
+    pub fn new(server: HttpServer, options: HttpOptions, tls: Option<Arc<ClientConfig>>) -> HttpLink {
+        HttpLink { server, options, tls: tls.map(TlsConnector::from), sender: None }
+    }
+
+    /// The server.
+    pub fn server(&self) -> &HttpServer {
+        &self.server
+    }
+
+    /// Whether there is a connection that was used before, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.sender.as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Connects, if that was not done yet.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect(&mut self) -> Result<(), NoAnswer> {
+        let sender = self.sender().await?;
+        self.sender = Some(sender);
+        Ok(())
+    }
+
+    /// Sends a request once and waits for the answer. Of one whose body is longer than the limit there is the beginning.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&mut self, request: Request<Bytes>) -> Result<Answer, NoAnswer> {
+        self.try_once(request, TooLong::IsCut).await
+    }
+
     async fn try_all(&mut self, make: &mut dyn FnMut() -> Request<Bytes>) -> Result<Answer, String> {
         let mut wait = FIRST_WAIT;
         for _ in 1..self.options.tries {
-            match self.try_once(make()).await {
+            match self.try_once(make(), TooLong::Fails).await {
                 Ok(answer) if !is_passing(answer.status) => return Ok(answer),
                 _ => sleep(wait).await,
             }
             wait *= 2;
         }
-        self.try_once(make()).await
+        self.try_once(make(), TooLong::Fails).await.map_err(|failed| failed.text)
     }
 
-    async fn try_once(&mut self, request: Request<Bytes>) -> Result<Answer, String> {
-        let sender = match self.sender.take().filter(|sender| !sender.is_closed()) {
-            Some(sender) => sender,
-            None => match timeout(CONNECT, self.connect()).await {
-                Ok(connected) => {
-                    connected.map_err(|error| format!("no connection to {}: {error}", self.server))?
-                }
-                Err(_) => return Err(format!("no connection to {}: it does not answer", self.server)),
-            },
+    async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {
+        if let Some(sender) = self.sender.take().filter(|sender| !sender.is_closed()) {
+            return Ok(sender);
+        }
+        let why = match timeout(CONNECT, self.begin()).await {
+            Ok(Ok(sender)) => return Ok(sender),
+            Ok(Err(error)) => explain(&error),
+            Err(_) => "it does not answer".to_owned(),
         };
-        let exchanged = timeout(self.options.timeout, exchange(sender, request, self.options.answer_limit));
-        match exchanged.await {
+        Err(NoAnswer { text: format!("no connection to {}: {why}", self.server), is_cut: false })
+    }
+
+    async fn try_once(&mut self, request: Request<Bytes>, too_long: TooLong) -> Result<Answer, NoAnswer> {
+        let sender = self.sender().await?;
+        let exchange = exchange(sender, request, self.options.answer_limit, too_long);
+        match timeout(self.options.timeout, exchange).await {
             Ok(Ok((answer, sender))) => {
-                self.sender = Some(sender);
+                self.sender = sender;
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(format!("{}: {}", self.server, whole(&*error))),
+            Ok(Err(error)) => {
+                Err(NoAnswer { text: format!("{}: {}", self.server, whole(&*error)), is_cut: true })
+            }
             Err(_) => {
-                let limit = self.options.timeout.as_secs();
-                Err(format!("{}: no answer within {limit} s", self.server))
+                let limit = self.options.timeout.as_secs_f32();
+                Err(NoAnswer { text: format!("{}: no answer within {limit} s", self.server), is_cut: false })
             }
         }
     }
 
-    async fn connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+    async fn begin(&self) -> io::Result<SendRequest<Full<Bytes>>> {
         let stream = TcpStream::connect((self.server.host.as_str(), self.server.port)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
@@ -190,16 +266,48 @@ async fn begin(io: impl Read + Write + Unpin + Send + 'static) -> io::Result<Sen
     Ok(sender)
 }
 
-type Exchanged = Result<(Answer, SendRequest<Full<Bytes>>), Box<dyn Error + Send + Sync>>;
+type Exchanged = Result<(Answer, Option<SendRequest<Full<Bytes>>>), Box<dyn Error + Send + Sync>>;
 
-async fn exchange(mut sender: SendRequest<Full<Bytes>>, request: Request<Bytes>, limit: usize) -> Exchanged {
+async fn exchange(
+    mut sender: SendRequest<Full<Bytes>>,
+    request: Request<Bytes>,
+    limit: usize,
+    too_long: TooLong,
+) -> Exchanged {
     sender.ready().await?;
-    let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
-    if body.size_hint().lower() > limit as u64 {
+    let (head, mut rest) = sender.send_request(request.map(Full::new)).await?.into_parts();
+    let (status, headers) = (head.status, head.headers);
+    if rest.size_hint().lower() > limit as u64 && too_long == TooLong::Fails {
         return Err(format!("an answer of more than {limit} bytes").into());
     }
-    let body = Limited::new(body, limit).collect().await?.to_bytes();
-    Ok((Answer { status: head.status, headers: head.headers, body }, sender))
+    let mut body = Vec::new();
+    while let Some(frame) = rest.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        body.extend_from_slice(&data);
+        if body.len() > limit {
+            match too_long {
+                TooLong::Fails => return Err(format!("an answer of more than {limit} bytes").into()),
+                TooLong::IsCut => {
+                    body.truncate(limit);
+                    return Ok((Answer { status, headers, body: body.into() }, None));
+                }
+            }
+        }
+    }
+    Ok((Answer { status, headers, body: body.into() }, Some(sender)))
+}
+
+/// Why a connection could not be made.
+fn explain(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (tls, error.kind()) {
+        (Some(rustls::Error::InvalidCertificate(fault)), _) => explain_certificate(fault),
+        (Some(rustls::Error::InvalidMessage(_)), _) => {
+            "it does not speak TLS; is it `http://`, or another port?".to_owned()
+        }
+        (_, io::ErrorKind::ConnectionRefused) => "nothing listens there".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Whether the same request may be answered otherwise in a while.
@@ -282,7 +390,7 @@ mod tests {
         let long = "HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n01234567890";
         assert!(get(serve(vec![long]), 1).unwrap_err().contains("more than 10 bytes"));
         let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n";
-        assert!(get(serve(vec![chunked]), 1).unwrap_err().contains("limit"));
+        assert!(get(serve(vec![chunked]), 1).unwrap_err().contains("more than 10 bytes"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -163,6 +163,22 @@ pub fn read_tls(planner: &NodePlanner<'_>, setting: Setting<'_>) -> Option<TlsFi
         return None;
     }
     Some(TlsFiles { ca, own: cert.zip(key) })
+}
+
+/// Why a server's certificate is not good enough, and what can be done.
+pub fn explain_certificate(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired and must be renewed".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "nobody knows who signed the server's certificate; name them by `tls: { ca: … }`".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name than the host in `url`".to_owned()
+        }
+        other => format!("the server's certificate is not good: {other}"),
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -1,9 +1,10 @@
 //! Where bytes go.
 
 use super::planning::NodePlanner;
-use super::{Batching, ComponentSpec, Marked, Marker, Probed, Retry, Template};
+use super::{Batching, ComponentSpec, FormatPlan, Marked, Marker, Probed, Retry, Template};
 use crate::config::Setting;
 use std::fmt;
+use std::sync::Arc;
 
 /// A target for encoded events.
 pub trait Sink: Send {
@@ -198,6 +199,11 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
     /// Whether `format` may stand beside it. One that has a use for fields, not for texts, takes JSON.
     fn chooses_format(&self) -> bool {
         true
+    }
+
+    /// The format that it brings along, where none may stand beside it; else JSON.
+    fn format(&self) -> Option<Arc<dyn FormatPlan>> {
+        None
     }
 
     /// Whether a later event takes the place of an earlier one with the same key.

@@ -69,11 +69,24 @@ impl Template {
         check: Check,
     ) -> Option<Template> {
         let written = setting.node.as_written().unwrap_or_default().to_owned();
-        let expr = planner.parse(setting)?;
+        let text = read::expression(setting)?.text;
+        Template::of_text(planner, setting, text, check).map(|template| Template { written, ..template })
+    }
+
+    /// The same of an expression that stands for an option that was left away. What is wrong with it is reported at
+    /// `setting`, which holds a text.
+    pub fn of_text(
+        planner: &mut NodePlanner<'_>,
+        setting: Setting<'_>,
+        text: &str,
+        check: Check,
+    ) -> Option<Template> {
+        let expr = planner.parse_text(setting, text)?;
         let mut entry = planner.entry.take()?;
         let slot = planner.slot_of(&mut entry, setting, &expr, "template");
         planner.entry = Some(entry);
-        Some(Template { written, pieces: vec![Piece::Value(slot?, expr.to_string())], check })
+        let pieces = vec![Piece::Value(slot?, expr.to_string())];
+        Some(Template { written: format!("{{{text}}}"), pieces, check })
     }
 
     /// An empty text for every event: room in its address for what only the sink can say.

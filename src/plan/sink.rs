@@ -55,6 +55,7 @@ impl Planning<'_> {
             let revised = self.revised(&declaration.from);
             let delivered = delivery::read(&section, &*plan, sink.spec.name, self.plan.delivery, revised);
             let mut plan = plan;
+            let format = plan.format().unwrap_or(format);
             let retry = Retry::plan(&section);
             retry.into_iter().for_each(|retry| plan.retried_by(retry));
             let Some(step) = self.encoding(id, &entry, plan, format, delivered, place) else { return };

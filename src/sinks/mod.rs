@@ -1,11 +1,15 @@
 //! Where results go. One file a sink, one line in the registry each.
 
+mod columns;
 mod drop;
 mod encode;
 mod file;
+mod http;
+mod influx;
 mod kafka;
 mod mqtt;
 mod postgres;
+mod prometheus;
 mod stdout;
 mod writer;
 
@@ -24,9 +28,11 @@ pub const SINKS: &[SinkSpec] = &[
     SinkSpec { spec: &mqtt::MQTT, encodes: true, plan: mqtt::plan },
     SinkSpec { spec: &kafka::KAFKA, encodes: true, plan: kafka::plan },
     SinkSpec { spec: &postgres::POSTGRES, encodes: true, plan: postgres::plan },
+    SinkSpec { spec: &http::HTTP, encodes: true, plan: http::plan },
+    SinkSpec { spec: &influx::INFLUX, encodes: true, plan: influx::plan },
+    SinkSpec { spec: &prometheus::PROMETHEUS, encodes: true, plan: prometheus::plan },
     SinkSpec { spec: &drop::DROP, encodes: false, plan: drop::plan },
 ];
 
 /// Sinks of the language that this version does not have.
-pub const LATER: &[&str] =
-    &["http", "influx", "prometheus", "s3", "parquet", "nats", "exec", "email", "clickhouse"];
+pub const LATER: &[&str] = &["s3", "parquet", "nats", "exec", "email", "clickhouse"];

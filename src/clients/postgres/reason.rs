@@ -1,7 +1,7 @@
 //! Why something failed, in words that say what to do.
 
 use super::server::Server;
-use rustls::CertificateError;
+use crate::clients::tls::explain_certificate;
 use std::error::Error as _;
 use std::io;
 use tokio_postgres::Error;
@@ -107,7 +107,7 @@ fn outside(error: &Error) -> String {
         let io = inner.downcast_ref::<io::Error>();
         let tls = io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::InvalidCertificate(fault)) = tls {
-            return certificate(fault);
+            return explain_certificate(fault);
         }
         match io.map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => return "nothing listens there".to_owned(),
@@ -124,22 +124,6 @@ fn outside(error: &Error) -> String {
         cause = inner.source();
     }
     if error.is_closed() { closed() } else { causes.join(": ") }
-}
-
-/// Why the server's certificate is not good enough.
-fn certificate(fault: &CertificateError) -> String {
-    match fault {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired and must be renewed".to_owned()
-        }
-        CertificateError::UnknownIssuer => {
-            "nobody knows who signed the server's certificate; name them by `tls: { ca: … }`".to_owned()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name than the host in `url`".to_owned()
-        }
-        other => format!("the server's certificate is not good: {other}"),
-    }
 }
 
 fn closed() -> String {

@@ -35,6 +35,14 @@ impl InfluxEncoder {
         }
     }
 
+    /// Writes this measurement from now on, where the options give a fixed one.
+    pub fn set_measurement(&mut self, text: &str) {
+        if let Measurement::Fixed(fixed) = &mut self.options.measurement {
+            fixed.clear();
+            fixed.push_str(text);
+        }
+    }
+
     /// Gathers the parts of a line; returns its time.
     fn gather(&mut self, batch: &Batch, row: Row) -> Result<Option<i64>, String> {
         let InfluxEncoder { options, members, scratch, measurement, tags, fields } = self;

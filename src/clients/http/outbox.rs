@@ -1,0 +1,347 @@
+//! What is to be posted and was not taken yet.
+
+use super::Event;
+use crate::dataflow::{Batching, RefusedEvent, write_addressed};
+use crate::time::{Clock, Millis, SystemClock};
+use hyper::body::Bytes;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Bytes with which the outbox counts as full.
+const FULL_BYTES: usize = 8 << 20;
+/// Bytes beyond which a writer waits: what a full outbox still takes comes from one pass of a pipeline.
+const MOST_BYTES: usize = 128 << 20;
+/// What an event takes in memory besides its bytes.
+const OVERHEAD: usize = 64;
+/// Bytes of refused events that are kept for whoever wants to know which they were.
+const REFUSED_BYTES: usize = 4 << 20;
+/// How long a waiting writer sleeps at the most before it looks again.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A queue between workers and the thread that posts. An event stays until it is taken or refused.
+///
+/// The first events are cut into *parts*: what goes in one request. A part is cut once and stays as it is, also over a
+/// restart where it has an id: so a request that is sent again under the same id is the same.
+pub struct Outbox {
+    /// How many texts the address of an event has.
+    texts: usize,
+    /// How many of them are the same for all events of a request.
+    shared: usize,
+    batching: Batching,
+    /// What the ids of this run begin with; None without ids.
+    run: Option<u64>,
+    clock: SystemClock,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Something came, or nothing more will.
+    pub wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    /// What the first entries are cut into.
+    parts: VecDeque<Part>,
+    /// How many entries those are.
+    cut: usize,
+    /// How many parts were given an id.
+    ids: u64,
+    bytes: usize,
+    /// How often [`Outbox::secure`] was called.
+    rounds: u64,
+    connected: bool,
+    closing: bool,
+    refused: Vec<RefusedEvent>,
+    refused_bytes: usize,
+    failed: Option<String>,
+}
+
+struct Entry {
+    record: Bytes,
+    /// How often [`Outbox::secure`] had been called when it came.
+    round: u64,
+    /// When it came.
+    came: Millis,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.record.len() + OVERHEAD
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    id: String,
+    events: usize,
+}
+
+/// What goes in one request.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The same as long as the events are; empty without ids.
+    pub id: String,
+    /// The events.
+    pub records: Vec<Bytes>,
+}
+
+/// What is to be done next.
+pub enum Next {
+    /// This is to be posted.
+    Batch(Batch),
+    /// Nothing before that long, unless something comes.
+    Wait(Option<Millis>),
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(texts: usize, shared: usize, batching: Batching, has_ids: bool) -> Outbox {
+        let clock = SystemClock::new();
+        let run = has_ids.then(|| clock.entropy());
+        let (state, changed, wake) = (Mutex::default(), Condvar::new(), Notify::new());
+        Outbox { texts, shared, batching, run, clock, state, changed, wake }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked left the queue as it was between two events.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event<'r>(&self, mut record: &'r [u8]) -> Option<Event<'r>> {
+        Event::read(&mut record, self.texts)
+    }
+
+    /// Takes a chunk of records. Waits only if there is many times as much as makes it full.
+    ///
+    /// # Errors
+    /// Why nothing is posted any more.
+    pub fn push(&self, chunk: &[u8]) -> Result<(), String> {
+        let chunk = Bytes::copy_from_slice(chunk);
+        let came = self.clock.elapsed();
+        let mut state = self.lock();
+        while state.bytes > MOST_BYTES && state.failed.is_none() {
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if let Some(why) = &state.failed {
+            return Err(why.clone());
+        }
+        let mut rest = &chunk[..];
+        loop {
+            let start = chunk.len() - rest.len();
+            let Some(event) = Event::read(&mut rest, self.texts) else { break };
+            let id = event.id;
+            let record = chunk.slice(start..chunk.len() - rest.len());
+            let entry = Entry { record, round: state.rounds, came };
+            if !id.is_empty() {
+                // It was cut by an earlier run.
+                while self.cut(&mut state) {}
+                match state.parts.back_mut().filter(|part| part.id == id) {
+                    Some(part) => part.events += 1,
+                    None => state.parts.push_back(Part { id: id.to_owned(), events: 1 }),
+                }
+                state.cut += 1;
+            }
+            state.bytes += entry.bytes();
+            state.entries.push_back(entry);
+        }
+        drop(state);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Cuts one more part off what is not cut yet; false if there is nothing.
+    fn cut(&self, state: &mut State) -> bool {
+        let rest = state.entries.range(state.cut..);
+        let (mut events, mut bytes) = (0, 0);
+        let mut first: Option<Event<'_>> = None;
+        for entry in rest {
+            let Some(event) = self.event(&entry.record) else { break };
+            let is_full = events >= self.batching.events || bytes + entry.record.len() > self.batching.bytes;
+            let goes_along =
+                first.as_ref().is_none_or(|first| first.texts[..self.shared] == event.texts[..self.shared]);
+            if events > 0 && (is_full || !goes_along) {
+                break;
+            }
+            (events, bytes) = (events + 1, bytes + entry.record.len());
+            first.get_or_insert(event);
+        }
+        if events == 0 {
+            return false;
+        }
+        let id = self.run.map(|run| {
+            state.ids += 1;
+            format!("{run:016x}-{:x}", state.ids)
+        });
+        state.parts.push_back(Part { id: id.unwrap_or_default(), events });
+        state.cut += events;
+        true
+    }
+
+    /// What is to be posted next.
+    pub fn next(&self) -> Next {
+        let mut state = self.lock();
+        if state.parts.is_empty() {
+            let Some(first) = state.entries.front() else { return Next::Wait(None) };
+            let due = first.came + self.batching.every;
+            let now = self.clock.elapsed();
+            let is_full = state.entries.len() >= self.batching.events || state.bytes >= self.batching.bytes;
+            if now < due && !is_full && !state.closing {
+                return Next::Wait(Some(due - now));
+            }
+            self.cut(&mut state);
+        }
+        let Some(part) = state.parts.front() else { return Next::Wait(None) };
+        let records = state.entries.range(..part.events).map(|entry| entry.record.clone()).collect();
+        Next::Batch(Batch { id: part.id.clone(), records })
+    }
+
+    /// The first part was taken.
+    pub fn taken(&self) {
+        let mut state = self.lock();
+        let events = state.parts.pop_front().map_or(0, |part| part.events);
+        state.forget(events);
+        self.changed.notify_all();
+    }
+
+    /// The first part was refused: of several events the halves are tried, a single one is given up.
+    pub fn refused(&self, why: &str) {
+        let mut state = self.lock();
+        let Some(part) = state.parts.pop_front() else { return };
+        if part.events > 1 {
+            let half = part.events / 2;
+            let name = |number: u32| {
+                if part.id.is_empty() { String::new() } else { format!("{}.{number}", part.id) }
+            };
+            state.parts.push_front(Part { id: name(1), events: part.events - half });
+            state.parts.push_front(Part { id: name(0), events: half });
+            return;
+        }
+        let event = state.entries.front().and_then(|entry| self.event(&entry.record));
+        let bytes = event.map(|event| event.bytes.to_vec()).unwrap_or_default();
+        state.forget(part.events);
+        if state.refused_bytes + bytes.len() <= REFUSED_BYTES {
+            state.refused_bytes += bytes.len();
+            state.refused.push(RefusedEvent { reason: why.to_owned(), bytes });
+        }
+        self.changed.notify_all();
+    }
+
+    /// Takes out what was refused.
+    pub fn take_refused(&self) -> Vec<RefusedEvent> {
+        let mut state = self.lock();
+        state.refused_bytes = 0;
+        std::mem::take(&mut state.refused)
+    }
+
+    /// Whether more should be written now.
+    pub fn has_room(&self) -> bool {
+        self.lock().bytes < FULL_BYTES
+    }
+
+    /// Appends the records that came since the call before and were not taken. With ids all that is here is cut before,
+    /// and records have those of their parts.
+    ///
+    /// # Errors
+    /// Why nothing is posted any more.
+    pub fn secure(&self, pending: &mut Vec<u8>) -> Result<(), String> {
+        let mut state = self.lock();
+        if let Some(why) = &state.failed {
+            return Err(why.clone());
+        }
+        let new = state.entries.partition_point(|entry| entry.round < state.rounds);
+        if self.run.is_some() {
+            while self.cut(&mut state) {}
+            let ids = state.parts.iter().flat_map(|part| std::iter::repeat_n(part.id.as_str(), part.events));
+            for (entry, id) in state.entries.iter().zip(ids).skip(new) {
+                let Some(event) = self.event(&entry.record) else { continue };
+                with_id(&event, id, pending);
+            }
+        } else {
+            state.entries.range(new..).for_each(|entry| pending.extend_from_slice(&entry.record));
+        }
+        state.rounds += 1;
+        Ok(())
+    }
+
+    /// How many calls of [`Outbox::secure`], from the first on, gave nothing that is not taken by now.
+    pub fn acknowledged(&self) -> u64 {
+        let state = self.lock();
+        state.entries.front().map_or(state.rounds, |entry| entry.round)
+    }
+
+    /// Whether all that waits was given to be kept.
+    pub fn is_kept(&self) -> bool {
+        let state = self.lock();
+        state.entries.back().is_none_or(|entry| entry.round < state.rounds)
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether the server takes what it is given, as far as is known.
+    pub fn note_connected(&self, connected: bool) {
+        self.lock().connected = connected;
+        self.changed.notify_all();
+    }
+
+    /// The same.
+    pub fn is_connected(&self) -> bool {
+        self.lock().connected
+    }
+
+    /// Nothing is posted any more.
+    pub fn fail(&self, why: String) {
+        self.lock().failed.get_or_insert(why);
+        self.changed.notify_all();
+    }
+
+    /// Why nothing is posted any more.
+    pub fn failed(&self) -> Option<String> {
+        self.lock().failed.clone()
+    }
+
+    /// Nothing more will come: requests go as they are.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits a little for a change.
+    pub fn wait_for_change(&self) {
+        let state = self.lock();
+        if !state.entries.is_empty() && state.failed.is_none() {
+            drop(self.changed.wait_timeout(state, LOOK));
+        }
+    }
+}
+
+impl State {
+    /// Forgets so many of the first events, which were cut.
+    fn forget(&mut self, events: usize) {
+        let events = events.min(self.entries.len());
+        self.bytes -= self.entries.drain(..events).map(|entry| entry.bytes()).sum::<usize>();
+        self.cut -= events.min(self.cut);
+    }
+}
+
+/// Appends a record with its id.
+fn with_id(event: &Event<'_>, id: &str, into: &mut Vec<u8>) {
+    let mut texts: Vec<String> = event.texts.iter().map(|text| (*text).to_owned()).collect();
+    texts.push(id.to_owned());
+    let written = write_addressed(&texts, into, |into| {
+        into.extend_from_slice(event.bytes);
+        Ok::<(), Infallible>(())
+    });
+    match written {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests;

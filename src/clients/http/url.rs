@@ -1,0 +1,90 @@
+//! Where a request goes.
+
+use super::HttpServer;
+use std::fmt::Write;
+
+/// What no URL holds as it is, beside blanks, controls and what is not ASCII.
+const UNSAFE: &[u8] = b"\"<>\\^`{|}";
+
+/// A URL to which something is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// The server.
+    pub server: HttpServer,
+    /// The path and the query, encoded.
+    pub path: String,
+}
+
+impl HttpUrl {
+    /// Reads `https://HOST[:PORT][/PATH][?QUERY]`. What a URL cannot hold is percent-encoded in path and query, so that a
+    /// query may stand there as it is read; what it can hold, `%` too, stays as it is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<HttpUrl, &'static str> {
+        let after = text.find("://").map(|at| at + 3).ok_or("a URL begins with `https://` or `http://`")?;
+        let end = text[after..].find(['/', '?', '#']).map_or(text.len(), |at| after + at);
+        if text[after..end].contains('@') {
+            return Err("a URL holds no user and no password here; `auth` does");
+        }
+        if text.contains('#') {
+            return Err("a URL that is posted to has no `#`; in a value it is written `%23`");
+        }
+        let server = HttpServer::parse(&text[..end])
+            .map_err(|_| "it is no URL such as `https://host:443/path?query`")?;
+        let mut path = String::with_capacity(text.len() - end + 1);
+        if !text[end..].starts_with('/') {
+            path.push('/');
+        }
+        for byte in text[end..].bytes() {
+            match byte {
+                b'!'..=b'~' if !UNSAFE.contains(&byte) => path.push(char::from(byte)),
+                // Writing to a text does not fail.
+                _ => _ = write!(path, "%{byte:02X}"),
+            }
+        }
+        Ok(HttpUrl { server, path })
+    }
+}
+
+/// A text as a value of a query.
+pub fn encode_query(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a text does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Whether a text can be posted to.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn is_url(text: &str) -> Result<(), &'static str> {
+    HttpUrl::parse(text).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_server_and_what_stands_behind() {
+        let url = HttpUrl::parse("https://ch:8443/?query=INSERT INTO r FORMAT \"x\"&ü=1%20").unwrap();
+        assert_eq!((url.server.to_string().as_str(), url.server.port), ("https://ch:8443", 8443));
+        assert_eq!(url.path, "/?query=INSERT%20INTO%20r%20FORMAT%20%22x%22&%C3%BC=1%20");
+        assert_eq!(HttpUrl::parse("http://a?b=c/d").unwrap().path, "/?b=c/d");
+        assert_eq!(HttpUrl::parse("http://[::1]:1").unwrap().path, "/");
+        for wrong in
+            ["a/b", "ftp://a/", "http://u:p@a/", "http:///x", "http://a/#b", "http://a:x/", "http://a b/"]
+        {
+            assert!(HttpUrl::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(HttpUrl::parse("http://a/x@y").is_ok(), "only in front of the path it means somebody");
+    }
+}
