@@ -15,7 +15,7 @@ mod url;
 pub use options::{AUTH, Authorisation, TIMEOUT, read_auth, read_posting, secret};
 pub use posting::Posting;
 pub use probe::{reach, rehearse};
-pub use request::{Compose, Event, Job, Outgoing};
+pub use request::{Compose, Event, Fate, Job, Outgoing};
 pub use url::{HttpUrl, encode_query, is_url};
 
 use super::tls::{TlsFiles, explain_certificate};
@@ -82,6 +82,10 @@ impl HttpServer {
         let is_bare = uri.path() == "/" && uri.query().is_none();
         if host.is_empty() || !is_bare || uri.authority().is_some_and(|all| all.as_str().contains('@')) {
             return Err(format!("`{url}` is more or less than https://HOST:PORT"));
+        }
+        let has_port = uri.authority().is_some_and(|all| all.as_str().len() > host.len());
+        if has_port && uri.port_u16().is_none() {
+            return Err(format!("`{url}` has no port that is one"));
         }
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });

@@ -9,5 +9,6 @@ pub mod http_server;
 pub mod kafka;
 pub mod mqtt;
 pub mod postgres;
+pub mod registry;
 pub mod s3;
 pub mod tls;

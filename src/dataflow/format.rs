@@ -1,9 +1,13 @@
 //! What a plan says of a format, before anything is decoded or encoded.
 
+use super::formats::RegistryOptions;
 use crate::event::View;
 use crate::expr::Type;
+use crate::formats::avro::SchemaRegistry;
 use crate::formats::{Decoder, Encoder, Wanted};
 use std::fmt;
+
+use std::sync::Arc;
 
 /// A format with its options.
 pub trait FormatPlan: fmt::Debug + Send + Sync {
@@ -16,6 +20,25 @@ pub trait FormatPlan: fmt::Debug + Send + Sync {
     /// The type of a field where events may have any.
     fn type_of(&self, _field: &str) -> Type {
         Type::ANY
+    }
+
+    /// The registry of schemas that it asks; None where it asks nobody. Such a format reads messages only, and a source must
+    /// do as [`Decoder::has_left`] says.
+    fn registry(&self) -> Option<&RegistryOptions> {
+        None
+    }
+
+    /// The same format with that registry.
+    fn asking(&self, _registry: Arc<dyn SchemaRegistry>) -> Option<Arc<dyn FormatPlan>> {
+        None
+    }
+
+    /// A run is about to write events: finds out what is to be known for that.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn prepare_to_write(&self) -> Result<(), String> {
+        Ok(())
     }
 
     /// A decoder of what is wanted.

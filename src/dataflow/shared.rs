@@ -1,6 +1,6 @@
 //! An opened sink, shared by the workers that write to it.
 
-use super::sink::{Sink, SinkError};
+use super::sink::{RefusedEvent, Sink, SinkError};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The number of a sink in its plan.
@@ -48,6 +48,12 @@ impl SharedSink {
     pub fn is_ready(&self) -> bool {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.status != SinkStatus::Open || held.sink.is_ready()
+    }
+
+    /// Takes out what the target has refused; see [`Sink::refused`].
+    pub fn take_refused(&self, into: &mut Vec<RefusedEvent>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.sink.refused(into);
     }
 
     /// Waits until all that was written has arrived; see [`Sink::close`].

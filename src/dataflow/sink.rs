@@ -74,8 +74,17 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Takes out what the target has refused for good since the call before. It counts as acknowledged.
+    /// Takes out what the target has refused for good since the call before. Whatever [`Sink::acknowledged`] counts because
+    /// it was refused can be taken out from then on.
     fn refused(&mut self, _into: &mut Vec<RefusedEvent>) {}
+
+    /// What was taken out is durable where it is kept: a target with a marker may go past it.
+    fn refused_kept(&mut self) {}
+
+    /// Why its target takes nothing for now, where the sink tries that again by itself: for those who look.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Takes whole encoded events.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError>;
@@ -105,6 +114,9 @@ pub struct RefusedEvent {
     pub reason: String,
     /// The event, as it was encoded.
     pub bytes: Vec<u8>,
+    /// Of what was delivered with a marker: that, and which of its records it is. So it is known again where the same is
+    /// refused once more behind a crash.
+    pub record: Option<(Marker, u32)>,
 }
 
 /// Why a sink stopped working.

@@ -266,6 +266,11 @@ pub trait SourcePlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether it does as [`crate::formats::Decoder::has_left`] says.
+    fn waits_for_schemas(&self) -> bool {
+        false
+    }
+
     /// Fields that it adds to what its format decodes, as `set` does, and where they go.
     fn added_fields(&self) -> Vec<(String, Slot, Type)> {
         Vec::new()

@@ -17,6 +17,8 @@ pub enum RejectKind {
     Aggregate,
     /// The sink's format or target cannot take the event.
     Encode,
+    /// The sink's target did not take it when it was delivered.
+    Refused,
 }
 
 impl RejectKind {
@@ -28,6 +30,7 @@ impl RejectKind {
             RejectKind::Expression => "expression",
             RejectKind::Aggregate => "aggregate",
             RejectKind::Encode => "encode",
+            RejectKind::Refused => "refused",
         }
     }
 }

@@ -29,6 +29,17 @@ pub trait Decoder: Send {
         unreadable: &mut Vec<Unreadable>,
     ) -> usize;
 
+    /// Whether the last call took nothing of the message that it was given, as it is not known yet how that is read: it is to
+    /// be given again. Only formats that ask a server do so.
+    fn has_left(&self) -> bool {
+        false
+    }
+
+    /// Whether that is still not known.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
     /// What has to be known besides the place to go on behind what was decoded so far; nothing where that is nothing.
     fn save(&self, _into: &mut Vec<u8>) {}
 

@@ -17,6 +17,16 @@ pub trait Transcode: Send + Sync + 'static {
     /// It is none, so nobody knows where the next one starts.
     fn next(&self, bytes: &[u8]) -> Result<Option<(Range<usize>, usize)>, String>;
 
+    /// Whether it is known by now how a record is read: else it is to be asked for again.
+    fn is_ready(&self, _record: &[u8]) -> bool {
+        true
+    }
+
+    /// The same for another input.
+    fn another(self: &Arc<Self>) -> Arc<Self> {
+        self.clone()
+    }
+
     /// Appends a record as one JSON object.
     ///
     /// # Errors
@@ -47,15 +57,20 @@ pub struct TranscodingDecoder<T> {
     lost: bool,
     /// Whether it was lost by an earlier run, which this one has not said yet.
     unsaid: bool,
+    /// The message that was left, as it is not known yet how it is read: what of it says that.
+    left: Vec<u8>,
     text: Vec<u8>,
 }
+
+/// Bytes of a message that say how it is read.
+const HEAD: usize = 16;
 
 impl<T: Transcode> TranscodingDecoder<T> {
     /// A decoder of the wanted fields in a sequence of records, or of blocks that are one record each.
     pub fn new(notation: Arc<T>, messages: bool, wanted: &Wanted) -> TranscodingDecoder<T> {
         let events = JsonRecordDecoder::new(JsonInput::default(), wanted);
-        let (wanted, text) = (wanted.clone(), Vec::new());
-        TranscodingDecoder { notation, events, wanted, messages, lost: false, unsaid: false, text }
+        let (wanted, left, text) = (wanted.clone(), Vec::new(), Vec::new());
+        TranscodingDecoder { notation, events, wanted, messages, lost: false, unsaid: false, left, text }
     }
 
     fn record(&mut self, batch: &mut Batch, record: Range<usize>, unreadable: &mut Vec<Unreadable>) {
@@ -117,7 +132,12 @@ impl<T: Transcode> Decoder for TranscodingDecoder<T> {
         unreadable: &mut Vec<Unreadable>,
     ) -> usize {
         let Range { start, end } = block.range();
+        self.left.clear();
         if self.messages {
+            if !self.notation.is_ready(&batch.arena[start..end]) {
+                self.left.extend_from_slice(&batch.arena[start..end.min(start + HEAD)]);
+                return 0;
+            }
             self.record(batch, start..end, unreadable);
             return end - start;
         }
@@ -134,6 +154,14 @@ impl<T: Transcode> Decoder for TranscodingDecoder<T> {
         if self.lost { end - start } else { at - start }
     }
 
+    fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.has_left() && !self.notation.is_ready(&self.left)
+    }
+
     fn save(&self, into: &mut Vec<u8>) {
         into.extend(self.lost.then_some(1));
     }
@@ -145,7 +173,7 @@ impl<T: Transcode> Decoder for TranscodingDecoder<T> {
     }
 
     fn another(&self) -> Box<dyn Decoder> {
-        Box::new(TranscodingDecoder::new(self.notation.clone(), self.messages, &self.wanted))
+        Box::new(TranscodingDecoder::new(self.notation.another(), self.messages, &self.wanted))
     }
 }
 

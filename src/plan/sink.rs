@@ -1,6 +1,7 @@
 //! Planning of sinks, and of the taps through which tests see what nodes put out.
 
 use super::connect::line;
+use super::source::asking;
 use super::{Plan, Planning, SinkNode, delivery};
 use crate::config::{Declaration, Delivery, Faults, PipelineFile, Place, Section, read};
 use crate::dataflow::{Batching, Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, formats};
@@ -20,7 +21,7 @@ impl Planning<'_> {
         if !sink.encodes && refuse_settings(&section, sink.spec.name) {
             return;
         }
-        let format = section.or("format", formats::json(), formats::writer);
+        let format = asking(section.or("format", formats::json(), formats::writer));
         let entry = self.entry(id, &declaration.from);
         let ordered = section.or("ordered", false, read::boolean);
         let mut planner = self.planner(id, entry);

@@ -1,13 +1,15 @@
 //! Planning of sources.
 
 use super::{Planning, SourceNode};
+use crate::clients::registry::RegistryClient;
 use crate::config::{Declaration, Section, Setting, read};
 use crate::dataflow::{
-    Binding, KeyField, Lateness, NodeId, NodePlanner, Origin, Point, Scope, SourcePlan, Timing, TimingPlace,
-    USUAL_WITHIN, Upkeep, formats,
+    Binding, FormatPlan, KeyField, Lateness, NodeId, NodePlanner, Origin, Point, Scope, SourcePlan, Timing,
+    TimingPlace, USUAL_WITHIN, Upkeep, formats,
 };
 use crate::sources::{LATER, SOURCES};
 use crate::time::Millis;
+use std::sync::Arc;
 
 impl Planning<'_> {
     /// Plans a source: its connector, its format, and the times of its events.
@@ -24,7 +26,7 @@ impl Planning<'_> {
                 .error(format.key, format!("`{}` makes events itself: it has no format", source.spec.name));
             return;
         }
-        let format = section.or("format", formats::json(), formats::reader);
+        let format = asking(section.or("format", formats::json(), formats::reader));
         let listened = self.listened(&declaration.name);
         let checkpoint = self.plan.checkpoint.every;
         let mut planner = self.planner(id, None);
@@ -32,6 +34,14 @@ impl Planning<'_> {
         match planned.plan.upkeep() {
             Some(upkeep) => *upkeep = Upkeep::plan(&section),
             None => Upkeep::refuse(&section, source.spec.name),
+        }
+        if let Some(setting) =
+            section.get("format").filter(|_| format.registry().is_some() && !planned.plan.waits_for_schemas())
+        {
+            let message = format!("`{}` cannot wait for a registry", source.spec.name);
+            setting
+                .error(message)
+                .hint("`kafka` can; elsewhere give `schema`, and `schema_id` if values have a number");
         }
         judge_upkeep(&mut *planned.plan, &section, setting, checkpoint);
         let decoding = match planner.draft.at(planned.stage).origin {
@@ -94,6 +104,12 @@ impl Planning<'_> {
         let late = late.map(|late| ("late".to_owned(), late));
         self.leave(id, [(String::new(), at)].into_iter().chain(late).collect());
     }
+}
+
+/// The format with what it asks while it runs.
+pub(super) fn asking(format: Arc<dyn FormatPlan>) -> Arc<dyn FormatPlan> {
+    let client = format.registry().map(|options| Arc::new(RegistryClient::new(options.clone())));
+    client.and_then(|client| format.asking(client)).unwrap_or(format)
 }
 
 /// Finds the field that an event is told from others by, or has it computed.

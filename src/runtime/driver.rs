@@ -8,13 +8,14 @@ use super::checkpoint::{Loading, StateIds};
 use super::dead_letters::DeadLetters;
 use super::inlet::Inlet;
 use super::rejected::RejectPort;
+use super::returned::Returned;
 use super::stats::Counters;
 use crate::config::Secrets;
 use crate::dataflow::{
     ColdKeys, MAIN, Next, NodeId, Operator, Output, Port, Pressure, Room, Saving, Signal, StageId, StepId,
     Target,
 };
-use crate::event::{BATCH_BYTES, Batch, Reason, Row, Unreadable};
+use crate::event::{BATCH_BYTES, Batch, Reason, RejectKind, Row, Unreadable};
 use crate::state::{Content, Entry, Overflow, StateError};
 use crate::time::{Env, Timestamp};
 use std::sync::Arc;
@@ -395,6 +396,25 @@ impl Driver {
         } else if let Some(letters) = &mut self.dead_letters {
             let raw = Content::Raw(&batch.arena[what.raw.range()]);
             letters.note(&self.env, node, &what.reason, raw);
+        }
+    }
+
+    /// Counts what a sink's target has refused and sends it to the sink's `.rejected` port. `is_kept` tells that it was put
+    /// among the dead letters before, if nobody reads that.
+    pub fn reject_refused(
+        &mut self,
+        node: NodeId,
+        port: Option<&mut RejectPort>,
+        Returned { at, reason, bytes }: &Returned,
+        is_kept: bool,
+    ) {
+        let reason = &self.masked(&Reason::new(RejectKind::Refused, reason.clone()));
+        self.counters.rejected(node, reason, bytes);
+        if let Some(port) = port {
+            let watermark = self.at(port.stage()).watermark;
+            port.write_refused(bytes, reason, *at, watermark, self.filling(None, port.stage()));
+        } else if let Some(letters) = self.dead_letters.as_mut().filter(|_| !is_kept) {
+            letters.note(&self.env, node, reason, Content::Raw(bytes));
         }
     }
 

@@ -17,6 +17,7 @@ mod patient;
 mod pipeline;
 mod refusals;
 mod rejected;
+mod returned;
 mod start;
 mod stats;
 mod worker;

@@ -1,7 +1,7 @@
 //! A sink whose output lives in memory only: while its target takes nothing, sources are held back.
 
 use super::outage::Outage;
-use crate::dataflow::{Retry, Sink, SinkError};
+use crate::dataflow::{RefusedEvent, Retry, Sink, SinkError};
 use crate::time::{Clock, Millis, SystemClock};
 
 /// How often somebody who waits for a target looks.
@@ -74,6 +74,10 @@ impl Sink for Patient {
         }
         let outcome = self.sink.flush();
         self.note(outcome)
+    }
+
+    fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
+        self.sink.refused(into);
     }
 
     fn is_ready(&self) -> bool {

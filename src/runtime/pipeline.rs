@@ -2,13 +2,14 @@
 
 use super::checkpoint::{
     Barrier, Bell, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Keeping, Loading, Origins,
-    Outlet, OutletOptions, Part, StateIds, match_nodes, surplus, workers_before,
+    Outlet, OutletOptions, Part, ReturnWay, StateIds, match_nodes, surplus, workers_before,
 };
 use super::dead_letters::SharedDeadLetters;
 use super::exchange::{Frontiers, Mail};
 use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
 use super::patient::Patient;
+use super::returned::{ReturnIntake, ReturnPath, Returned};
 use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
@@ -16,8 +17,8 @@ use crate::config;
 use crate::dataflow::{FrameNumber, Journal, Pressure, Room, SharedSink, Sink, SinkId, SinkStatus, StepId};
 use crate::plan::Plan;
 use crate::state::disk::Disk;
-use crate::state::{Epoch, Overflow};
-use crate::time::{Clock, Env, Random};
+use crate::state::{Epoch, Overflow, StateError};
+use crate::time::{Clock, Env, Millis, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -82,10 +83,12 @@ impl Common {
 
     /// Waits until all that was written has arrived; not for long where somebody wants an end, or where the pipeline has
     /// failed. Tells whether all went well.
-    fn close_sinks(&self, shared: &Shared<'_>) -> bool {
+    /// `closed` is called behind each; those that read what an earlier one rejects come behind it.
+    fn close_sinks(&self, shared: &Shared<'_>, mut closed: impl FnMut()) -> bool {
         let stopped = || shared.stop.load(Ordering::Relaxed) || shared.has_failed();
         for sink in &self.sinks {
             sink.close(&stopped);
+            closed();
             if let SinkStatus::Failed(message) = sink.status() {
                 shared.fail(message);
             }
@@ -100,6 +103,8 @@ pub struct Found {
     ids: Arc<StateIds>,
     origins: Vec<Origins>,
     feeds: Vec<JournalFeed>,
+    /// By sink: where what its target refuses goes.
+    ways: Vec<ReturnWay>,
 }
 
 impl Found {
@@ -127,7 +132,9 @@ impl Found {
             }
             origins.push(origin);
         }
-        Ok(Found { keeping, ids: Arc::new(ids), origins, feeds })
+        let ways = (0..plan.sinks.len()).map(|number| return_way(plan, number, &keeping, &ids, &mut feeds));
+        let ways = ways.collect::<Result<_, StateError>>().map_err(|error| error.to_string())?;
+        Ok(Found { keeping, ids: Arc::new(ids), origins, feeds, ways })
     }
 
     /// Nodes that go on with what was kept under another name: that one, and the node's.
@@ -139,6 +146,28 @@ impl Found {
     pub fn given_up(&self) -> Vec<&str> {
         self.ids.given_up()
     }
+}
+
+/// Where goes what the target of a sink refuses, with what of that an earlier run has not read.
+fn return_way(
+    plan: &Plan,
+    sink: usize,
+    keeping: &Keeping,
+    ids: &StateIds,
+    feeds: &mut Vec<JournalFeed>,
+) -> Result<ReturnWay, StateError> {
+    let (node, path) = (ids.sinks[sink], ReturnPath::default());
+    let is_read = plan.rejected.contains_key(&plan.sinks[sink].node);
+    let origin = Origins::of(&keeping.backend, node)?;
+    for (number, frame) in origin.resume.unread.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        path.push(Some(number), Returned::decode(&frame)?);
+    }
+    let journal = Arc::new(Journal::behind(FrameNumber(origin.unread.len() as u64)));
+    if is_read || !origin.unread.is_empty() {
+        let number = plan.sources.len() + sink;
+        feeds.push(JournalFeed::new(number, node, journal.clone(), Millis::ZERO, &origin.unread));
+    }
+    Ok(ReturnWay { journal: is_read.then_some(journal), path })
 }
 
 impl Pipeline {
@@ -166,20 +195,23 @@ impl Pipeline {
         plan: &Plan,
         clock: &dyn Clock,
         instruments: &dyn Instruments,
-        found: Option<Found>,
+        mut found: Option<Found>,
     ) -> Result<Pipeline, String> {
         // Sources first: a missing input file must not empty the output of the last run.
         let partitions = open_sources(plan, plan.parallelism, instruments)?;
         let meeting = found.as_ref().map(|found| {
             let meeting = Arc::new(Barrier::new(plan.parallelism, found.keeping.backend.epoch()));
             found.feeds.iter().for_each(|feed| feed.ring(meeting.bell().clone()));
-            (found, meeting)
+            meeting
         });
-        let kept = meeting.as_ref().map(|(found, meeting)| (*found, meeting.bell()));
-        let (sinks, deliveries) = open_sinks(plan, clock, instruments, kept)?;
-        let barrier = meeting.map(|(_, meeting)| meeting);
+        let ways = found.as_mut().map(|found| std::mem::take(&mut found.ways)).unwrap_or_default();
+        let paths: Vec<ReturnPath> = ways.iter().map(|way| way.path.clone()).collect();
+        let kept = found.as_ref().zip(meeting.as_ref()).map(|(found, meeting)| (found, meeting.bell()));
+        let (sinks, deliveries) = open_sinks(plan, clock, instruments, kept, ways)?;
+        let barrier = meeting;
         let mut workers = workers(plan, clock, instruments, &sinks, partitions, found.as_ref());
         let count = workers.len();
+        workers.iter_mut().take(1).for_each(|first| first.returning(ReturnIntake::of(plan, &sinks, &paths)));
         let outlets = deliveries.iter().map(|delivery| delivery.outlet().clone()).collect();
         let mut coordinator = None;
         if let (Some(found), Some(barrier)) = (found, &barrier) {
@@ -278,8 +310,17 @@ fn end(
 ) -> Result<Vec<NodeCounts>, String> {
     if let Some(coordinator) = &mut coordinator {
         finish(coordinator, &mut workers, shared);
+        // What targets refuse by then leads to more. After a stop it waits for the next run.
+        while !shared.must_stop() && Worker::take_last_returned(&mut workers, shared) {
+            finish(coordinator, &mut workers, shared);
+        }
     }
-    let arrived = common.close_sinks(shared);
+    let is_kept = coordinator.is_some();
+    let arrived = common.close_sinks(shared, || {
+        if !is_kept {
+            Worker::take_last_returned(&mut workers, shared);
+        }
+    });
     if let Some(Err(error)) = coordinator.as_mut().map(|coordinator| coordinator.mark(shared.clock)) {
         shared.fail(error.to_string());
     }
@@ -362,14 +403,17 @@ fn open_sinks(
     clock: &dyn Clock,
     instruments: &dyn Instruments,
     kept: Option<(&Found, &Bell)>,
+    ways: Vec<ReturnWay>,
 ) -> Result<(Vec<SharedSink>, Vec<Delivery>), String> {
     let (mut sinks, mut deliveries) = (Vec::new(), Vec::new());
+    let mut ways = ways.into_iter();
     for (number, node) in plan.sinks.iter().enumerate() {
         let name = &plan.nodes[node.node.0 as usize].name;
         let failed = |error| format!("sink `{name}`: {error}");
+        node.format.prepare_to_write().map_err(|why| format!("sink `{name}`: {why}"))?;
         let sink = node.plan.sink(node.preamble.clone());
         let mut sink = instruments.sink(SinkId(number as u16), sink);
-        if let Some((Found { keeping, ids, .. }, bell)) = kept {
+        if let Some(((Found { keeping, ids, .. }, bell), way)) = kept.zip(ways.next()) {
             let exactly_once = node.delivery == config::Delivery::ExactlyOnce;
             let marked = (exactly_once && node.plan.keeps_marker()).then_some(keeping.on_doubt);
             let (name, buffer, retry) = (name.clone(), node.buffer, node.retry);
@@ -377,7 +421,8 @@ fn open_sinks(
             let mut outlet = Outlet::new(sink, options);
             outlet.open().map_err(failed)?;
             let ids = (node.node, ids.sinks[number]);
-            let mut delivery = Delivery::new(ids, outlet.clone(), &keeping.backend, clock);
+            let delivery = Delivery::new(ids, (outlet.clone(), way), &keeping.backend, clock);
+            let mut delivery = delivery.map_err(|error| error.to_string())?;
             delivery.resume().map_err(failed)?;
             deliveries.push(delivery);
             sink = Box::new(outlet);
@@ -456,7 +501,7 @@ fn load(
     barrier: &Arc<Barrier>,
     clock: &dyn Clock,
 ) -> Result<Coordinator, String> {
-    let Found { mut keeping, ids, origins, feeds } = found;
+    let Found { mut keeping, ids, origins, feeds, .. } = found;
     let count = workers.len();
     let surplus = surplus(&keeping.backend, &ids, count).map_err(|error| error.to_string())?;
     let before = workers_before(&keeping.backend, &ids).map_err(|error| error.to_string())?;

@@ -50,13 +50,32 @@ impl RejectPort {
         into: &mut Batch,
     ) {
         let copy = into.push_row(now.max(batch.watermark), batch.watermark);
-        let raw = &batch.arena[unreadable.raw.range()];
+        self.write_raw(copy, &batch.arena[unreadable.raw.range()], into);
+        self.describe(copy, &unreadable.reason, now, into);
+    }
+
+    /// Adds what a target refused at a time of day, as it was encoded. It has that time, and is late only behind the end of
+    /// input.
+    pub fn write_refused(
+        &mut self,
+        raw: &[u8],
+        reason: &Reason,
+        at: Timestamp,
+        watermark: Timestamp,
+        into: &mut Batch,
+    ) {
+        let time = if watermark == Timestamp::MAX { at } else { at.max(watermark) };
+        let row = into.push_row(time, watermark);
+        self.write_raw(row, raw, into);
+        self.describe(row, reason, at, into);
+    }
+
+    fn write_raw(&self, row: Row, raw: &[u8], into: &mut Batch) {
         let value = match str::from_utf8(raw) {
             Ok(_) => Value::text(into.store(raw)),
             Err(_) => Value::bytes(into.store(raw)),
         };
-        into.set(copy, RAW, value);
-        self.describe(copy, &unreadable.reason, now, into);
+        into.set(row, RAW, value);
     }
 
     fn describe(&self, row: Row, reason: &Reason, now: Timestamp, into: &mut Batch) {

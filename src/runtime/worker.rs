@@ -5,6 +5,7 @@ use super::dead_letters::DeadLetters;
 use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
 use super::intake::{Intake, Step};
+use super::returned::ReturnIntake;
 use super::stats::Counters;
 use crate::dataflow::{Pressure, Room, Saving, SharedSink, Signal, SinkStatus, StageId, StepId};
 use crate::state::{Epoch, Overflow, StateError};
@@ -87,6 +88,8 @@ pub struct Worker {
     number: usize,
     driver: Driver,
     intakes: Vec<Intake>,
+    /// What targets refuse comes back to the first worker.
+    returns: Vec<ReturnIntake>,
     /// Stages into which rows come from other workers.
     exchanges: Vec<StageId>,
     /// How many of those have not ended.
@@ -144,6 +147,7 @@ impl Worker {
             number,
             driver,
             intakes,
+            returns: Vec::new(),
             exchanges,
             open_exchanges,
             mail,
@@ -232,7 +236,7 @@ impl Worker {
         self.driver.env().now = shared.clock.wall();
         self.driver.env().elapsed = shared.clock.elapsed();
         self.tick();
-        let received = self.receive();
+        let received = self.receive() | self.take_returned();
         let held_back = shared.barrier.is_some_and(Barrier::is_held_back);
         let ready = !held_back && shared.sinks.iter().all(SharedSink::is_ready);
         let read = ready && self.read(shared)?;
@@ -314,6 +318,33 @@ impl Worker {
         self.driver.spill(steps, overflow, pressure, room);
     }
 
+    /// Takes what targets refuse.
+    pub fn returning(&mut self, returns: Vec<ReturnIntake>) {
+        self.returns = returns;
+    }
+
+    /// Has what targets refused go on. Tells whether there was anything that somebody reads.
+    fn take_returned(&mut self) -> bool {
+        let mut any = false;
+        self.returns.iter_mut().for_each(|from| any |= from.step(&mut self.driver));
+        any
+    }
+
+    /// The same behind the last step, for workers that one thread drives, with all that follows from it. Behind the end of
+    /// input nothing is passed on between workers: what may be waits for the next run.
+    pub fn take_last_returned(workers: &mut [Worker], shared: &Shared<'_>) -> bool {
+        let Some(first) = workers.first_mut() else { return false };
+        first.driver.env().now = shared.clock.wall();
+        let has_ended = !first.exchanges.is_empty() && first.open_exchanges == 0;
+        let returns = first.returns.iter_mut().filter(|from| !(has_ended && from.is_shared()));
+        let mut any = false;
+        returns.for_each(|from| any |= from.step(&mut first.driver));
+        if any {
+            Worker::end_together(workers, shared);
+        }
+        any
+    }
+
     /// Where rejected events go that nobody reads.
     pub fn keep_dead_letters(&mut self, part: DeadLetters) {
         self.driver.keep_dead_letters(part);
@@ -346,6 +377,7 @@ impl Worker {
             let mut saving = Saving::new(ids.sources[source], self.number, env, &mut entries);
             intake.save(&mut part, &mut saving, workers);
         }
+        self.returns.iter_mut().for_each(|from| from.save(&mut part));
         part.entries = entries;
         part
     }

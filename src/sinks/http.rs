@@ -1,6 +1,7 @@
 //! The `http` sink: events posted to a server.
 
 mod body;
+mod bulk;
 mod plan;
 
 use crate::clients::http::{AUTH, TIMEOUT};
@@ -23,8 +24,9 @@ pub static HTTP: ComponentSpec = ComponentSpec {
               not with an event, so nothing is thrown away; it is told, and what comes waits until somebody has mended it. \
               Any other 4xx is about the events: of several the halves are sent by themselves, until those that the \
               server does not take are known; they go to the dead letters, and the others arrive. A server that keeps a \
-              part of what it refuses gets that part twice. Answers of 2xx are not read: one that tells of faults in its \
-              body counts as success.",
+              part of what it refuses gets that part twice. A 2xx is success, but where its \
+              body tells of each event by itself, as Elasticsearch's bulk does (`errors: true`, and an item an event): those \
+              that were refused go to the dead letters, and those that it had no room for are sent again.",
     short: None,
     options: &[
         OptionSpec::required(

@@ -173,3 +173,24 @@ fn looking_at_a_server_sends_it_nothing() {
         found.stderr
     );
 }
+
+/// As Elasticsearch's bulk answers: well received, but for some.
+#[test]
+fn a_success_may_tell_of_each_event() {
+    let server = Server::start(|_, before| match before {
+        0 => Answer::Of(
+            200,
+            "",
+            "{\"errors\":true,\"items\":[{\"create\":{\"status\":201}},{\"create\":{\"status\":429,\"error\":{\"type\":\"full\"}}},\
+             {\"create\":{\"status\":400,\"error\":{\"type\":\"bad\",\"reason\":\"no number\"}}}]}",
+        ),
+        _ => Answer::Of(200, "", "{\"errors\":false,\"items\":[]}"),
+    });
+    let (ran, folder) = run_lines(&pipeline(&server.url(), "body: ndjson", "batch: { events: 3 }"), 4);
+    let said = ran.succeeded().stderr;
+    let bodies: Vec<String> = taken(&server).into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, ["{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n", "{\"n\":1}\n", "{\"n\":3}\n"]);
+    let dead = dead_letters(&folder);
+    assert!(dead.contains("{\"n\":2}") && dead.contains("400 bad: no number"), "{dead}");
+    assert!(said.contains("429 full") && said.contains("takes requests again"), "{said}");
+}

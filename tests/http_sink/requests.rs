@@ -73,10 +73,7 @@ fn a_template_is_a_body() {
     assert_eq!(taken[0].1, "{\"text\": \"a\\\"\", \"n\": 1}");
     let bulk = "headers: { Content-Type: application/x-ndjson }\n      body: \"{{\\\"create\\\": {{}}\\n{{\\\"n\\\": {n}}\\n\"";
     let (taken, ..) = posted(bulk, "batch: { events: 2 }", "/_bulk", &THREE);
-    assert_eq!(
-        taken[0].1,
-        "{\"create\": {}}\n{\"n\": 1}\n{\"create\": {}}\n{\"n\": 2}\n".replace("{}}", "{}}")
-    );
+    assert_eq!(taken[0].1, "{\"create\": {}}\n{\"n\": 1}\n{\"create\": {}}\n{\"n\": 2}\n");
     assert_eq!(taken.len(), 2);
 }
 

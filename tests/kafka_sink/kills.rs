@@ -8,7 +8,7 @@ use crate::victim::{Numbers, same};
 use std::collections::BTreeMap;
 
 /// How often runs are killed.
-fn kills(few: u64) -> u64 {
+pub fn kills(few: u64) -> u64 {
     std::env::var("DURABILITY_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
 }
 

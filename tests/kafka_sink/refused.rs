@@ -1,6 +1,7 @@
 //! Records that a broker never takes: they are told of and kept, and the others arrive.
 
-use crate::common::Folder;
+use crate::common::{Folder, pause};
+use crate::process::Gateway;
 use crate::servers::kafka::Kafka;
 use crate::writing::numbered;
 
@@ -65,4 +66,94 @@ fn records_that_a_topic_forbids_go_alone() {
         assert!(ran.stderr.contains("refuse"), "{}", ran.stderr);
         assert!(values(kafka, &compacted).is_empty());
     }
+}
+
+/// A topic refuses every tenth event; they go to a file.
+fn with_port(kafka: &Kafka, topic: &str, delivery: &str, workers: usize) -> String {
+    format!(
+        "options: {{ delivery: {delivery}, checkpoint: 50ms, parallelism: {workers} }}
+sources: {{ in: {{ file: {{ path: input.ndjson }} }} }}
+sinks:
+  small: {{ from: in, kafka: {{ brokers: '{}', topic: {topic} }} }}
+  back: {{ from: small.rejected, file: {{ path: back.ndjson }} }}
+",
+        kafka.brokers()
+    )
+}
+
+/// The numbers of the events in `back.ndjson`, sorted.
+fn returned(folder: &Folder) -> Vec<usize> {
+    let mut numbers: Vec<usize> = Vec::new();
+    for line in folder.read("back.ndjson").lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&row["kind"], &row["node"]), (&"refused".into(), &"small".into()), "{line}");
+        assert!(row["reason"].as_str().unwrap().contains("refuses it"), "{line}");
+        let event: serde_json::Value = serde_json::from_str(row["raw"].as_str().unwrap()).unwrap();
+        numbers.push(event["n"].as_u64().unwrap() as usize);
+    }
+    numbers.sort_unstable();
+    numbers
+}
+
+fn is_large(n: usize) -> bool {
+    n % 10 == 3
+}
+
+fn input(count: usize) -> String {
+    (0..count).map(|n| event(n, if is_large(n) { 3_000 } else { 100 })).collect()
+}
+
+#[test]
+fn what_is_refused_leaves_by_the_port() {
+    let Some(kafka) = Kafka::shared() else { return };
+    for (delivery, workers, data) in [
+        ("at_least_once", 1, true),
+        ("at_least_once", 2, false),
+        ("exactly_once", 2, true),
+        ("at_least_once", 1, false),
+    ] {
+        let topic = format!("refusing-{delivery}-{workers}-{data}");
+        kafka.create_topic(&topic, 1, &[("max.message.bytes", "2000")]);
+        let folder = Folder::empty();
+        folder.write("input.ndjson", input(100));
+        folder.write("p.yaml", with_port(kafka, &topic, delivery, workers));
+        let arguments: &[&str] = if data { &["--data-dir", "data"] } else { &[] };
+        // The second run finds nothing new where state is kept.
+        let runs = if data { 2 } else { 1 };
+        for _ in 0..runs {
+            let ran = folder.run(&[&["run", "p.yaml"], arguments].concat()).succeeded();
+            let what = format!("{delivery} {workers} {data}: {}", ran.stderr);
+            assert_eq!(returned(&folder), (0..100).filter(|n| is_large(*n)).collect::<Vec<_>>(), "{what}");
+            let mut found = values(kafka, &topic);
+            found.sort_unstable();
+            assert_eq!(found, (0..100).filter(|n| !is_large(*n)).collect::<Vec<_>>(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn no_kill_loses_or_doubles_what_is_refused() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let topic = kafka.topic(1);
+    let folder = Folder::empty();
+    let (kills, count) = (crate::kills::kills(6), 20_000);
+    folder.write("input.ndjson", (0..count).map(|n| event(n, 10)).collect::<String>());
+    // There is but one partition.
+    let partition = ", partition: 'if(n % 10 = 3, 5, 0)' }";
+    let text = with_port(kafka, &topic, "exactly_once", 1);
+    folder.write(
+        "p.yaml",
+        text.replacen(&format!("topic: {topic} }}"), &format!("topic: {topic}{partition}"), 1),
+    );
+    let mut numbers = crate::victim::Numbers(31);
+    for _ in 0..kills {
+        let gateway = Gateway::start(&folder, &[]);
+        pause(numbers.below(900));
+        gateway.kill();
+    }
+    let ran = folder.run(&["run", "p.yaml", "--data-dir", "data"]).succeeded();
+    let mut found = values(kafka, &topic);
+    found.sort_unstable();
+    assert_eq!(found, (0..count).filter(|n| !is_large(*n)).collect::<Vec<_>>(), "{}", ran.stderr);
+    assert_eq!(returned(&folder), (0..count).filter(|n| is_large(*n)).collect::<Vec<_>>(), "{}", ran.stderr);
 }

@@ -13,6 +13,7 @@ mod exact;
 mod finding;
 mod gaps;
 mod reading;
+mod registry;
 mod starts;
 mod trouble;
 

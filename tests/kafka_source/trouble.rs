@@ -1,9 +1,9 @@
 //! Clear words for what goes wrong: the node, the server and the remedy.
 
 use crate::common::Folder;
-use crate::lines;
 use crate::process::Running;
 use crate::servers::kafka::Kafka;
+use crate::{lines, said};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater::config::{Faults, ProcessEnvironment, SourceFile, Surroundings, read_pipeline};
@@ -110,7 +110,11 @@ fn certificates() {
     let text = refused(&tls(&kafka.brokers(), "ca.pem", "client.pem", "client.key"));
     assert!(text.contains("TLS on that port"), "{text}");
     refused(&format!("brokers: '{}', topics: t", kafka.tls_brokers()));
-    // The broker's own is over.
+    // The broker's own is over, which one that reads says too.
+    let running = Running::start(&format!(
+        "sources: {{ in: {{ kafka: {{ {good} }} }} }}\nsinks: {{ out: {{ from: in, stdout: {{}} }} }}\n"
+    ));
+    lines(&running, 1);
     kafka.stop();
     let pem: String = ["expired.key", "expired.pem", "ca.pem"]
         .iter()
@@ -120,6 +124,7 @@ fn certificates() {
     kafka.start_again();
     let text = refused(&good);
     assert!(text.contains("its certificate has expired, or this clock is wrong"), "{text}");
+    said(&running, "its certificate has expired, or this clock is wrong");
 }
 
 /// What `check --connect` is told.

@@ -89,3 +89,64 @@ fn certificates_are_checked_and_taken_up_when_they_change() {
     let running = Running::start_in(without, &pipeline(port, "127.0.0.1", ""), &[]);
     running.until_said("no connection to mqtts://127.0.0.1");
 }
+
+#[test]
+fn a_probe_finds_what_a_run_would() {
+    let (port, plain) = (free_port(), free_port());
+    let config = format!(
+        "per_listener_settings true\nlistener {plain} 127.0.0.1\nallow_anonymous true\nlistener {port} 127.0.0.1\n\
+         allow_anonymous false\ncafile FOLDER/ca.pem\ncertfile FOLDER/server.pem\nkeyfile FOLDER/server.key\nlog_type all\n"
+    );
+    let Some(mut broker) = Broker::prepare(plain, &config) else { return };
+    authority(broker.folder(), "ca");
+    authority(broker.folder(), "other");
+    certificate(broker.folder(), "ca", "server");
+    broker.run_and_wait();
+    let folder = Folder::empty();
+    ["ca.pem", "other.pem"].iter().for_each(|name| _ = folder.write(name, broker.folder().read(name)));
+    let open = format!("url: 'mqtt://127.0.0.1:{plain}'");
+    let secure = |ca: &str| {
+        format!("url: 'mqtts://127.0.0.1:{port}', username: me, password: wrong-secret, tls: {{ ca: {ca} }}")
+    };
+    let nobody = "url: 'mqtt://127.0.0.1:1'".to_owned();
+    for (broker, status, expected) in [
+        (&open, Some(0), "connected to mqtt://127.0.0.1:"),
+        (&secure("ca.pem"), Some(1), "are `username`, `password` and certificate right?"),
+        (&secure("other.pem"), Some(1), "TLS: invalid peer certificate"),
+        (&nobody, Some(1), "mqtt://127.0.0.1:1: nothing listens there"),
+    ] {
+        for version in ["5", "3.1.1"] {
+            let options = format!("{broker}, version: {version}, client_id: mine");
+            folder.write(
+                "p.yaml",
+                format!(
+                    "sources: {{ in: {{ mqtt: {{ {options}, topics: [t] }} }} }}\n\
+                     sinks: {{ out: {{ from: in, mqtt: {{ {options}, topic: u }} }} }}\n"
+                ),
+            );
+            let ran = folder.run(&["check", "--connect", "p.yaml"]);
+            assert_eq!(ran.status, status, "{options}: {}", ran.stderr);
+            for node in ["source `in`", "sink `out`"] {
+                let line = ran.stderr.lines().find(|line| line.contains(node)).unwrap_or_default();
+                assert!(line.contains(expected), "{options}: {}", ran.stderr);
+            }
+            assert!(!ran.stderr.contains("wrong-secret"), "{}", ran.stderr);
+        }
+    }
+    // Whoever has the name is not shut out by somebody who looks.
+    let running = Running::start(&format!(
+        "sources: {{ in: {{ mqtt: {{ {open}, topics: [t], client_id: mine }} }} }}\nsinks: {{ out: {{ from: in, stdout: {{}} }} }}\n"
+    ));
+    running.until_connected();
+    folder.write(
+        "p.yaml",
+        format!(
+            "sources: {{ in: {{ mqtt: {{ {open}, client_id: mine, topics: [t] }} }} }}\nsinks: {{ out: {{ from: in, drop: {{}} }} }}\n"
+        ),
+    );
+    folder.run(&["check", "--connect", "p.yaml"]).succeeded();
+    broker.publish("t", r#"{"n":1}"#);
+    assert_eq!(running.until_lines(1), [r#"{"n":1}"#]);
+    assert!(!running.read("stderr").contains("no connection"), "{}", running.read("stderr"));
+    running.stop();
+}

@@ -74,6 +74,7 @@ const INCIDENTS: &[&str] = &[
     "topic ahead of a restored state",
     "topic shuts out",
     "event refused",
+    "event refused, to come back",
     "marker forgotten",
     "transaction aborted",
     "answer of a commit lost",

@@ -4,7 +4,7 @@ use crate::copies::{Copies, Outsiders};
 use crate::coverage::Coverage;
 use crate::draw::Draw;
 use crate::oracle;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, SinkOf};
 use crate::sinks::{SimulatedSink, Target};
 use crate::sources::SimulatedSource;
 use crate::topics::Topic;
@@ -56,7 +56,13 @@ pub fn run(seed: u64, trace: bool, coverage: &Coverage) -> Result<(), String> {
         .iter()
         .enumerate()
         .map(|(number, sink)| Target::new(format!("out{number}"), sink, &world, draw.seed()));
-    let targets: Vec<Arc<Target>> = targets.collect();
+    let mut targets: Vec<Arc<Target>> = targets.collect();
+    for number in scenario.returning() {
+        let file = SinkOf { is_topic: false, ..scenario.sinks[number] };
+        let back = Target::new(format!("back{number}"), &file, &world, draw.seed());
+        targets[number].topic.iter().for_each(|topic| topic.gives_back_to(&back));
+        targets.push(back);
+    }
     let inputs = scenario.sources.iter().map(|source| source.input.clone()).collect();
     let copies = Copies::new(&world, Outsiders { targets: targets.clone(), inputs });
     let given_up = vec![0; targets.len()];
@@ -128,7 +134,8 @@ impl Simulation {
 
     fn check(&self) -> Result<(), String> {
         let given_up = self.given_up();
-        let results = self.targets.iter().zip(given_up).enumerate().map(|(number, (target, given_up))| {
+        let sinks = self.targets.iter().zip(given_up).take(self.scenario.sinks.len()).enumerate();
+        let results = sinks.map(|(number, (target, given_up))| {
             let going = (self.disturbed, given_up);
             if given_up > 0 {
                 self.world.note("output given up");
@@ -148,7 +155,8 @@ impl Simulation {
 
     /// Something that a sink lacks.
     fn missing(&self) -> Option<String> {
-        let mut all = self.targets.iter().zip(self.given_up()).enumerate();
+        let sinks = self.scenario.sinks.len();
+        let mut all = self.targets.iter().zip(self.given_up()).take(sinks).enumerate();
         all.find_map(|(number, (target, given_up))| oracle::missing(&self.scenario, number, target, given_up))
     }
 
@@ -285,7 +293,7 @@ impl Simulation {
             return Err(format!("it asks without reason: {error}"));
         }
         // What is missing for good would be waited for.
-        self.on_doubt = match self.scenario.is_live() || self.draw.often(500) {
+        self.on_doubt = match self.scenario.is_live() || self.draw.often(300) {
             true => OnDoubt::Duplicates,
             false => OnDoubt::Gap,
         };

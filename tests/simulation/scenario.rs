@@ -77,6 +77,8 @@ pub struct SinkOf {
     pub exactly_once: bool,
     /// Whether its target keeps a marker.
     pub is_topic: bool,
+    /// Whether what its target refuses goes to a file.
+    pub returns: bool,
     pub buffer: Buffer,
 }
 
@@ -179,7 +181,17 @@ impl Scenario {
             let rest = format!("file: {{ path: out{number} }}, delivery: {delivery}, buffer: {{ {buffer} }}");
             writeln!(text, "  o{number}: {{ from: {from}{port}, {rest} }}").unwrap();
         }
+        for number in self.returning() {
+            let rest = format!("file: {{ path: back{number} }}, delivery: exactly_once");
+            writeln!(text, "  b{number}: {{ from: o{number}.rejected, {rest} }}").unwrap();
+        }
         text
+    }
+
+    /// The numbers of the sinks behind which others take what is refused, in their order.
+    pub fn returning(&self) -> impl Iterator<Item = usize> {
+        let all = self.sinks.iter().enumerate();
+        all.filter(|(_, sink)| sink.returns).map(|(number, _)| number)
     }
 
     /// Whether some source never ends.
@@ -270,7 +282,8 @@ impl SinkOf {
         let is_revised = !gives_events;
         let buffer = Buffer::draw(draw, exactly_once, gives_events && !late, is_revised);
         let is_topic = exactly_once && draw.often(500);
-        SinkOf { branch: number, late, exactly_once, is_topic, buffer }
+        let returns = is_topic && draw.often(500);
+        SinkOf { branch: number, late, exactly_once, is_topic, returns, buffer }
     }
 }
 

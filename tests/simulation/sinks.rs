@@ -95,7 +95,7 @@ impl Target {
     /// Everything that has arrived, without what stood there before.
     pub fn ledger(&self) -> Result<Vec<u8>, String> {
         if let Some(topic) = &self.topic {
-            return Ok(topic.ledger());
+            return topic.ledger();
         }
         if !self.exactly_once {
             return Ok(self.state.lock().unwrap().received.concat());

@@ -3,6 +3,7 @@
 //! and then a target that forgets its marker, and one that stays where it is when an older copy of the state is restored.
 
 use crate::draw::Draw;
+use crate::sinks::Target;
 use crate::world::{Outside, World};
 use headwater::dataflow::{Marked, Marker, OnDoubt, RefusedEvent, Sink, SinkError};
 use headwater::sinks::transactional::{
@@ -10,13 +11,15 @@ use headwater::sinks::transactional::{
 };
 use headwater::time::Millis;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// A topic with its transactions, which outlives processes.
 pub struct Topic {
     name: String,
     world: Arc<World>,
     state: Mutex<State>,
+    /// Where what it refuses comes back to, where the pipeline reads that.
+    back: OnceLock<Arc<Target>>,
     /// What a process makes transactions with, while it lives.
     engine: Mutex<Weak<Mutex<Engine>>>,
 }
@@ -45,6 +48,9 @@ pub struct Content {
     lines: Vec<(Vec<u8>, bool)>,
     /// Refused lines of which somebody was told.
     told: BTreeSet<Vec<u8>>,
+    /// Refused lines that need not have come back: an older copy of the state, which does not know that they were refused,
+    /// finds them delivered.
+    excused: BTreeSet<Vec<u8>>,
     /// Why it cannot say what has arrived, if it cannot.
     reason: Option<Reason>,
 }
@@ -79,7 +85,7 @@ impl Topic {
     pub fn new(name: String, world: &Arc<World>, seed: u64) -> Arc<Topic> {
         let mut draw = Draw::new(seed);
         let refuses = if draw.often(300) { 10 } else { 0 };
-        let forgets = draw.often(150);
+        let forgets = draw.often(350);
         world.note("topic");
         let state = State {
             draw,
@@ -93,7 +99,8 @@ impl Topic {
             accepted: Accepted::default(),
         };
         let (state, engine) = (Mutex::new(state), Mutex::new(Weak::new()));
-        let topic = Arc::new(Topic { name, world: world.clone(), state, engine });
+        let back = OnceLock::new();
+        let topic = Arc::new(Topic { name, world: world.clone(), state, back, engine });
         let outside: Arc<dyn Outside> = topic.clone();
         world.add(Arc::downgrade(&outside));
         topic
@@ -105,11 +112,28 @@ impl Topic {
         (state.faulty, state.away) = (false, Millis(0));
     }
 
-    /// All that has arrived, and what was refused and told of.
-    pub fn ledger(&self) -> Vec<u8> {
-        let Content { lines, told, .. } = &self.state.lock().unwrap().content;
+    /// What it refuses comes to another target as well.
+    pub fn gives_back_to(&self, target: &Arc<Target>) {
+        assert!(self.back.set(target.clone()).is_ok());
+    }
+
+    /// All that has arrived, and what was refused and has come back, or was told of where nobody reads that.
+    pub fn ledger(&self) -> Result<Vec<u8>, String> {
+        let Content { lines, told, excused, .. } = &self.state.lock().unwrap().content;
+        if let Some(back) = self.back.get() {
+            let mut returned = returned(&back.ledger()?)?;
+            let mut all = Vec::new();
+            for (line, refused) in lines {
+                let place = returned.iter().position(|back| back == line).filter(|_| *refused);
+                if !refused || place.is_some() || excused.contains(line) {
+                    all.extend_from_slice(line);
+                }
+                place.into_iter().for_each(|place| _ = returned.remove(place));
+            }
+            return Ok([all, returned.concat()].concat());
+        }
         let counts = |(line, refused): &&(Vec<u8>, bool)| !refused || told.contains(line);
-        lines.iter().filter(counts).flat_map(|(line, _)| line).copied().collect()
+        Ok(lines.iter().filter(counts).flat_map(|(line, _)| line).copied().collect())
     }
 
     /// What stands in it.
@@ -119,8 +143,11 @@ impl Topic {
 
     /// The state has gone back to that time. So does it, or it stays ahead of it.
     pub fn go_back(&self, content: &Content) {
-        let mut state = self.state.lock().unwrap();
+        let mut guard = self.state.lock().unwrap();
+        let state = &mut *guard;
         let stays = state.content.reason.is_none() && state.draw.often(500);
+        let refused = state.content.lines.iter().filter(|(_, refused)| stays && *refused);
+        state.content.excused.extend(refused.map(|(line, _)| line.clone()));
         if !stays {
             state.content.clone_from(content);
         } else if state.content.marker != content.marker {
@@ -178,7 +205,7 @@ impl Outside for Topic {
                 self.world.tell(|| format!("topic {}: another producer", self.name));
                 state.producer += 1;
             }
-            let forgets = state.faulty && state.forgets && state.draw.often(4);
+            let forgets = state.faulty && state.forgets && state.draw.often(8);
             if forgets && state.content.reason.is_none() && state.content.marker.is_some() {
                 self.world.note("marker forgotten");
                 self.world.tell(|| format!("topic {} forgets its marker", self.name));
@@ -193,6 +220,16 @@ impl Outside for Topic {
             steps -= 1;
         }
     }
+}
+
+/// The events in what has left by a port for rejected ones.
+fn returned(rows: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let event = |row: &[u8]| {
+        let row: serde_json::Value = serde_json::from_slice(row).map_err(|_| "a torn row".to_owned())?;
+        let raw = row["raw"].as_str().filter(|_| row["kind"] == "refused");
+        raw.map(|raw| raw.as_bytes().to_vec()).ok_or_else(|| format!("not refused: {row}"))
+    };
+    lines(rows).map(event).collect()
 }
 
 /// Whether a line is never taken: the same ones always.
@@ -230,20 +267,22 @@ impl Transactions for Producer {
         if world.age() < state.away {
             return Err(Trouble::Unknown("it is away".to_owned()));
         }
+        let is_read = self.topic.back.get().is_some();
         let mut refusals = Vec::new();
         let mut taken = Vec::new();
         for (chunk, delivered) in chunks.iter().enumerate() {
             for (record, line) in lines(&delivered.bytes).enumerate() {
                 let is_left_out = delivered.left_out.contains(&record);
                 if !is_left_out && is_refused(line, state.refuses) {
-                    let event = RefusedEvent { reason: "never".to_owned(), bytes: line.to_vec() };
+                    let (reason, bytes) = ("never".to_owned(), line.to_vec());
+                    let event = RefusedEvent { reason, bytes, record: None };
                     refusals.push(Refusal { chunk, record, event });
                 }
                 taken.push((line.to_vec(), is_left_out));
             }
         }
         if !refusals.is_empty() {
-            world.note("event refused");
+            world.note(if is_read { "event refused, to come back" } else { "event refused" });
             return Err(Trouble::Refused(refusals));
         }
         let (is_aborted, is_lost) = match state.faulty {
@@ -347,6 +386,10 @@ impl Sink for TopicSink {
             state.content.told.extend(refused.iter().map(|event| event.bytes.clone()));
             into.extend(refused);
         }
+    }
+
+    fn refused_kept(&mut self) {
+        self.queue.refused_kept();
     }
 
     fn write(&mut self, _bytes: &[u8]) -> Result<(), SinkError> {

@@ -269,6 +269,14 @@ impl Decoder for TimedDecoder {
         consumed
     }
 
+    fn has_left(&self) -> bool {
+        self.decoder.has_left()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.decoder.is_waiting()
+    }
+
     fn save(&self, into: &mut Vec<u8>) {
         self.decoder.save(into);
     }

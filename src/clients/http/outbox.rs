@@ -1,6 +1,6 @@
 //! What is to be posted and was not taken yet.
 
-use super::Event;
+use super::{Event, Fate};
 use crate::dataflow::{Batching, RefusedEvent, write_addressed};
 use crate::time::{Clock, Millis, SystemClock};
 use hyper::body::Bytes;
@@ -16,8 +16,6 @@ const FULL_BYTES: usize = 8 << 20;
 const MOST_BYTES: usize = 128 << 20;
 /// What an event takes in memory besides its bytes.
 const OVERHEAD: usize = 64;
-/// Bytes of refused events that are kept for whoever wants to know which they were.
-const REFUSED_BYTES: usize = 4 << 20;
 /// How long a waiting writer sleeps at the most before it looks again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -54,6 +52,7 @@ struct State {
     rounds: u64,
     connected: bool,
     closing: bool,
+    /// Those that nobody has taken out yet; they count for how full it is.
     refused: Vec<RefusedEvent>,
     refused_bytes: usize,
     failed: Option<String>,
@@ -202,7 +201,7 @@ impl Outbox {
     pub fn taken(&self) {
         let mut state = self.lock();
         let events = state.parts.pop_front().map_or(0, |part| part.events);
-        state.forget(events);
+        state.take(events);
         self.changed.notify_all();
     }
 
@@ -219,14 +218,42 @@ impl Outbox {
             state.parts.push_front(Part { id: name(0), events: half });
             return;
         }
-        let event = state.entries.front().and_then(|entry| self.event(&entry.record));
-        let bytes = event.map(|event| event.bytes.to_vec()).unwrap_or_default();
-        state.forget(part.events);
-        if state.refused_bytes + bytes.len() <= REFUSED_BYTES {
-            state.refused_bytes += bytes.len();
-            state.refused.push(RefusedEvent { reason: why.to_owned(), bytes });
+        for entry in state.take(part.events) {
+            self.give_up(&mut state, &entry, why);
         }
         self.changed.notify_all();
+    }
+
+    /// Of the first part each event has a fate of its own; those to be sent again go first.
+    pub fn settle(&self, fates: Vec<Fate>) {
+        let mut state = self.lock();
+        let Some(part) = state.parts.pop_front() else { return };
+        let (entries, mut again) = (state.take(part.events), Vec::new());
+        let fates = fates.into_iter().chain(std::iter::repeat(Fate::Again(String::new())));
+        for (entry, fate) in entries.into_iter().zip(fates) {
+            match fate {
+                Fate::Taken => {}
+                Fate::Refused(why) => self.give_up(&mut state, &entry, &why),
+                Fate::Again(_) => again.push(entry),
+            }
+        }
+        if !again.is_empty() {
+            let id = if part.id.is_empty() { String::new() } else { format!("{}.r", part.id) };
+            state.parts.push_front(Part { id, events: again.len() });
+            state.cut += again.len();
+            for entry in again.into_iter().rev() {
+                state.bytes += entry.bytes();
+                state.entries.push_front(entry);
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Keeps an event that was refused for whoever wants to know.
+    fn give_up(&self, state: &mut State, entry: &Entry, why: &str) {
+        let bytes = self.event(&entry.record).map(|event| event.bytes.to_vec()).unwrap_or_default();
+        state.refused_bytes += bytes.len();
+        state.refused.push(RefusedEvent { reason: why.to_owned(), bytes, record: None });
     }
 
     /// Takes out what was refused.
@@ -238,7 +265,8 @@ impl Outbox {
 
     /// Whether more should be written now.
     pub fn has_room(&self) -> bool {
-        self.lock().bytes < FULL_BYTES
+        let state = self.lock();
+        state.bytes + state.refused_bytes < FULL_BYTES
     }
 
     /// Appends the records that came since the call before and were not taken. With ids all that is here is cut before,
@@ -321,11 +349,13 @@ impl Outbox {
 }
 
 impl State {
-    /// Forgets so many of the first events, which were cut.
-    fn forget(&mut self, events: usize) {
+    /// Takes out so many of the first events, which were cut.
+    fn take(&mut self, events: usize) -> Vec<Entry> {
         let events = events.min(self.entries.len());
-        self.bytes -= self.entries.drain(..events).map(|entry| entry.bytes()).sum::<usize>();
+        let taken: Vec<Entry> = self.entries.drain(..events).collect();
+        self.bytes -= taken.iter().map(Entry::bytes).sum::<usize>();
         self.cut -= events.min(self.cut);
+        taken
     }
 }
 

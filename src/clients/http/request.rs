@@ -1,6 +1,6 @@
 //! Events become requests.
 
-use super::HttpUrl;
+use super::{Answer, HttpUrl};
 use crate::clients::tls::TlsFiles;
 use crate::config::Secrets;
 use crate::dataflow::{Batching, Retry, read_addressed};
@@ -66,6 +66,17 @@ impl Outgoing {
     }
 }
 
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It has arrived.
+    Taken,
+    /// It will never be taken: why.
+    Refused(String),
+    /// It was not taken, and may be later: why.
+    Again(String),
+}
+
 /// Makes requests of events.
 pub trait Compose: fmt::Debug + Send + Sync {
     /// How many texts the address of an event has, its id not counted.
@@ -83,6 +94,11 @@ pub trait Compose: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why there can be none with one of these events.
     fn compose(&self, events: &[Event<'_>], id: &str) -> Result<Outgoing, String>;
+
+    /// What became of each event of a request, where a success says that not all went well.
+    fn fates(&self, _answer: &Answer, _events: usize) -> Option<Vec<Fate>> {
+        None
+    }
 
     /// What may help where a server answers like that.
     fn remedy(&self, _status: StatusCode) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::answer::{Verdict, judge};
 use super::outbox::{Batch, Next, Outbox};
-use super::request::{Event, Job, Outgoing};
+use super::request::{Event, Fate, Job, Outgoing};
 use super::{Answer, HttpLink, HttpOptions, HttpServer, NoAnswer};
 use crate::clients::tls::Stamp;
 use crate::time::{Clock, Millis, Random, SystemClock};
@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 /// Servers to which connections are kept.
 const MOST_LINKS: usize = 16;
 /// Bytes of an answer that are looked at.
-pub(super) const ANSWER_LIMIT: usize = 64 << 10;
+pub(super) const ANSWER_LIMIT: usize = 4 << 20;
 /// How often it is looked whether there is something to do, should nobody say so.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -133,10 +133,13 @@ impl Work {
             Err(Failure::Request(why)) => self.refuse(events.len(), &format!("{server}: {why}")),
             Err(Failure::NoAnswer(why)) => self.pause(why, None, None).await,
             Ok(answer) => match judge(&answer, &*job.compose, job.is_one_place, self.clock.wall()) {
-                Verdict::Taken => {
-                    self.outbox.taken();
-                    self.come_back(server);
-                }
+                Verdict::Taken => match job.compose.fates(&answer, events.len()) {
+                    Some(fates) => self.settle(server, fates).await,
+                    None => {
+                        self.outbox.taken();
+                        self.come_back(server);
+                    }
+                },
                 Verdict::Refused(why) => {
                     self.refuse(events.len(), &format!("{server} refuses the event: {why}"));
                     self.come_back(server);
@@ -145,6 +148,33 @@ impl Work {
                     self.pause(format!("{server}: {why}"), Some(answer.status), wait).await;
                 }
             },
+        }
+    }
+
+    /// A success that says of each event what became of it.
+    async fn settle(&mut self, server: &HttpServer, mut fates: Vec<Fate>) {
+        let mut again = None;
+        for fate in &mut fates {
+            match fate {
+                Fate::Taken => {}
+                Fate::Again(why) => again = Some(std::mem::take(why)),
+                Fate::Refused(why) => {
+                    *why = self.job.secrets.mask(&format!("{server} refuses the event: {why}")).into_owned();
+                    self.tell_refused(why);
+                }
+            }
+        }
+        let has_progress = fates.iter().any(|fate| !matches!(fate, Fate::Again(_)));
+        self.outbox.settle(fates);
+        match again {
+            // Where some went through, the rest is only pressed for room: tries are counted from here.
+            Some(why) => {
+                if let Some(outage) = self.outage.as_mut().filter(|_| has_progress) {
+                    (outage.failed, outage.pause) = (0, self.job.retry.first);
+                }
+                self.pause(format!("{server}: {why}"), None, None).await;
+            }
+            None => self.come_back(server),
         }
     }
 
@@ -157,16 +187,20 @@ impl Work {
         self.outbox.note_connected(true);
     }
 
-    /// A server that refuses one event often refuses all: ever fewer of them are told of.
     fn refuse(&mut self, events: usize, why: &str) {
-        let why = self.job.secrets.mask(why);
+        let why = self.job.secrets.mask(why).into_owned();
         if events <= 1 {
-            self.refused += 1;
-            if self.refused.is_power_of_two() {
-                tracing::error!("{}: {why}; {} so far", self.job.who, self.refused);
-            }
+            self.tell_refused(&why);
         }
         self.outbox.refused(&why);
+    }
+
+    /// A server that refuses one event often refuses all: ever fewer of them are told of.
+    fn tell_refused(&mut self, why: &str) {
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            tracing::error!("{}: {why}; {} so far", self.job.who, self.refused);
+        }
     }
 
     /// Says why nothing is taken, once a change, and waits; as long as the server asks to, if it does.

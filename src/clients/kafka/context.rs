@@ -59,6 +59,11 @@ impl Context {
         self.state().trouble.clone()
     }
 
+    /// What is wrong with one of the brokers, while others are thought to answer: that is to be looked at.
+    pub fn suspicion(&self) -> Option<String> {
+        self.state().last.clone()
+    }
+
     /// Whether brokers have answered since something was wrong.
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)

@@ -43,6 +43,9 @@ pub trait Endpoint: Send + Sync + 'static {
     /// The connection is gone.
     fn lost(&self);
 
+    /// There is no connection: why, in words that may be shown.
+    fn unreachable(&self, _reason: &str) {}
+
     /// It was tried as often as it may be: there will be no further connection.
     fn given_up(&self, _reason: &str) {}
 
@@ -209,6 +212,9 @@ impl Keeping {
         let reason = self.connecting.secrets.mask(&ended.reason);
         let (who, broker) = (&self.connecting.who, self.connecting.shown_address());
         let delay = Millis(wait as i64);
+        if !ended.wanted {
+            self.endpoint.unreachable(&format!("no connection to {broker}: {reason}"));
+        }
         if ended.wanted {
             tracing::info!("{who}: connecting anew to {broker}: {reason}");
         } else if *said == ended.reason {

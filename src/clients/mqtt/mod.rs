@@ -5,6 +5,7 @@ mod connecting;
 mod keeper;
 mod link;
 mod options;
+mod probe;
 mod reason;
 
 pub use address::{Address, Transport};
@@ -14,6 +15,7 @@ pub use link::{Accepted, Happened, Incoming, Outgoing, Subscription, Wire};
 pub use options::{
     CLIENT_ID, KEEP_ALIVE, PASSWORD, QOS, URL, USERNAME, VERSION, is_topic, qos, read_connecting,
 };
+pub use probe::probe;
 
 /// How often a message may arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -148,7 +148,7 @@ impl Writing {
                     self.gather().await;
                 }
                 let (batch, _) = self.queue.batch(&self.job.batching);
-                let refused = session.write(&batch, &mut self.lease).await?;
+                let refused = session.write(&batch, &mut self.lease, &self.queue).await?;
                 self.say_refused(&refused);
                 self.queue.committed(batch.len(), refused);
                 // Only now it is known that all is well: connecting alone proves little.

@@ -10,8 +10,6 @@ use tokio::sync::Notify;
 const FULL_BYTES: usize = 8 << 20;
 /// Bytes beyond which a writer waits: what a full queue still takes comes from one pass of a pipeline.
 const MOST_BYTES: usize = 128 << 20;
-/// Bytes of refused events that are kept for whoever wants to know which they were.
-const REFUSED_BYTES: usize = 4 << 20;
 /// How long a waiting writer sleeps at the most before it looks again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -35,6 +33,8 @@ pub struct Queue {
     changed: Condvar,
     /// Something came, or nothing more will.
     pub wake: Notify,
+    /// What was refused is durable.
+    kept: Notify,
 }
 
 #[derive(Default)]
@@ -49,7 +49,16 @@ struct State {
     marked: Option<Option<Marker>>,
     refused: Vec<RefusedEvent>,
     refused_bytes: usize,
+    /// Whether some were taken out and are not known to be kept.
+    is_keeping: bool,
     failed: Option<String>,
+}
+
+impl State {
+    fn refuse(&mut self, events: Vec<RefusedEvent>) {
+        self.refused_bytes += events.iter().map(|event| event.bytes.len()).sum::<usize>();
+        self.refused.extend(events);
+    }
 }
 
 impl Queue {
@@ -85,7 +94,8 @@ impl Queue {
 
     /// Whether more should be written now.
     pub fn has_room(&self) -> bool {
-        self.lock().bytes < FULL_BYTES
+        let state = self.lock();
+        state.bytes + state.refused_bytes < FULL_BYTES
     }
 
     /// Appends the records that came since the call before and are not committed.
@@ -150,13 +160,32 @@ impl Queue {
                 state.marked = Some(Some(marker));
             }
         }
-        for event in refused {
-            if state.refused_bytes + event.bytes.len() <= REFUSED_BYTES {
-                state.refused_bytes += event.bytes.len();
-                state.refused.push(event);
-            }
-        }
+        state.refuse(refused);
         self.changed.notify_all();
+    }
+
+    /// Hands out what the target has refused, and waits until it is durable.
+    pub async fn keep(&self, refused: Vec<RefusedEvent>) {
+        if refused.is_empty() {
+            return;
+        }
+        self.lock().refuse(refused);
+        self.changed.notify_all();
+        while self.is_held() {
+            self.kept.notified().await;
+        }
+    }
+
+    /// Whether chunks wait until what was refused of them is where it is kept.
+    pub fn is_held(&self) -> bool {
+        let state = self.lock();
+        state.is_keeping || !state.refused.is_empty()
+    }
+
+    /// What was taken out is durable.
+    pub fn refused_kept(&self) {
+        self.lock().is_keeping = false;
+        self.kept.notify_one();
     }
 
     /// All chunks up to the one with this marker are committed, as the target says. False if no chunk has it.
@@ -172,6 +201,7 @@ impl Queue {
     pub fn take_refused(&self) -> Vec<RefusedEvent> {
         let mut state = self.lock();
         state.refused_bytes = 0;
+        state.is_keeping |= !state.refused.is_empty();
         std::mem::take(&mut state.refused)
     }
 

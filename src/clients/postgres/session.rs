@@ -3,7 +3,7 @@
 use super::connect;
 use super::job::Job;
 use super::lease::{CREATE, EPOCHS, Lease, LeaseError};
-use super::queue::Chunk;
+use super::queue::{Chunk, Queue};
 use super::reason::{Failure, Kind, Need, explain, kind_of};
 use super::row::{Row, row};
 use super::statement::{self, Mode};
@@ -41,7 +41,14 @@ pub enum WriteError {
 }
 
 /// An event with its row.
-type Given<'c> = (Row, &'c [u8]);
+type Given<'c> = (Row, Event<'c>);
+
+/// An event, and which record it is of what has a marker.
+#[derive(Clone, Copy)]
+struct Event<'c> {
+    bytes: &'c [u8],
+    record: Option<(Marker, u32)>,
+}
 
 impl<'j> Session<'j> {
     /// Connects, and looks whether the table is as it should be.
@@ -83,6 +90,7 @@ impl<'j> Session<'j> {
         &mut self,
         chunks: &[Chunk],
         lease: &mut Option<Lease>,
+        queue: &Queue,
     ) -> Result<Vec<RefusedEvent>, WriteError> {
         let mut refused = Vec::new();
         let rows = self.rows(chunks, &mut refused);
@@ -96,6 +104,10 @@ impl<'j> Session<'j> {
             }
             match self.write_rows(&rows, careful, &mut refused).await {
                 Ok(()) => {
+                    if marker.is_some() {
+                        // Behind the commit nobody would know of them.
+                        queue.keep(std::mem::take(&mut refused)).await;
+                    }
                     self.run("COMMIT").await?;
                     if let (Some(marker), Some(lease)) = (marker, lease) {
                         lease.advanced(marker);
@@ -118,8 +130,11 @@ impl<'j> Session<'j> {
         let mut rows = Vec::new();
         for chunk in chunks {
             let mut rest: &'c [u8] = &chunk.bytes;
-            while let Some(event) = read_addressed(&mut rest, &mut [""]) {
-                match row(&self.table, event).and_then(|row| self.with_key(row)) {
+            let mut number = 0;
+            while let Some(bytes) = read_addressed(&mut rest, &mut [""]) {
+                let event = Event { bytes, record: chunk.marker.map(|marker| (marker, number)) };
+                number += 1;
+                match row(&self.table, bytes).and_then(|row| self.with_key(row)) {
                     Ok(row) => rows.push((row, event)),
                     Err(why) => refused.push(self.refusal(&why, event)),
                 }
@@ -138,11 +153,12 @@ impl<'j> Session<'j> {
         }
     }
 
-    fn refusal(&self, why: &str, event: &[u8]) -> RefusedEvent {
+    fn refusal(&self, why: &str, event: Event<'_>) -> RefusedEvent {
         let (table, server) = (&self.job.table, &self.job.server.shown);
         RefusedEvent {
             reason: format!("{table} at {server} does not take the row: {why}"),
-            bytes: event.to_vec(),
+            bytes: event.bytes.to_vec(),
+            record: event.record,
         }
     }
 
@@ -181,7 +197,7 @@ impl<'j> Session<'j> {
                 (Err(error), [(_, event)]) => {
                     self.client.batch_execute("ROLLBACK TO run").await?;
                     let why = explain(&error, &self.job.server, Need::Table(&self.job.table)).text;
-                    refused.push(self.refusal(&why, event));
+                    refused.push(self.refusal(&why, *event));
                 }
                 (Err(_), rows) => {
                     self.client.batch_execute("ROLLBACK TO run").await?;

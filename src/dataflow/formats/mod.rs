@@ -7,6 +7,7 @@ mod json;
 mod kv;
 mod lines;
 mod pattern;
+mod registry;
 mod schema;
 
 use super::FormatPlan;
@@ -15,6 +16,8 @@ use crate::config::{Role, Section, Setting, read};
 use crate::expr::Type;
 use crate::formats::{FieldType, Wanted};
 use std::sync::Arc;
+
+pub use registry::RegistryOptions;
 
 /// Reads a format's options, and what stands beside its name; None if something was reported.
 pub type PlanFormat = fn(Setting<'_>, Option<&Section<'_>>) -> Option<Arc<dyn FormatPlan>>;
@@ -61,7 +64,14 @@ pub fn reader(setting: Setting<'_>) -> Option<Arc<dyn FormatPlan>> {
 
 /// Reads what `parse` takes: a format that can be read, or `kv`.
 pub fn parser(setting: Setting<'_>) -> Option<Arc<dyn FormatPlan>> {
-    readable(setting, any(setting, FORMATS.iter().chain(PARSERS).collect())?)
+    let format = readable(setting, any(setting, FORMATS.iter().chain(PARSERS).collect())?)?;
+    if format.registry().is_some() {
+        setting
+            .error("`parse` cannot wait for a registry")
+            .hint("give `schema`, or read it as the `format` of the source");
+        return None;
+    }
+    Some(format)
 }
 
 /// Reads the `format` of something that is written. Whether it can write the events is seen when those are known.

@@ -8,7 +8,7 @@ use crate::expr::types::Type;
 /// The functions of this group.
 pub(super) const FUNCTIONS: &[FunctionSpec] = &[
     origin("source_topic", Type::TEXT, &SourceField::Topic).doc(
-        "The topic of the message, or the path of the file; null where there is none.",
+        "The topic of the message, or the path of the file or request; null where there is none.",
         &[("source_topic()", "null")],
     ),
     origin("source_partition", Type::INT, &SourceField::Partition).doc(
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
         Body::Form(Form::SourceHeader),
     )
     .doc(
-        "A header of the message, in MQTT 5 a user property, by its name in quotes; null where there is none.",
+        "A header of the message or request, in MQTT 5 a user property, by its name in quotes; null where there is none.",
         &[("source_header('unit')", "null")],
     )
     .volatile(),

@@ -3,6 +3,7 @@
 //! Written by hand: the usual crate reads into trees, needs many others, and takes a minute to build.
 
 mod read;
+mod registered;
 mod schema;
 mod write;
 
@@ -12,6 +13,7 @@ mod tests;
 use super::transcode::Transcode;
 use crate::event::bytes::Reader;
 use read::read;
+pub use registered::{RegisteredAvro, SchemaRegistry, Sought, Written};
 pub use schema::Schema;
 use std::ops::Range;
 

@@ -93,7 +93,7 @@ pub struct Coordinator {
     pub(super) written: Option<Millis>,
     /// Positions that are of no partition any more.
     gone: Vec<SourceProgress>,
-    dead_letters: Option<SharedDeadLetters>,
+    pub(super) dead_letters: Option<SharedDeadLetters>,
 }
 
 /// What a coordinator works with.
@@ -293,6 +293,7 @@ impl Coordinator {
         if self.has_failed || self.deliveries.iter().any(Delivery::is_making) {
             return Ok(());
         }
+        self.keep_refused(clock)?;
         self.deliveries.iter_mut().for_each(Delivery::locate);
         let markers =
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.keeping.backend)).collect();
@@ -314,22 +315,6 @@ impl Coordinator {
             }
             Err(error) => self.fail_or_wait(error, now).map(|()| true),
         }
-    }
-
-    /// Makes what senders do not repeat durable. Tells whether there was anything.
-    fn commit_frames(&mut self) -> Result<bool, StateError> {
-        let frames: Vec<_> = self.feeds.iter().flat_map(JournalFeed::frames).collect();
-        if frames.is_empty() {
-            return Ok(false);
-        }
-        // A later start finds frames by the name of their source.
-        let checkpoint = self.announcement();
-        let committed = self.keeping.backend.commit(Changes { frames, checkpoint, ..Changes::default() })?;
-        self.is_announced = true;
-        let places = committed.map(|committed| committed.places).unwrap_or_default();
-        let mut places = places.iter();
-        self.feeds.iter_mut().for_each(|feed| feed.committed(&mut places));
-        Ok(true)
     }
 
     fn keep_checkpoints(&mut self, clock: &dyn Clock, now: Millis) -> Result<bool, StateError> {
@@ -432,6 +417,7 @@ impl Coordinator {
             self.hold_back();
             return Ok(false);
         }
+        self.keep_refused(clock)?;
         let sources = [self.sources(), self.gone.clone()].concat();
         let sinks: Vec<_> =
             self.deliveries.iter().filter_map(|delivery| delivery.marker(&self.keeping.backend)).collect();
@@ -523,7 +509,7 @@ impl Coordinator {
     fn sources(&mut self) -> Vec<SourceProgress> {
         let (ids, feeds) = (&self.ids, &mut self.feeds);
         let progress = |reached: &Reached| {
-            let node = ids.sources[reached.source];
+            let node = ids.input(reached.source);
             let (partition, offset) = match &reached.position.at {
                 dataflow::Offset::Replay(at) => {
                     (reached.position.partition.clone(), Offset::Replay(reached.encode_replay(at)))
@@ -550,9 +536,8 @@ impl Coordinator {
         if self.has_failed {
             return Ok(false);
         }
-        let (now, backend, letters) = (clock.elapsed(), &self.keeping.backend, self.dead_letters.as_ref());
+        let (now, backend) = (clock.elapsed(), &self.keeping.backend);
         each_sink(&mut self.deliveries, &mut self.has_failed, |delivery| {
-            delivery.tell_refused(letters, clock);
             match delivery.deliver(backend, now) {
                 Ok(moved) => worked |= moved,
                 Err(DeliveryError::Sink(error)) => return Err(error),
@@ -564,6 +549,12 @@ impl Coordinator {
             Ok(())
         });
         fatal.map_or(Ok(worked), Err)?;
+        if !self.is_waiting(now) {
+            match self.keep_refused(clock) {
+                Ok(kept) => worked |= kept,
+                Err(error) => self.fail_or_wait(error, now)?,
+            }
+        }
         Ok(self.note_marked(clock.elapsed())? || worked)
     }
 

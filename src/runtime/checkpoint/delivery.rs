@@ -5,13 +5,13 @@ use super::handle::SinkFigures;
 use super::marking::marker_of;
 use super::outlet::{Outlet, Secured};
 use super::queue::Queue;
+use super::refusing::{Refusing, ReturnWay};
 use crate::dataflow;
-use crate::dataflow::{DrainOrder, RefusedEvent, SinkError, WhenFull};
-use crate::runtime::dead_letters::SharedDeadLetters;
+use crate::dataflow::{DrainOrder, SinkError, WhenFull};
 #[cfg(feature = "simulation")]
 use crate::state::mutation;
 use crate::state::{
-    Chunk, ChunkId, ChunkNumber, Content, Entry, Epoch, NodeId, SinkProgress, StateBackend, StateError,
+    Chunk, ChunkId, ChunkNumber, Entry, Epoch, NodeId, SinkProgress, StateBackend, StateError,
 };
 use crate::time::{Clock, Millis};
 
@@ -24,7 +24,7 @@ const LOOK: [Millis; 2] = [Millis(2), Millis(200)];
 /// One sink's output in the log.
 pub struct Delivery {
     /// Which of the plan's nodes it is.
-    sink: dataflow::NodeId,
+    pub(super) sink: dataflow::NodeId,
     pub(super) node: NodeId,
     pub(super) outlet: Outlet,
     /// What workers wrote straight to the target between chunks, pending, and the call that said so: for the next
@@ -34,6 +34,8 @@ pub struct Delivery {
     making: Vec<Made>,
     /// Committed chunks that are not acknowledged.
     pub(super) queue: Queue,
+    /// What its target has refused.
+    pub(super) refusing: Refusing,
     ages: Ages,
     /// The last chunk that is acknowledged with all before it.
     pub(super) delivered: Option<ChunkId>,
@@ -83,22 +85,26 @@ pub enum DeliveryError {
 
 impl Delivery {
     /// What an earlier run left.
+    ///
+    /// # Errors
+    /// It cannot be read.
     pub fn new(
         (sink, node): (dataflow::NodeId, NodeId),
-        outlet: Outlet,
+        (outlet, way): (Outlet, ReturnWay),
         backend: &StateBackend,
         clock: &dyn Clock,
-    ) -> Delivery {
+    ) -> Result<Delivery, StateError> {
         let (delivered, position) = known(node, backend);
         let ages = Ages::find(node, outlet.options().buffer.max_age, backend, clock);
         let asks = outlet.options().marked.is_some();
-        Delivery {
+        Ok(Delivery {
             sink,
             node,
             outlet,
             direct: Vec::new(),
             making: Vec::new(),
             queue: Queue::find(node, backend),
+            refusing: Refusing::find(node, way, backend)?,
             ages,
             delivered,
             position,
@@ -109,7 +115,7 @@ impl Delivery {
             unread: false,
             away: Away::default(),
             pause: Millis::ZERO,
-        }
+        })
     }
 
     /// Has the target go on where it stopped.
@@ -166,12 +172,11 @@ impl Delivery {
     }
 
     /// Whether something is still to be done, for as long as somebody has patience. What a target with a marker refuses is
-    /// taken out before the rest of its chunk is delivered, which is done from here.
+    /// taken out before the rest of its chunk is delivered, which is done from here; what any target refuses, and somebody
+    /// reads, is to come back while the pipeline is there.
     pub fn is_busy(&self) -> bool {
-        let is_left = match self.outlet.options().marked {
-            Some(_) => !self.queue.is_empty(),
-            None => self.waiting() > 0,
-        };
+        let is_awaited = self.outlet.options().marked.is_some() || self.refusing.is_read();
+        let is_left = if is_awaited { !self.queue.is_empty() } else { self.waiting() > 0 };
         is_left || self.outlet.is_away()
     }
 
@@ -229,6 +234,7 @@ impl Delivery {
             if !pending.is_empty() {
                 self.make(epoch, pending, Some(call));
             }
+            self.take_refused();
         }
         if let Some(why) = self.away.lost.clone().filter(|_| self.outlet.has_cut()) {
             return Err(SinkError::Away(why));
@@ -304,6 +310,7 @@ impl Delivery {
 
     /// Delivers what waits as far as the target takes it, and notes what it has acknowledged. Tells whether anything moved.
     pub fn deliver(&mut self, backend: &StateBackend, now: Millis) -> Result<bool, DeliveryError> {
+        self.take_refused();
         if !self.may_deliver(backend).map_err(DeliveryError::Sink)? {
             return Ok(false);
         }
@@ -438,7 +445,9 @@ impl Delivery {
         if !self.queue.has_settled() {
             return false;
         }
-        let settled = self.queue.settle(self.outlet.acknowledged());
+        let acknowledged = self.outlet.acknowledged();
+        self.take_refused();
+        let settled = self.queue.settle(acknowledged);
         self.delivered = settled.or(self.delivered);
         settled.is_some()
     }
@@ -448,20 +457,6 @@ impl Delivery {
         if !std::mem::replace(&mut self.unread, true) {
             tracing::warn!("sink `{}`: {error}: it is tried again", self.name());
         }
-    }
-
-    /// Says what the target has refused for good, and keeps it where somebody will find it.
-    pub fn tell_refused(&self, dead_letters: Option<&SharedDeadLetters>, clock: &dyn Clock) {
-        let refused = self.outlet.take_refused();
-        let Some(first) = refused.first() else { return };
-        let (name, first) = (self.name(), &first.reason);
-        tracing::error!("sink `{name}`: its target refuses {} events: {first}", refused.len());
-        let Some(mut part) = dead_letters.map(SharedDeadLetters::part) else { return };
-        for RefusedEvent { reason, bytes } in &refused {
-            let (now, elapsed) = (clock.wall(), clock.elapsed());
-            part.note_at(now, elapsed, self.sink, ("refused", reason), Content::Raw(bytes));
-        }
-        part.flush(clock.elapsed());
     }
 
     /// The name of the sink.

@@ -28,6 +28,11 @@ pub struct StateIds {
 }
 
 impl StateIds {
+    /// Whose the nth part of what is read is: sources come first, then what targets of sinks refuse.
+    pub fn input(&self, number: usize) -> state::NodeId {
+        number.checked_sub(self.sources.len()).map_or_else(|| self.sources[number], |sink| self.sinks[sink])
+    }
+
     /// Nodes that go on with what was kept under another name: that one, and the node's; each once.
     pub fn all_renamed(&self) -> Vec<(&str, &str)> {
         let mut renamed: Vec<_> =
@@ -118,11 +123,11 @@ fn refusal(plan: &Plan, node: &Node, ids: &StateIds) -> String {
 /// Whether anything would be lost with a node's number.
 fn keeps_something(backend: &StateBackend, node: &Node) -> bool {
     let Progress { sources, .. } = backend.progress();
+    let unread = backend.unread_frames().any(|(source, ..)| source == node.id);
     if node.name.starts_with("sink:") {
-        return backend.undelivered(node.id).next().is_some();
+        return unread || backend.undelivered(node.id).next().is_some();
     }
     if node.name.starts_with("source:") {
-        let unread = backend.unread_frames().any(|(source, ..)| source == node.id);
         return unread || sources.keys().any(|(source, _)| *source == node.id);
     }
     let is_way = node.name.starts_with(WAY);

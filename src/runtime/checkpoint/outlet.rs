@@ -186,7 +186,8 @@ impl Outlet {
 
     /// Why the target takes nothing for now; None while it does.
     pub fn why_away(&self) -> Option<String> {
-        self.target().outage.why().map(str::to_owned)
+        let target = self.target();
+        target.outage.why().map(str::to_owned).or_else(|| target.sink.trouble())
     }
 
     /// Whether the target takes nothing for now.
@@ -258,6 +259,11 @@ impl Outlet {
         let mut refused = Vec::new();
         self.target().sink.refused(&mut refused);
         refused
+    }
+
+    /// What was taken out is durable.
+    pub fn refused_kept(&self) {
+        self.target().sink.refused_kept();
     }
 
     /// The number of the call of [`Outlet::secure`] that comes next.

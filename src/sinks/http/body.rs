@@ -1,6 +1,7 @@
 //! Events become the body of a request.
 
-use crate::clients::http::{Authorisation, Compose, Event, HttpUrl, Outgoing};
+use super::bulk;
+use crate::clients::http::{Answer, Authorisation, Compose, Event, Fate, HttpUrl, Outgoing};
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
@@ -105,6 +106,10 @@ impl Compose for Manner {
         self.auth.write(&mut headers);
         let (method, body) = (self.method.clone(), self.write_body(events).into());
         Ok(Outgoing { method, url, headers, body })
+    }
+
+    fn fates(&self, answer: &Answer, events: usize) -> Option<Vec<Fate>> {
+        bulk::fates(&answer.body, events)
     }
 }
 

@@ -15,8 +15,6 @@ const FULL_BYTES: usize = 16 << 20;
 const MOST_BYTES: usize = 128 << 20;
 /// What a record takes in memory besides its bytes, here and in the library.
 const OVERHEAD: usize = 200;
-/// Bytes of refused events that are kept for whoever wants to know which they were.
-const REFUSED_BYTES: usize = 4 << 20;
 /// Writes of records, in order. A write stays until the last of its records is acknowledged or refused.
 pub struct Outbox {
     manner: Manner,
@@ -175,7 +173,8 @@ impl Outbox {
                 }
                 Fate::TooLarge | Fate::Refused => {
                     let reason = format!("the broker refuses it for the topic `{}`: {code}", found.topic);
-                    refused = Some(RefusedEvent { reason, bytes: found.payload.to_vec() });
+                    let bytes = found.payload.to_vec();
+                    refused = Some(RefusedEvent { reason, bytes, record: None });
                 }
                 Fate::NoTopic => held = Some(of_topic(code, found.topic, "Write")),
                 Fate::Lost => held = Some(code.to_string()),
@@ -205,10 +204,8 @@ impl Outbox {
         if all.is_power_of_two() {
             tracing::error!("{who}: an event is refused: {why}; {all} so far");
         }
-        if state.refused_bytes + event.bytes.len() <= REFUSED_BYTES {
-            state.refused_bytes += event.bytes.len();
-            state.refused.push(event);
-        }
+        state.refused_bytes += event.bytes.len();
+        state.refused.push(event);
     }
 
     /// All that the producer had is to be handed over again, by another one; returns how that is to send.
@@ -278,7 +275,8 @@ impl Outbox {
 
     /// Whether more should be written now.
     pub fn has_room(&self) -> bool {
-        self.lock().bytes < FULL_BYTES
+        let state = self.lock();
+        state.bytes + state.refused_bytes < FULL_BYTES
     }
 
     /// Takes out what was refused.

@@ -58,6 +58,8 @@ struct State {
     /// Whether a marker stands there now.
     is_marked: bool,
     refused: Vec<RefusedEvent>,
+    /// Whether some were taken out and are not known to be kept.
+    is_keeping: bool,
     stopped: Option<Stopped>,
     is_served: bool,
     is_leaving: bool,
@@ -72,10 +74,17 @@ impl Default for State {
             found: Marked::Unknown,
             is_marked: false,
             refused: Vec::new(),
+            is_keeping: false,
             stopped: None,
             is_served: false,
             is_leaving: false,
         }
+    }
+}
+
+impl State {
+    fn is_held(&self) -> bool {
+        self.is_keeping || !self.refused.is_empty()
     }
 }
 
@@ -149,15 +158,19 @@ impl TransactionQueue {
     /// Takes out what the target has refused.
     pub fn take_refused(&self) -> Vec<RefusedEvent> {
         let mut state = self.lock();
-        if !state.refused.is_empty() {
-            self.changed.notify_all();
-        }
+        state.is_keeping |= !state.refused.is_empty();
         std::mem::take(&mut state.refused)
     }
 
-    /// Whether chunks wait until somebody has taken out what was refused of them.
+    /// What was taken out is durable.
+    pub fn refused_kept(&self) {
+        self.lock().is_keeping = false;
+        self.changed.notify_all();
+    }
+
+    /// Whether chunks wait until what was refused of them is where it is kept.
     pub fn is_held(&self) -> bool {
-        !self.lock().refused.is_empty()
+        self.lock().is_held()
     }
 
     /// Whoever commits is to stop.
@@ -186,8 +199,7 @@ impl TransactionQueue {
 
     /// Waits until something is to be committed, or for so long.
     pub fn wait_for_chunks(&self, at_most: Duration) {
-        let idle =
-            |state: &mut State| (state.chunks.is_empty() || !state.refused.is_empty()) && !state.is_leaving;
+        let idle = |state: &mut State| (state.chunks.is_empty() || state.is_held()) && !state.is_leaving;
         drop(self.changed.wait_timeout_while(self.lock(), at_most, idle));
     }
 
@@ -195,7 +207,7 @@ impl TransactionQueue {
     /// events of theirs are not where they are kept: they are not sent again.
     pub(super) fn first(&self, most: usize) -> Vec<Arc<Delivered>> {
         let state = self.lock();
-        if !state.refused.is_empty() {
+        if state.is_held() {
             return Vec::new();
         }
         let mut bytes = 0;
@@ -217,11 +229,12 @@ impl TransactionQueue {
     }
 
     /// Leaves a record of one of the first chunks out of all further transactions.
-    pub(super) fn leave_out(&self, chunk: usize, record: usize, refused: RefusedEvent) {
+    pub(super) fn leave_out(&self, chunk: usize, record: usize, mut refused: RefusedEvent) {
         let mut state = self.lock();
         if let Some(chunk) = state.chunks.get_mut(chunk)
             && Arc::make_mut(chunk).left_out.insert(record)
         {
+            refused.record = Some((chunk.marker, record as u32));
             state.refused.push(refused);
         }
     }

@@ -119,6 +119,10 @@ impl Sink for Transacting {
         into.append(&mut self.queue.take_refused());
     }
 
+    fn refused_kept(&mut self) {
+        self.queue.refused_kept();
+    }
+
     fn write(&mut self, _bytes: &[u8]) -> Result<(), SinkError> {
         Err(SinkError::Failed("output without a marker cannot be delivered exactly once".to_owned()))
     }

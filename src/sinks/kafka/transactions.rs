@@ -298,7 +298,8 @@ impl KafkaTransactions {
                     Fate::Refused | Fate::TooLarge => {
                         let reason =
                             format!("the broker refuses it for the topic `{}`: {code}", record.topic);
-                        let event = RefusedEvent { reason, bytes: record.payload.to_vec() };
+                        let bytes = record.payload.to_vec();
+                        let event = RefusedEvent { reason, bytes, record: None };
                         refusals.push(Refusal { chunk: place, record: number, event });
                     }
                     Fate::NoTopic => lost = Some(of_topic(*code, record.topic, "Write")),

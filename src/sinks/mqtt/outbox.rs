@@ -15,8 +15,6 @@ const MOST_BYTES: usize = 128 << 20;
 const OVERHEAD: usize = 128;
 /// What a packet holds at the most besides topic, properties and payload: two headers, and the lengths of all three.
 const FRAME: usize = 13;
-/// Bytes of refused messages that are kept for whoever wants to know which they were.
-const REFUSED_BYTES: usize = 4 << 20;
 /// How long a waiting writer sleeps at the most before it looks again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -60,6 +58,8 @@ struct State {
     refusal_bytes: usize,
     /// How often [`Outbox::secure`] was called.
     rounds: u64,
+    /// Why there is no connection.
+    trouble: Option<String>,
     /// Why there will be no further connection.
     given_up: Option<String>,
 }
@@ -117,7 +117,7 @@ impl Outbox {
     /// Whether more should be written now.
     pub fn has_room(&self) -> bool {
         let state = self.lock();
-        state.entries.len() < FULL_MESSAGES && state.bytes < FULL_BYTES
+        state.entries.len() < FULL_MESSAGES && state.bytes + state.refusal_bytes < FULL_BYTES
     }
 
     /// Gives `keep` each message that came since the call before and was not acknowledged, in order.
@@ -151,6 +151,11 @@ impl Outbox {
     /// Why the broker is not tried any more.
     pub fn why_given_up(&self) -> Option<String> {
         self.lock().given_up.clone()
+    }
+
+    /// Why there is no connection, if there is none.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
     }
 
     /// How many messages were not acknowledged.
@@ -194,11 +199,9 @@ impl Outbox {
         if all.is_power_of_two() {
             tracing::error!("{who}: the broker refuses a message to `{topic}`: {why}; {all} so far");
         }
-        if state.refusal_bytes + entry.bytes() <= REFUSED_BYTES {
-            let why = format!("the broker refuses the message to `{topic}`: {why}");
-            state.refusal_bytes += entry.bytes();
-            state.refusals.push((why, entry.message));
-        }
+        let why = format!("the broker refuses the message to `{topic}`: {why}");
+        state.refusal_bytes += entry.bytes();
+        state.refusals.push((why, entry.message));
     }
 
     /// The next message was sent.
@@ -238,7 +241,7 @@ impl Endpoint for Outbox {
         }
         let mut state = self.lock();
         state.largest = accepted.largest_packet;
-        state.wire = Some(wire.clone());
+        (state.wire, state.trouble) = (Some(wire.clone()), None);
         self.hand_over(&mut state);
         Ok(())
     }
@@ -275,6 +278,10 @@ impl Endpoint for Outbox {
         // Those behind one that was not acknowledged.
         state.entries.retain(|entry| !done(entry));
         state.bytes = state.entries.iter().map(Entry::bytes).sum();
+    }
+
+    fn unreachable(&self, reason: &str) {
+        self.lock().trouble = Some(reason.to_owned());
     }
 
     fn given_up(&self, reason: &str) {

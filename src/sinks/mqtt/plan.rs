@@ -5,7 +5,7 @@ use super::outbox::Manner;
 use super::publishing::{ID, Publishing};
 use crate::clients::mqtt::{self, Connecting, Qos, Version, is_topic};
 use crate::config::{Setting, read};
-use crate::dataflow::{NodePlanner, Retry, Sink, SinkPlan, Template};
+use crate::dataflow::{NodePlanner, Probed, Retry, Sink, SinkPlan, Template};
 
 /// Messages that are sent ahead of their acknowledgements.
 const MOST_UNDER_WAY: u16 = 256;
@@ -90,6 +90,10 @@ impl SinkPlan for MqttSinkPlan {
     /// The broker has it, or it is kept until then; with QoS 0 nobody knows.
     fn is_lasting(&self) -> bool {
         self.manner.qos != Qos::AtMostOnce
+    }
+
+    fn probe(&self) -> Option<Probed> {
+        Some(mqtt::probe(&self.connecting, self.manner.qos, None))
     }
 
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {

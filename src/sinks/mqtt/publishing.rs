@@ -130,11 +130,17 @@ impl Sink for Publishing {
         self.outbox.acknowledged()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.outbox.trouble()
+    }
+
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
         let refusals = self.outbox.take_refusals().into_iter();
-        into.extend(
-            refusals.map(|(reason, message)| RefusedEvent { reason, bytes: self.event(&message).to_vec() }),
-        );
+        into.extend(refusals.map(|(reason, message)| RefusedEvent {
+            reason,
+            bytes: self.event(&message).to_vec(),
+            record: None,
+        }));
     }
 
     /// Messages go out by themselves.

@@ -80,6 +80,10 @@ impl Sink for Writing {
         into.append(&mut self.queue.take_refused());
     }
 
+    fn refused_kept(&mut self) {
+        self.queue.refused_kept();
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.push(bytes, None)
     }
@@ -103,7 +107,8 @@ impl Sink for Writing {
                 return Err(SinkError::Failed(why));
             }
             let waiting = self.queue.waiting();
-            if waiting == 0 {
+            // What waits for refused rows to be kept has a marker, and stands in the log.
+            if waiting == 0 || (self.job.exactly_once && self.queue.is_held()) {
                 break;
             }
             if stopped() {

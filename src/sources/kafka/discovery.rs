@@ -107,7 +107,9 @@ impl Discovery {
             let _ = client.poll(Duration::from_millis(20));
         }
         let context = client.context();
-        if context.trouble().is_none() && self.attempts >= ATTEMPTS {
+        if let (None, Some(reason)) = (context.trouble(), context.suspicion()) {
+            context.disturbed(&reason);
+        } else if context.trouble().is_none() && self.attempts >= ATTEMPTS {
             let connection = &self.kept.connection;
             let code = error.rdkafka_error_code();
             let reason = code.and_then(|code| of_connection(code, &error.to_string(), connection));

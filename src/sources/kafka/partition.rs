@@ -138,7 +138,14 @@ impl Reading {
         while batch.len() < BATCH_ROWS && batch.arena.len() < BATCH_BYTES {
             match queue.poll(Duration::ZERO) {
                 None => return None,
-                Some(Ok(message)) => self.taking.take(&message, topic, batch, refused),
+                Some(Ok(message)) => {
+                    if !self.taking.take(&message, topic, batch, refused) {
+                        // It is fetched again once it is known how it is read.
+                        drop(message);
+                        self.detach();
+                        return None;
+                    }
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.taking.at_end = true,
                 Some(Err(error)) => return Some(error),
             }
@@ -192,44 +199,63 @@ impl Reading {
             self.taking.next = low;
         }
         self.is_lost = false;
+        self.detach();
+        true
+    }
+
+    /// Lets go of what was fetched; it goes on at the next offset.
+    fn detach(&mut self) {
         if let Some(Attached { client, .. }) = self.attached.take()
             && let Ok(list) = self.list()
         {
             // An error says that it is not assigned, which is what is wanted.
             let _ = client.incremental_unassign(&list);
         }
-        true
     }
 }
 
 impl Taking {
-    /// Adds the events of a message.
-    fn take(&mut self, message: &BorrowedMessage<'_>, topic: Span, batch: &mut Batch, refused: &mut Refused) {
+    /// Adds the events of a message. False if that must wait.
+    fn take(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        topic: Span,
+        batch: &mut Batch,
+        refused: &mut Refused,
+    ) -> bool {
         let offset = message.offset();
         if offset < self.next {
-            return;
+            return true;
         }
-        (self.next, self.at_end) = (offset + 1, false);
+        let before = std::mem::replace(&mut self.next, offset + 1);
+        self.at_end = false;
         let Some(bytes) = message.payload() else {
             self.tombstones += 1;
-            return;
+            return true;
         };
         let payload = batch.store(&bytes[..if bytes.len() > LARGEST { SAMPLE } else { bytes.len() }]);
         if bytes.len() > LARGEST {
             let text = format!("the message has {} bytes, more than {LARGEST}", bytes.len());
-            return refused.unreadable.push(unreadable(batch, payload, text));
+            refused.unreadable.push(unreadable(batch, payload, text));
+            return true;
         }
-        let (before, faults) = (batch.len(), refused.unreadable.len());
+        let (first, faults) = (batch.len(), refused.unreadable.len());
         self.decoder.decode(batch, payload, true, usize::MAX, &mut refused.unreadable);
-        let silent = batch.len() == before && refused.unreadable.len() == faults;
-        if silent && bytes.trim_ascii().is_empty() {
-            return refused.unreadable.push(unreadable(batch, payload, "the message is empty"));
+        if self.decoder.has_left() {
+            self.next = before;
+            return false;
         }
-        let rows = before as u32..batch.len() as u32;
+        let silent = batch.len() == first && refused.unreadable.len() == faults;
+        if silent && bytes.trim_ascii().is_empty() {
+            refused.unreadable.push(unreadable(batch, payload, "the message is empty"));
+            return true;
+        }
+        let rows = first as u32..batch.len() as u32;
         if let Err(text) = self.placing.place(message, topic, batch, rows.clone()) {
             let reason = Reason::new(RejectKind::Decode, text);
             refused.rows.extend(rows.map(|row| (Row(row), reason.clone())));
         }
+        true
     }
 }
 
@@ -273,7 +299,7 @@ impl RowSource for Reading {
         if self.is_lost && !self.find_again(refused) {
             return Ok(Polled::Waiting);
         }
-        if !self.attach() {
+        if self.taking.decoder.is_waiting() || !self.attach() {
             return Ok(Polled::Waiting);
         }
         let before = self.taking.next;

@@ -107,6 +107,10 @@ impl SourcePlan for KafkaSourcePlan {
         true
     }
 
+    fn waits_for_schemas(&self) -> bool {
+        true
+    }
+
     fn provide(&mut self, wanted: Vec<(SourceField, Slot)>) {
         self.placing = Placing::new(wanted);
     }

@@ -6,8 +6,8 @@ use super::topics::{TopicFields, is_filter};
 use crate::clients::mqtt::{self, Connecting, Qos, Subscription, Version};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
-    Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, PushSource, Replay, RowSource,
-    SourcePlan, StageId, USUAL_SYNC, Upkeep,
+    Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, Probed, PushSource, Replay,
+    RowSource, SourcePlan, StageId, USUAL_SYNC, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::{SourceField, Type};
@@ -202,6 +202,10 @@ impl SourcePlan for MqttSourcePlan {
         let hint = "`qos: 1` with `id` is exact over restarts too; `durable: none` keeps `qos: 2`, and then what \
                     nodes keep is lost with the process";
         is_exact.then(|| (message.to_owned(), hint))
+    }
+
+    fn probe(&self) -> Option<Probed> {
+        Some(mqtt::probe(&self.connecting, self.subscription.qos, Some(&self.subscription)))
     }
 
     fn gives_records(&self) -> bool {

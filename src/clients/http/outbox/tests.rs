@@ -83,7 +83,10 @@ fn one_that_is_refused_takes_no_other_with_it() {
     assert_eq!(taken, ["1 2", "4 5"]);
     assert_eq!(ids, ["1", "1.0", "1.1", "1.1.0", "1.1.1"]);
     let refused = outbox.take_refused();
-    assert_eq!(refused, [RefusedEvent { reason: "it is bad".to_owned(), bytes: b"bad".to_vec() }]);
+    assert_eq!(
+        refused,
+        [RefusedEvent { reason: "it is bad".to_owned(), bytes: b"bad".to_vec(), record: None }]
+    );
     assert_eq!((outbox.waiting(), outbox.acknowledged()), (0, 0));
 }
 

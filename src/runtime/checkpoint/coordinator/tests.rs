@@ -1,6 +1,6 @@
 use super::*;
 use crate::dataflow::{Buffer, Retry, Sink, SinkError};
-use crate::runtime::checkpoint::{Bell, Outlet, OutletOptions};
+use crate::runtime::checkpoint::{Bell, Outlet, OutletOptions, ReturnWay};
 use crate::state::disk::{Disk, SimulatedDisk};
 use crate::state::{self, KeyGroup, NodeId, OnCorruption, OpenOptions, StateKey, StateLimits};
 use crate::time::{Env, Random, Timestamp, VirtualClock};
@@ -41,7 +41,8 @@ impl Kept {
         let clock = VirtualClock::new(Timestamp(0));
         let delivery = |(number, outlet): (u32, &&Outlet)| {
             let ids = (dataflow::NodeId(number as u16), NodeId(number));
-            Delivery::new(ids, Outlet::clone(outlet), &backend, &clock)
+            let way = ReturnWay { journal: None, path: Default::default() };
+            Delivery::new(ids, (Outlet::clone(outlet), way), &backend, &clock).unwrap()
         };
         let deliveries = (10..).zip(outlets).map(delivery).collect();
         let barrier = Arc::new(Barrier::new(1, Epoch(0)));

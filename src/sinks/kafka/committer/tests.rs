@@ -111,13 +111,17 @@ fn what_was_aborted_is_sent_again_by_the_same_producer() {
 #[test]
 fn refused_records_are_taken_out_before_the_rest_arrives() {
     let (mut committer, queue, clock) = committer();
-    let event = RefusedEvent { reason: "too large".to_owned(), bytes: b"a".to_vec() };
+    let event =
+        RefusedEvent { reason: "too large".to_owned(), bytes: b"a".to_vec(), record: Some((marker(0), 3)) };
     let refusals = vec![Refusal { chunk: 0, record: 3, event: event.clone() }];
     let mut target = Script { troubles: vec![(Trouble::Refused(refusals), false)], ..Script::default() };
     queue.push(b"chunk", marker(0)).unwrap();
     settle(&mut committer, &mut target, &clock);
     assert!(target.arrived.is_empty() && queue.is_held(), "nobody has taken it yet");
     assert_eq!(queue.take_refused(), [event]);
+    settle(&mut committer, &mut target, &clock);
+    assert!(target.arrived.is_empty() && queue.is_held(), "it is not durable yet");
+    queue.refused_kept();
     assert!(queue.first(1)[0].left_out.contains(&3));
     settle(&mut committer, &mut target, &clock);
     assert_eq!(target.arrived.len(), 1);
