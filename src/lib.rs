@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | 6 | `cli` | the command line |
 //! | 5 | `plan`, `runtime`, `server` | document → plan; plan → motion |
-//! | 4 | `sources`, `transforms`, `windows`, `sinks` | components, a file each |
+//! | 4 | `sources`, `tables`, `transforms`, `windows`, `sinks` | components, a file each |
 //! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
 //! | 1 | `config`, `expr`, `formats`, `state`, `watermark` | text to meaning, bytes to rows, what survives, event time; none imports another |
@@ -28,6 +28,7 @@ pub mod server;
 pub mod sinks;
 pub mod sources;
 pub mod state;
+pub mod tables;
 pub mod time;
 pub mod transforms;
 pub mod watermark;

@@ -48,6 +48,10 @@ fn examples_are_right_and_pass_their_tests() {
         fs::copy(project("pipelines/schemas").join(schema), folder.path().join("schemas").join(schema))
             .unwrap();
     }
+    fs::create_dir(folder.path().join("data")).unwrap();
+    for table in ["assets.csv", "zones.ndjson"] {
+        fs::copy(project("pipelines/data").join(table), folder.path().join("data").join(table)).unwrap();
+    }
     let mut names = Vec::new();
     for component in components() {
         let name = format!("{}-{}.yaml", text(&component, "role"), text(&component, "name"));
@@ -127,7 +131,7 @@ fn every_component_is_registered() {
     let known: Vec<(String, String)> =
         components().iter().map(|c| (text(c, "role").to_owned(), text(c, "name").to_owned())).collect();
     let mut found = 0;
-    for folder in ["sources", "transforms", "windows", "sinks", "dataflow/formats"] {
+    for folder in ["sources", "tables", "transforms", "windows", "sinks", "dataflow/formats"] {
         for file in rust_files(&project("src").join(folder)) {
             let code = fs::read_to_string(&file).unwrap();
             for (name, role) in declared(&code) {

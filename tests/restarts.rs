@@ -9,7 +9,8 @@ use std::fs;
 use std::path::Path;
 
 /// What a restart may change: draws of chance, and a silence by up to a minute (see ARCHITECTURE.md).
-const OTHERWISE: [&str; 2] = ["tests/nodes/sample.yaml", "tests/nodes/absence.yaml"];
+const OTHERWISE: [&str; 3] =
+    ["tests/nodes/sample.yaml", "tests/nodes/absence.yaml", "tests/nodes/absence_expected.yaml"];
 /// Folders of pipelines with tests.
 const FOLDERS: [&str; 4] = ["pipelines", "tests/nodes", "tests/windows", "tests/restart"];
 
@@ -25,9 +26,11 @@ fn restarts_after_every_step_do_not_show() {
         tests += count;
         let folder = Folder::empty();
         folder.write("p.yaml", text);
-        for schema in fs::read_dir(project("pipelines/schemas")).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = schema.file_name().unwrap().to_str().unwrap();
-            folder.write(&format!("schemas/{name}"), fs::read(&schema).unwrap());
+        for beside in ["schemas", "data"] {
+            for path in fs::read_dir(project("pipelines").join(beside)).unwrap().map(|e| e.unwrap().path()) {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                folder.write(&format!("{beside}/{name}"), fs::read(&path).unwrap());
+            }
         }
         let ran = folder.run(&["test", "p.yaml"]);
         if ran.status != Some(0) {

@@ -18,6 +18,7 @@ pub fn check(args: &CheckArgs, process: &Process, terminal: &Terminal) -> Result
     let paths = &args.paths;
     let mut findings = load::load(paths, process, &|_| Vec::new())?;
     refuse_shared(&mut findings, &paths.paths)?;
+    findings.add_tables();
     add_tests(&mut findings, test::find(paths, process)?.diagnostics);
     if terminal.json {
         // Diagnostics are what this verb was asked to print.

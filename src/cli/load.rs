@@ -128,6 +128,18 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Adds tables that cannot be read as things are: a run would not start.
+    pub fn add_tables(&mut self) {
+        for loaded in &self.loaded {
+            for table in loaded.plan.draft.tables.iter().filter(|table| table.is_used) {
+                let message = table.plan.fault().map(|fault| format!("table `{}`: {fault}", table.name));
+                let error =
+                    message.map(|message| Diagnostic::error(loaded.source.clone(), table.place, message));
+                self.diagnostics.extend(error);
+            }
+        }
+    }
+
     /// Whether something cannot run.
     pub fn has_errors(&self) -> bool {
         has_errors(&self.diagnostics)

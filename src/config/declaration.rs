@@ -73,6 +73,13 @@ const SINK: Keys<'static> = Keys {
     hints: &[("state_ttl", "it stands in the pipeline's `options`, or in a transform or window")],
 };
 
+/// What a table may have beside what it is read from.
+const TABLE: Keys<'static> = Keys {
+    known: &["key", "format"],
+    later: &["from"],
+    hints: &[("from", "a table is read from a `file`, a database or a server in this version")],
+};
+
 /// What a node or component is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -84,6 +91,8 @@ pub enum Role {
     Window,
     /// Where events go.
     Sink,
+    /// Rows by key, which events are looked up in; no node.
+    Table,
     /// How events are written down; a component's role, never a node's.
     Format,
 }
@@ -96,6 +105,7 @@ impl Role {
             Role::Transform => "transform",
             Role::Window => "window",
             Role::Sink => "sink",
+            Role::Table => "table",
             Role::Format => "format",
         }
     }
@@ -107,6 +117,7 @@ impl Role {
             Role::Transform => "transforms",
             Role::Window => "windows",
             Role::Sink => "sinks",
+            Role::Table => "tables",
             Role::Format => "format",
         }
     }
@@ -114,7 +125,7 @@ impl Role {
     /// What the key is called that says which component it is.
     pub fn selector(self) -> &'static str {
         match self {
-            Role::Source | Role::Sink => "connector",
+            Role::Source | Role::Sink | Role::Table => "connector",
             Role::Transform => "operator",
             Role::Window => "window kind",
             Role::Format => "format",
@@ -128,6 +139,7 @@ impl Role {
             Role::Transform => TRANSFORM,
             Role::Window => WINDOW,
             Role::Sink => SINK,
+            Role::Table => TABLE,
             Role::Format => Keys::default(),
         }
     }
@@ -182,7 +194,7 @@ impl Declaration {
             node: setting.node.clone(),
         };
         let is_map = setting.node.entries().is_some() || setting.node.is_null();
-        if role != Role::Source && is_map {
+        if !matches!(role, Role::Source | Role::Table) && is_map {
             declared.from = declared.inputs(setting.faults);
         }
         if let Some(entry) = setting.node.get("was") {

@@ -29,9 +29,10 @@ pub const TOP_LEVEL: Keys<'static> = Keys {
         "transforms",
         "windows",
         "sinks",
+        "tables",
         "tests",
     ],
-    later: &["tables"],
+    later: &[],
     hints: &[],
 };
 /// The keys of `options`.
@@ -79,6 +80,8 @@ pub struct PipelineFile {
     /// Its nodes in the order sources, transforms, windows, sinks, each in the order of the file. Names are
     /// distinct.
     pub nodes: Vec<Declaration>,
+    /// Its tables in the order of the file. No table has the name of another one, or of a node.
+    pub tables: Vec<Declaration>,
     /// Its tests, for the test runner.
     pub tests: Option<Node>,
 }
@@ -122,9 +125,9 @@ pub fn read_pipeline(faults: &Faults, surroundings: Surroundings<'_>) -> Option<
     let name = given.unwrap_or_else(|| default_name(faults.file().name()));
     let description = section.optional("description", read::any_text).map(str::to_owned);
     let options = section.optional("options", |setting| Some(read_options(setting))).unwrap_or_default();
-    let nodes = read_nodes(&section);
+    let (nodes, tables) = read_nodes(&section);
     let tests = section.get("tests").map(|setting| setting.node.clone());
-    Some(PipelineFile { name, description, options, params, nodes, tests })
+    Some(PipelineFile { name, description, options, params, nodes, tables, tests })
 }
 
 /// Reads the file behind `faults` as tests that stand beside their pipeline, whose parameters they may use: a
@@ -168,10 +171,11 @@ fn read_options(setting: Setting<'_>) -> PipelineOptions {
     }
 }
 
-fn read_nodes(section: &Section<'_>) -> Vec<Declaration> {
+/// Reads nodes and tables.
+fn read_nodes(section: &Section<'_>) -> (Vec<Declaration>, Vec<Declaration>) {
     let mut nodes: Vec<Declaration> = Vec::new();
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    for role in [Role::Source, Role::Transform, Role::Window, Role::Sink] {
+    for role in [Role::Source, Role::Transform, Role::Window, Role::Sink, Role::Table] {
         let key = role.section();
         let declared =
             section.optional(key, |setting| match setting.node.is_null() && !setting.node.is_failed() {
@@ -192,8 +196,9 @@ fn read_nodes(section: &Section<'_>) -> Vec<Declaration> {
             }
         }
     }
+    let tables = nodes.split_off(nodes.partition_point(|node| node.role != Role::Table));
     refuse_wrong_names(&nodes, section.faults());
-    nodes
+    (nodes, tables)
 }
 
 /// What a node was called must be the name of no node, and each such name that of one node alone.

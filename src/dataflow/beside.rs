@@ -143,6 +143,15 @@ const SINK: &[OptionSpec] = &[
     WAS,
 ];
 
+const TABLE: &[OptionSpec] = &[
+    OptionSpec::required(
+        "key",
+        OptionKind::OneOrList(&OptionKind::Text),
+        "The column or columns that tell a row from all others; none may be null. Two rows of one key are an error.",
+    ),
+    OptionSpec::or("format", "json", OptionKind::Format, "How what is read becomes rows."),
+];
+
 /// What a node of this role may have beside its component.
 pub const fn beside(role: Role) -> &'static [OptionSpec] {
     match role {
@@ -150,6 +159,7 @@ pub const fn beside(role: Role) -> &'static [OptionSpec] {
         Role::Transform => TRANSFORM,
         Role::Window => WINDOW,
         Role::Sink => SINK,
+        Role::Table => TABLE,
         Role::Format => &[],
     }
 }
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_key_of_a_node_is_documented() {
-        for role in [Role::Source, Role::Transform, Role::Window, Role::Sink] {
+        for role in [Role::Source, Role::Transform, Role::Window, Role::Sink, Role::Table] {
             let mut known = role.keys().known.to_vec();
             let mut documented: Vec<&str> = beside(role).iter().map(|option| option.name).collect();
             known.sort_unstable();

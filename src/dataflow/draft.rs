@@ -5,7 +5,7 @@
 //! This is the projection of the design, done on demand.
 
 use super::scope::{Binding, Point, Scope, ScopeLayer};
-use super::{Copies, Next, NodeId, Port, StageId, StepId, StepPlan, Target};
+use super::{Copies, Next, NodeId, Port, StageId, StepId, StepPlan, TableDraft, Target};
 use crate::event::{Layer, Path, Slot, Span, View};
 use crate::expr::{Resolved, SourceField, Type, UnknownField};
 use crate::formats::Wanted;
@@ -107,6 +107,8 @@ pub struct Draft {
     pub steps: Vec<StepDraft>,
     /// The decoders; a [`DecodingId`] is a position here.
     pub decodings: Vec<Decoding>,
+    /// The tables; a [`TableId`](super::TableId) is a position here.
+    pub tables: Vec<TableDraft>,
 }
 
 impl Draft {

@@ -34,6 +34,7 @@ mod sink;
 mod source;
 mod spec;
 mod step;
+mod table;
 mod template;
 mod timers;
 mod timing;
@@ -76,6 +77,10 @@ pub use source::{
 };
 pub use spec::{Chosen, ComponentSpec, OptionKind, OptionSpec, choose, choose_named, open_options};
 pub use step::{Next, NodeId, StageId, StartContext, StepId, StepPlan, Target};
+pub use table::{
+    Address, Answer, AskedTable, MatchKey, OpenTable, SharedTable, TableDraft, TableHead, TableId,
+    TableKeeper, TableLayout, TablePlan, TableRows, TableSpec, TableView, column_names, read_rows,
+};
 pub use template::{Check, MAX_RENDERED, Template};
 pub use timers::Timers;
 pub use timing::{TIMING_INSIDE, TIMING_OPTIONS, Timing, TimingPlace};

@@ -45,6 +45,12 @@ pub trait Operator: Send {
     /// ports (other than rejects) must hand it on to each by [`Output::signal`].
     fn signal(&mut self, _signal: Signal, _out: &mut dyn Output) {}
 
+    /// Whether rows wait in it for an answer from outside, which it looks for at each [`Signal::Tick`]. Nothing is read
+    /// meanwhile, and the input is not at its end before they have gone on.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Says what of its state changed since this was called last, or since [`Operator::load`]. Called between two batches,
     /// and only where [`StepPlan::state`] says that there is state and [`StartContext::durable`] that it is kept.
     ///

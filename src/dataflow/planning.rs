@@ -11,7 +11,7 @@ use crate::expr::{
     self, Expr, ExprFault, Functions, Literal, Program, Resolved, SourceField, Type, UnknownField,
 };
 use crate::time::Millis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A port of a node that somebody reads.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub struct NodePlanner<'a> {
     pub pipeline: &'a str,
     /// Who runs the pipeline.
     pub instance: &'a Instance,
+    /// Tables that could not be planned, which was reported.
+    pub missing_tables: &'a BTreeSet<String>,
 }
 
 impl NodePlanner<'_> {

@@ -1,6 +1,8 @@
 //! What a plan says of one operator, before anything runs.
 
-use super::{Copies, Decoding, DecodingId, Draft, Operator, Port, RowForm, SharedSink, SinkId};
+use super::{
+    Copies, Decoding, DecodingId, Draft, Operator, Port, RowForm, SharedSink, SharedTable, SinkId, TableId,
+};
 use crate::time::Millis;
 use std::fmt;
 
@@ -83,8 +85,12 @@ pub struct StartContext<'a> {
     pub draft: &'a Draft,
     /// The opened sinks.
     pub sinks: &'a [SharedSink],
+    /// The opened tables.
+    pub tables: &'a [SharedTable],
     /// A number that differs from process to process, for hash tables.
     pub hash_seed: u64,
+    /// Which worker this is, and of how many.
+    pub worker: (usize, usize),
     /// Whether state is kept across restarts, so that operators must know what changed.
     pub durable: bool,
 }
@@ -120,6 +126,11 @@ impl StartContext<'_> {
     /// An opened sink.
     pub fn sink(&self, id: SinkId) -> SharedSink {
         self.sinks[id.0 as usize].clone()
+    }
+
+    /// An opened table.
+    pub fn table(&self, id: TableId) -> SharedTable {
+        self.tables[id.0 as usize].clone()
     }
 
     /// Whether anything listens at the port.

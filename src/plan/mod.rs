@@ -9,18 +9,21 @@ mod explain;
 mod graph;
 mod sink;
 mod source;
+mod table;
 mod transform;
 mod window;
 mod words;
 
-use crate::config::{Checkpointing, Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets};
+use crate::config::{
+    Checkpointing, Declaration, Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets,
+};
 use crate::dataflow::{
     Buffer, DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port,
     Retry, Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -142,8 +145,27 @@ pub struct Surroundings<'a> {
     pub instance: &'a Instance,
 }
 
+/// What a test says that a table holds.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    /// The name of the table.
+    pub table: String,
+    /// Its rows, as lines of JSON.
+    pub rows: Vec<u8>,
+}
+
 /// Plans a pipeline. None if something was reported as an error.
 pub fn plan(file: &PipelineFile, surroundings: &Surroundings<'_>, faults: &Faults) -> Option<Plan> {
+    plan_stating(file, surroundings, &[], faults)
+}
+
+/// The same with tables that hold what is stated, in the place of what they are read from.
+pub fn plan_stating(
+    file: &PipelineFile,
+    surroundings: &Surroundings<'_>,
+    tables: &[Stated],
+    faults: &Faults,
+) -> Option<Plan> {
     let split = |tap: &String| match tap.split_once('.') {
         Some((node, port)) => (node.to_owned(), port.to_owned()),
         None => (tap.clone(), String::new()),
@@ -151,6 +173,7 @@ pub fn plan(file: &PipelineFile, surroundings: &Surroundings<'_>, faults: &Fault
     let taps: Vec<(String, String)> = surroundings.taps.iter().map(split).collect();
     let connections = connect::connect(file, &taps, faults);
     let mut planning = Planning::new(file, surroundings, faults, &connections);
+    planning.tables(tables);
     for &position in &connections.order {
         planning.node(position);
     }
@@ -158,6 +181,7 @@ pub fn plan(file: &PipelineFile, surroundings: &Surroundings<'_>, faults: &Fault
         planning.tap(node, port);
     }
     planning.ask_sources();
+    planning.judge_tables();
     sink::refuse_same_targets(&planning.plan, file, faults);
     delivery::tell_inexact(&planning.plan, file, faults);
     (!faults.has_errors()).then_some(planning.plan)
@@ -175,6 +199,8 @@ struct Planning<'a> {
     connections: &'a connect::Connections,
     /// By node and port: where what leaves there is at hand.
     points: BTreeMap<(String, String), Point>,
+    /// Tables that could not be planned, which was reported.
+    missing_tables: BTreeSet<String>,
 }
 
 /// The pipeline's parameters as constants of expressions.
@@ -241,6 +267,7 @@ impl<'a> Planning<'a> {
             params: literals(&file.params),
             connections,
             points: BTreeMap::new(),
+            missing_tables: BTreeSet::new(),
         }
     }
 
@@ -253,7 +280,7 @@ impl<'a> Planning<'a> {
             Role::Transform => self.transform(id, declaration),
             Role::Window => self.window(id, declaration),
             Role::Sink => self.sink(id, declaration),
-            Role::Format => {}
+            Role::Format | Role::Table => {}
         }
         self.settle_rejected(id, &declaration.from);
     }
@@ -299,7 +326,17 @@ impl<'a> Planning<'a> {
 
     /// What a node's planner works with.
     fn planner(&mut self, id: NodeId, entry: Option<Point>) -> NodePlanner<'_> {
-        let crate::config::Declaration { name, was, .. } = &self.file.nodes[id.0 as usize];
+        self.planner_of(&self.file.nodes[id.0 as usize], id, entry)
+    }
+
+    /// The same of a declaration, for tables too, which are no nodes.
+    fn planner_of(
+        &mut self,
+        declaration: &'a Declaration,
+        id: NodeId,
+        entry: Option<Point>,
+    ) -> NodePlanner<'_> {
+        let Declaration { name, was, .. } = declaration;
         NodePlanner {
             listened: self.connections.listened.get(name).map_or(&[], Vec::as_slice),
             draft: &mut self.plan.draft,
@@ -322,6 +359,7 @@ impl<'a> Planning<'a> {
             ttl: self.file.options.state_ttl,
             takes_ttl: false,
             entry,
+            missing_tables: &self.missing_tables,
         }
     }
 

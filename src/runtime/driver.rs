@@ -208,6 +208,11 @@ impl Driver {
         }
     }
 
+    /// Whether rows wait in an operator for an answer from outside.
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|step| step.operator.as_ref().is_some_and(|operator| operator.waits()))
+    }
+
     /// Every operator says what of its state changed since this was called last, on the given worker.
     pub fn save(&mut self, worker: usize, ids: &StateIds, entries: &mut Vec<Entry>) {
         for (step, id) in self.steps.iter_mut().zip(&ids.steps) {

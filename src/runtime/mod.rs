@@ -20,6 +20,7 @@ mod rejected;
 mod returned;
 mod start;
 mod stats;
+mod tables;
 mod worker;
 
 pub use checkpoint::{

@@ -12,9 +12,12 @@ use super::patient::Patient;
 use super::returned::{ReturnIntake, ReturnPath, Returned};
 use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
+use super::tables::Tables;
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
-use crate::dataflow::{FrameNumber, Journal, Pressure, Room, SharedSink, Sink, SinkId, SinkStatus, StepId};
+use crate::dataflow::{
+    FrameNumber, Journal, Pressure, Room, SharedSink, SharedTable, Sink, SinkId, SinkStatus, StepId,
+};
 use crate::plan::Plan;
 use crate::state::disk::Disk;
 use crate::state::{Epoch, Overflow, StateError};
@@ -52,6 +55,7 @@ struct Common {
     delivered: AtomicUsize,
     barrier: Option<Arc<Barrier>>,
     outlets: Vec<Outlet>,
+    tables: Tables,
 }
 
 impl Common {
@@ -68,6 +72,7 @@ impl Common {
             sinks: &self.sinks,
             reports: &self.reports,
             failure: &self.failure,
+            tables: &self.tables,
         }
     }
 
@@ -197,6 +202,7 @@ impl Pipeline {
         instruments: &dyn Instruments,
         mut found: Option<Found>,
     ) -> Result<Pipeline, String> {
+        let tables = Tables::open(plan)?;
         // Sources first: a missing input file must not empty the output of the last run.
         let partitions = open_sources(plan, plan.parallelism, instruments)?;
         let meeting = found.as_ref().map(|found| {
@@ -209,7 +215,8 @@ impl Pipeline {
         let kept = found.as_ref().zip(meeting.as_ref()).map(|(found, meeting)| (found, meeting.bell()));
         let (sinks, deliveries) = open_sinks(plan, clock, instruments, kept, ways)?;
         let barrier = meeting;
-        let mut workers = workers(plan, clock, instruments, &sinks, partitions, found.as_ref());
+        let mut workers =
+            workers(plan, clock, instruments, (&sinks, tables.shared()), partitions, found.as_ref());
         let count = workers.len();
         workers.iter_mut().take(1).for_each(|first| first.returning(ReturnIntake::of(plan, &sinks, &paths)));
         let outlets = deliveries.iter().map(|delivery| delivery.outlet().clone()).collect();
@@ -231,6 +238,7 @@ impl Pipeline {
             delivered: AtomicUsize::new(0),
             barrier,
             outlets,
+            tables,
         };
         Ok(Pipeline { workers, common, coordinator })
     }
@@ -248,6 +256,7 @@ impl Pipeline {
         watch: &mut dyn FnMut(&[NodeCounts]),
     ) -> Result<Vec<NodeCounts>, String> {
         let Pipeline { workers, common, mut coordinator } = self;
+        common.tables.start()?;
         let shared = common.shared(clock, stop);
         let resting = AtomicBool::new(false);
         let (watcher, over) = (std::thread::current(), AtomicUsize::new(0));
@@ -315,6 +324,7 @@ fn end(
             finish(coordinator, &mut workers, shared);
         }
     }
+    common.tables.close();
     let is_kept = coordinator.is_some();
     let arrived = common.close_sinks(shared, || {
         if !is_kept {
@@ -439,7 +449,7 @@ fn workers(
     plan: &Plan,
     clock: &dyn Clock,
     instruments: &dyn Instruments,
-    sinks: &[SharedSink],
+    (sinks, tables): (&[SharedSink], &[SharedTable]),
     mut partitions: Partitions,
     found: Option<&Found>,
 ) -> Vec<Worker> {
@@ -460,6 +470,7 @@ fn workers(
             durable: ids.is_some(),
             ids: ids.clone(),
             instruments,
+            tables,
         };
         let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
         worker(plan, sinks, &place, shares, mailbox)

@@ -10,8 +10,8 @@ use super::merge::{Merge, MergeKeeper, MergeOrder};
 use super::rejected::RejectPort;
 use super::worker::Worker;
 use crate::dataflow::{
-    Copier, Copies, Next, NodeId, Origin, RowForm, RowSource, SharedSink, StageDraft, StageId, StartContext,
-    StepDraft, StepId, Target,
+    Copier, Copies, Next, NodeId, Origin, RowForm, RowSource, SharedSink, SharedTable, StageDraft, StageId,
+    StartContext, StepDraft, StepId, Target,
 };
 use crate::event::{Layer, Slot, View};
 use crate::plan::{Plan, SourceNode};
@@ -34,18 +34,25 @@ pub(super) struct Place<'a> {
     /// Where state stands and the last checkpoint; None where none is kept.
     pub(super) ids: Option<(Arc<StateIds>, Epoch)>,
     pub(super) instruments: &'a dyn Instruments,
+    pub(super) tables: &'a [SharedTable],
 }
 
 /// A driver over all stages of a plan, for one worker that works alone. Unions take rows in the order in which they
 /// come, as the caller decides it. `durable` says whether it will be asked for its state.
-pub fn start_driver(plan: &Plan, sinks: &[SharedSink], env: Env, durable: bool) -> Driver {
+pub fn start_driver(
+    plan: &Plan,
+    sinks: &[SharedSink],
+    tables: &[SharedTable],
+    env: Env,
+    durable: bool,
+) -> Driver {
     let (mail, _) = Mail::new(1);
     let hash_seed = env.random.clone().bits();
     let order = MergeOrder::Arrival;
     driver(
         plan,
         sinks,
-        &Place { me: 0, mail: &mail, order, env, hash_seed, durable, ids: None, instruments: &Plain },
+        &Place { me: 0, mail: &mail, order, tables, env, hash_seed, durable, ids: None, instruments: &Plain },
     )
 }
 
@@ -74,8 +81,15 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
 fn start_step(plan: &Plan, id: StepId, ends: (bool, bool), sinks: &[SharedSink], place: &Place<'_>) -> Step {
     let step = &plan.draft.steps[id.0 as usize];
     let hash_seed = place.hash_seed;
-    let context =
-        StartContext { outputs: &step.outputs, draft: &plan.draft, sinks, hash_seed, durable: place.durable };
+    let context = StartContext {
+        outputs: &step.outputs,
+        draft: &plan.draft,
+        sinks,
+        tables: place.tables,
+        hash_seed,
+        worker: (place.me, place.mail.workers()),
+        durable: place.durable,
+    };
     let worker = WorkerId(place.me as u16);
     let operator = place.instruments.operator(worker, id, step.plan.start(&context));
     let rejected = step.rejected.as_ref().and_then(|view| {

@@ -7,6 +7,7 @@ use super::exchange::{Frontiers, Mail, Mailbox};
 use super::intake::{Intake, Step};
 use super::returned::ReturnIntake;
 use super::stats::Counters;
+use super::tables::Tables;
 use crate::dataflow::{Pressure, Room, Saving, SharedSink, Signal, SinkStatus, StageId, StepId};
 use crate::state::{Epoch, Overflow, StateError};
 use crate::time::{Clock, Millis, Timestamp};
@@ -48,6 +49,8 @@ pub struct Shared<'a> {
     pub reports: &'a [Mutex<Counters>],
     /// Why the pipeline failed, if it did.
     pub failure: &'a Mutex<Option<String>>,
+    /// What events are looked up in.
+    pub tables: &'a Tables,
 }
 
 impl Shared<'_> {
@@ -169,6 +172,13 @@ impl Worker {
     /// from is to be closed once all has arrived, and what it keeps to be saved.
     pub fn run(mut self, shared: &Shared<'_>) -> Worker {
         let _guard = PanicGuard(shared);
+        while !shared.tables.are_loaded() {
+            if shared.must_stop() {
+                // Nothing was read, and what an earlier run left stays as it is.
+                return self;
+            }
+            shared.clock.doze(IDLE_WAIT);
+        }
         loop {
             match self.step(shared) {
                 Ok(Stepped::Worked) => {}
@@ -239,8 +249,10 @@ impl Worker {
         let received = self.receive() | self.take_returned();
         let held_back = shared.barrier.is_some_and(Barrier::is_held_back);
         let ready = !held_back && shared.sinks.iter().all(SharedSink::is_ready);
-        let read = ready && self.read(shared)?;
-        if self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended) {
+        let waits = self.driver.waits();
+        let read = ready && !waits && self.read(shared)?;
+        let has_ended = self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended);
+        if has_ended && !self.driver.waits() {
             self.finished = true;
             // Nobody is to wait for this one to go on.
             shared.frontiers.reach(self.number, Timestamp::MAX);

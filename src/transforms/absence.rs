@@ -1,5 +1,6 @@
 //! `absence`: says when a key has been silent for a time, and when it is back.
 
+use super::expected::{Expected, ExpectedPlan};
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     Codec, ColdKeys, ComponentSpec, KeyField, KeyId, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
@@ -27,8 +28,15 @@ const SPEC: ComponentSpec = ComponentSpec {
             OptionKind::Duration,
             "How long without an event is a silence: time since arrival, whatever the events' own times say.",
         ),
+        OptionSpec::optional(
+            "expect",
+            OptionKind::Text,
+            "A table of the keys that there are: each of them is said to be silent as well, with `last_seen: null`, that long \
+             after the start or after the table got it, if none of its events came. The table is read from a file, its \
+             columns are named as the key is, and hold the same values (text is no number).",
+        ),
     ],
-    later: &["expect"],
+    later: &[],
     example: "\
 transforms:
   heartbeat:
@@ -54,7 +62,8 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let section = SPEC.open(setting);
     let after = section.required("after", read::positive_duration);
     let (at, key) = planner.keyed(at, &section, &[STATE, LAST_SEEN], false)?;
-    let after = after?;
+    let expect = section.get("expect").map(|setting| ExpectedPlan::plan(planner, setting, &key));
+    let (after, expect) = (after?, expect.map_or(Some(None), |expect| expect.map(Some))?);
     let ttl = planner.state_ttl_beyond(section.get("after")?, after)?;
     let by = planner.by(&at, &key);
     let stage = output_stage(planner, &at, &key);
@@ -65,6 +74,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
         key: key.iter().map(|field| field.slot).collect(),
         after,
         ttl,
+        expect,
         into: Into {
             key: slots[..key.len()].iter().copied().map(Some).collect(),
             state: slots[key.len()],
@@ -104,6 +114,8 @@ pub(super) struct AbsencePlan {
     pub(super) after: Millis,
     /// At least as long as that; by the same clock.
     pub(super) ttl: StateTtl,
+    /// The keys that are missed if they never come.
+    pub(super) expect: Option<ExpectedPlan>,
     pub(super) into: Into,
 }
 
@@ -113,10 +125,10 @@ impl StepPlan for AbsencePlan {
     }
 
     fn details(&self) -> Vec<String> {
-        vec![
-            format!("state for each key, {}: when its last event arrived", self.ttl.words()),
-            "acts by processing time; event time and watermark behind it are the clock's".to_owned(),
-        ]
+        let expected = self.expect.iter().map(|expect| format!("expects the keys of table {}", expect.name));
+        let state = format!("state for each key, {}: when its last event arrived", self.ttl.words());
+        let time = "acts by processing time; event time and watermark behind it are the clock's".to_owned();
+        [state, time].into_iter().chain(expected).collect()
     }
 
     fn state(&self) -> Option<String> {
@@ -132,6 +144,7 @@ impl StepPlan for AbsencePlan {
             after: self.after,
             ttl: self.ttl.0,
             into: self.into.clone(),
+            expected: self.expect.as_ref().map(|expect| expect.start(context, &self.key)),
             keys: KeyedState::durable(self.key.clone(), context.hash_seed, context.durable),
             reached: Timestamp::MIN,
             has_ended: false,
@@ -142,18 +155,21 @@ impl StepPlan for AbsencePlan {
     }
 }
 
+/// Stands for the time of an event that did not come.
+const NEVER: Timestamp = Timestamp::MIN;
+
 /// When a key was seen last.
 struct Seen {
     /// On the clock of [`Absence::clock`].
     elapsed: Millis,
-    /// The time of day.
+    /// The time of day; [`NEVER`] where nothing came, and `elapsed` says since when it is expected.
     time: Timestamp,
     is_silent: bool,
 }
 
 impl Default for Seen {
     fn default() -> Seen {
-        Seen { elapsed: Millis::ZERO, time: Timestamp::MIN, is_silent: false }
+        Seen { elapsed: Millis::ZERO, time: NEVER, is_silent: false }
     }
 }
 
@@ -180,6 +196,7 @@ struct Absence {
     /// How long a silent key is remembered.
     ttl: Option<Millis>,
     into: Into,
+    expected: Option<Expected>,
     keys: KeyedState<Seen>,
     /// The watermark behind it: the greatest time of day so far.
     reached: Timestamp,
@@ -244,10 +261,32 @@ impl Absence {
         self.keys.entry(key).write(into, row, &self.into.key);
         let state = into.store(state.as_bytes());
         into.set(row, self.into.state, Value::plain_text(state));
-        into.set(row, self.into.last_seen, Value::timestamp(last_seen.0));
+        let last_seen = if last_seen == NEVER { Value::NULL } else { Value::timestamp(last_seen.0) };
+        into.set(row, self.into.last_seen, last_seen);
+    }
+
+    /// Watches the keys of the table that are new in it.
+    fn await_expected(&mut self, elapsed: Millis) {
+        let Some((batch, rows)) = self.expected.as_mut().and_then(Expected::changed) else { return };
+        let due = Timestamp(elapsed.0) + self.after;
+        self.keys.read(batch, &rows);
+        for row in rows {
+            if self.keys.find().is_none() {
+                let key = self.keys.insert(batch, row);
+                *self.keys.item(key) = Seen { elapsed, time: NEVER, is_silent: false };
+                self.keys.set_due(key, due);
+                self.watched += 1;
+            }
+            self.keys.advance();
+        }
+    }
+
+    fn is_expected(&self, key: KeyId) -> bool {
+        self.expected.as_ref().is_some_and(|expected| expected.has(self.keys.entry(key)))
     }
 
     fn tick(&mut self, now: Timestamp, elapsed: Millis, out: &mut dyn Output) {
+        self.await_expected(elapsed);
         while let Some((_, key)) = self.keys.take_due(Timestamp(elapsed.0)) {
             let seen = self.keys.item(key);
             let (since, last_seen) = (seen.elapsed, seen.time);
@@ -255,7 +294,13 @@ impl Absence {
             let due = if was_silent { self.forgotten(since) } else { Some(self.due(since)) };
             match due {
                 Some(due) if due > Timestamp(elapsed.0) => self.keys.set_due(key, due),
+                // What is expected would else be missed again.
+                Some(_) if was_silent && self.is_expected(key) => {}
                 Some(_) if was_silent => self.keys.forget(key),
+                Some(_) if last_seen == NEVER && !self.is_expected(key) => {
+                    self.watched -= 1;
+                    self.keys.forget(key);
+                }
                 Some(_) => {
                     self.keys.item(key).is_silent = true;
                     self.watched -= 1;

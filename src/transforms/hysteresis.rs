@@ -78,7 +78,7 @@ const ALARM: &str = "alarm";
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
     let section = SPEC.open(setting);
     let (mut at, key) = planner.keyed(at, &section, &[], false)?;
-    let value = section.required("value", |setting| number(planner, &mut at, &key, setting));
+    let value = section.required("value", |setting| number(planner, &mut at, &key, setting, "hysteresis"));
     let raise = section.required("raise", |setting| side(planner, &mut at, &key, setting));
     let clear = section.required("clear", |setting| side(planner, &mut at, &key, setting));
     let (value, raise, clear) = (value?, raise?, clear?);
@@ -97,11 +97,12 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 }
 
 /// Where a number stands, and what it is as written.
-fn number(
+pub(super) fn number(
     planner: &mut NodePlanner<'_>,
     at: &mut Point,
     key: &[KeyField],
     setting: Setting<'_>,
+    verb: &'static str,
 ) -> Option<(Slot, String)> {
     let (written, expr) = planner.parse_by(at, key, setting)?;
     let ty = planner.type_of(at, setting, &expr)?;
@@ -109,7 +110,7 @@ fn number(
         setting.error(format!("expected a number for `{}`, found {}", setting.name, ty.noun()));
         return None;
     }
-    Some((planner.slot_of(at, setting, &expr, "hysteresis")?, written))
+    Some((planner.slot_of(at, setting, &expr, verb)?, written))
 }
 
 /// Reads `raise` or `clear`.
@@ -129,7 +130,7 @@ fn side(
     let threshold = match Threshold::constant(direction, program.constant()) {
         Some(threshold) => threshold,
         None => {
-            let (slot, text) = number(planner, at, key, limit)?;
+            let (slot, text) = number(planner, at, key, limit, "hysteresis")?;
             Threshold::at(direction, slot, text)
         }
     };

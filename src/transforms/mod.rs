@@ -1,16 +1,22 @@
 //! Steps that change, choose or multiply events. One file a concept, one line in the registry each.
 
 mod absence;
+mod anomaly;
+mod answers;
+mod baseline;
 mod changed;
 mod deadband;
 mod debounce;
 mod dedupe;
 mod event_time;
+mod expected;
 mod explode;
 mod fields;
 mod fill;
 mod filter;
+mod geofence;
 mod hysteresis;
+mod lookup;
 mod parse;
 mod route;
 mod sample;
@@ -19,6 +25,7 @@ mod spans;
 mod threshold;
 mod throttle;
 mod top_n;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +56,10 @@ pub const TRANSFORMS: &[TransformSpec] = &[
     absence::ABSENCE,
     fill::FILL,
     top_n::TOP_N,
+    lookup::LOOKUP,
+    geofence::GEOFENCE,
+    anomaly::ANOMALY,
 ];
 
 /// Transforms of the language that this version does not have.
-pub const LATER: &[&str] = &["lua", "join", "lookup", "geofence", "anomaly", "pattern", "sql"];
+pub const LATER: &[&str] = &["lua", "join", "pattern", "sql"];

@@ -67,7 +67,15 @@ impl Restarting {
 fn start(draft: &Draft, step: StepId, random: &mut Random) -> (Box<dyn Operator>, Arc<Pressure>) {
     let step = &draft.steps[step.0 as usize];
     let hash_seed = random.bits();
-    let context = StartContext { outputs: &step.outputs, draft, sinks: &[], hash_seed, durable: true };
+    let context = StartContext {
+        outputs: &step.outputs,
+        draft,
+        sinks: &[],
+        tables: &[],
+        hash_seed,
+        worker: (0, 1),
+        durable: true,
+    };
     let mut operator = step.plan.start(&context);
     // Room for none, for a few, or for all.
     let pressure = Arc::<Pressure>::default();

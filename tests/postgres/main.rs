@@ -13,6 +13,7 @@ mod away;
 mod cut;
 mod exact;
 mod rows;
+mod table;
 mod wrong;
 
 use common::{Folder, Ran};

@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 7] = [
     &["config", "expr", "formats", "state", "watermark"],
     &["dataflow"],
     &["clients"],
-    &["sources", "transforms", "windows", "sinks"],
+    &["sources", "tables", "transforms", "windows", "sinks"],
     &["plan", "runtime", "server"],
     &["cli", "main"],
 ];
@@ -17,9 +17,10 @@ const LAYERS: [&[&str]; 7] = [
 const PEERS: [(&str, &str); 3] = [("event", "time"), ("runtime", "plan"), ("main", "cli")];
 
 /// Lower layers that are closed all the same: what runs a plan knows no concrete component.
-const CLOSED: [(&str, &str); 5] = [
+const CLOSED: [(&str, &str); 6] = [
     ("runtime", "clients"),
     ("runtime", "sources"),
+    ("runtime", "tables"),
     ("runtime", "transforms"),
     ("runtime", "windows"),
     ("runtime", "sinks"),

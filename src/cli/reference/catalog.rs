@@ -7,6 +7,7 @@ use crate::expr::Functions;
 use crate::expr::functions::{Body, FunctionSpec, HISTORY_VALUES};
 use crate::sinks::SINKS;
 use crate::sources::{GENERATE_FUNCTIONS, SOURCES};
+use crate::tables::TABLES;
 use crate::transforms::TRANSFORMS;
 use crate::windows::WINDOWS;
 use crate::windows::aggregates::{self, AggregateSpec, Argument, Takes};
@@ -30,7 +31,7 @@ impl Shelf {
 }
 
 /// All components, by role.
-pub fn shelves() -> [Shelf; 5] {
+pub fn shelves() -> [Shelf; 6] {
     let formats = FORMATS.iter().chain(PARSERS).map(|format| format.spec);
     let shelf = |role, title, components| Shelf { role, title, components };
     [
@@ -38,6 +39,7 @@ pub fn shelves() -> [Shelf; 5] {
         shelf(Role::Transform, "transforms", TRANSFORMS.iter().map(|transform| transform.spec).collect()),
         shelf(Role::Window, "windows", WINDOWS.iter().map(|window| window.spec).collect()),
         shelf(Role::Sink, "sinks", SINKS.iter().map(|sink| sink.spec).collect()),
+        shelf(Role::Table, "tables", TABLES.iter().map(|table| table.spec).collect()),
         shelf(Role::Format, "formats", formats.collect()),
     ]
 }
@@ -73,6 +75,11 @@ pub fn excluded(spec: &ComponentSpec) -> Vec<&'static str> {
         Role::Sink => {
             for sink in SINKS.iter().filter(|sink| sink.spec.name == spec.name) {
                 unless(sink.encodes, &["format", "delivery", "buffer", "retry"]);
+            }
+        }
+        Role::Table => {
+            for table in TABLES.iter().filter(|table| table.spec.name == spec.name) {
+                unless(table.decodes, &["format"]);
             }
         }
         Role::Transform | Role::Format => {}

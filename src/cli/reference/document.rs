@@ -76,6 +76,12 @@ pub const TEST: &[OptionSpec] = &[
         OptionKind::OneOrList(&OptionKind::Text),
         "Sinks that may put out what no `expect` looks at.",
     ),
+    OptionSpec::optional(
+        "tables",
+        OptionKind::Map(&OptionKind::List(&OptionKind::Map(&OptionKind::Text))),
+        "What tables hold, `{ table: [rows] }`; absent: what their files hold. Tables that are asked of a server must be \
+         stated.",
+    ),
     OptionSpec::or(
         "auto_watermark",
         "false",
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_key_of_a_file_is_documented() {
-        let roles = [Role::Source, Role::Transform, Role::Window, Role::Sink].map(Role::section);
+        let roles = [Role::Source, Role::Transform, Role::Window, Role::Sink, Role::Table].map(Role::section);
         let documented = HEAD.iter().map(|option| option.name).chain(roles).chain(["tests"]);
         assert_eq!(sorted(documented), sorted(TOP_LEVEL.known.iter().copied()));
         let documented = OPTIONS.iter().map(|option| option.name);

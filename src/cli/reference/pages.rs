@@ -58,6 +58,7 @@ fn about(role: Role) -> &'static str {
         Role::Transform => "what changes, chooses and multiplies events",
         Role::Window => "what gathers events by time",
         Role::Sink => "where results go",
+        Role::Table => "rows by key that events are looked up in",
         Role::Format => "how events are read and written",
     }
 }

@@ -20,6 +20,8 @@ pub fn definitions() -> Map<String, Value> {
     let steps =
         json!({ "description": "What happens, in order.", "type": "array", "items": reference("step") });
     known.insert("steps".to_owned(), steps);
+    let rows = json!({ "type": "array", "items": { "type": "object" } });
+    known["tables"]["additionalProperties"] = rows;
     let test = json!({
         "type": "object",
         "properties": known,

@@ -40,6 +40,7 @@ fn pipeline() -> Value {
     properties.insert("transforms".to_owned(), section(Role::Transform, "What changes events one by one."));
     properties.insert("windows".to_owned(), section(Role::Window, "What gathers events by time."));
     properties.insert("sinks".to_owned(), section(Role::Sink, "Where results go."));
+    properties.insert("tables".to_owned(), section(Role::Table, "Rows by key that events are looked up in."));
     properties.insert("tests".to_owned(), cases::tests());
     let mut defs = kinds::definitions();
     defs.extend(nodes::definitions());

@@ -7,6 +7,7 @@ use crate::dataflow::formats::{FORMATS, FormatSpec, PARSERS};
 use crate::dataflow::{ComponentSpec, beside};
 use crate::sinks::SINKS;
 use crate::sources::SOURCES;
+use crate::tables::TABLES;
 use crate::transforms::{COMBINABLE, TRANSFORMS};
 use crate::windows::WINDOWS;
 use serde_json::{Map, Value, json};
@@ -19,6 +20,7 @@ pub fn definitions() -> Map<String, Value> {
         ("transform", transform()),
         ("window", window()),
         ("sink", sink()),
+        ("table", table()),
         ("format", format(&FORMATS.iter().collect::<Vec<_>>())),
         ("parser", format(&parsers)),
     ];
@@ -67,6 +69,11 @@ fn source() -> Value {
 fn sink() -> Value {
     let specs: Vec<&ComponentSpec> = SINKS.iter().map(|sink| sink.spec).collect();
     node(Role::Sink, &specs, one_of(specs.iter().map(|spec| spec.name)))
+}
+
+fn table() -> Value {
+    let specs: Vec<&ComponentSpec> = TABLES.iter().map(|table| table.spec).collect();
+    node(Role::Table, &specs, one_of(specs.iter().map(|spec| spec.name)))
 }
 
 fn window() -> Value {

@@ -1,6 +1,7 @@
 //! What a test says: read, checked, ready to be run.
 
 use crate::config::{Node, Place, SourceFile};
+use crate::plan::Stated;
 use crate::time::{Millis, Timestamp};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Case {
     pub now: Option<Timestamp>,
     /// Sinks that may put out what no `expect` looks at.
     pub ignore: Vec<String>,
+    /// What tables hold, in the place of their files.
+    pub tables: Vec<Stated>,
     /// Whether sources move their watermarks by themselves.
     pub auto_watermark: bool,
     /// What happens, in order.

@@ -4,13 +4,14 @@ use super::case::{Case, Expected, Sent, Step};
 use super::shape::Shape;
 use super::value::{payload, time, value};
 use crate::config::{Faults, Keys, Meaning, Node, Place, Section, Setting, read};
+use crate::plan::Stated;
 use crate::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 
 /// What can happen in a test.
 pub const ACTIONS: [&str; 5] = ["send", "watermark", "advance", "close", "expect"];
 /// The keys of a test.
-pub const CASE_KEYS: [&str; 6] = ["name", "steps", "now", "ignore", "params", "auto_watermark"];
+pub const CASE_KEYS: [&str; 7] = ["name", "steps", "now", "ignore", "params", "tables", "auto_watermark"];
 /// What can happen in a test and needs no more to be said.
 pub const WORDS: [&str; 2] = ["checkpoint", "restart"];
 /// The longest `advance`, so that a test ends: sources are asked every second of it.
@@ -51,6 +52,8 @@ impl Reader<'_> {
         let now = section.optional("now", time);
         let ignore = section.optional("ignore", read::one_or_list(|setting| self.ignored(setting)));
         let params = section.optional("params", read::map(|setting| self.param(setting)));
+        let tables = section.optional("tables", read::map(|setting| self.stated(setting)));
+        self.check_tables(&section);
         let auto_watermark = section.or("auto_watermark", false, read::boolean);
         let steps = section.required("steps", |setting| self.steps(setting));
         let named = params.unwrap_or_default().into_iter();
@@ -62,6 +65,7 @@ impl Reader<'_> {
             params_place: section.get("params").map_or(section.place(), |params| params.key),
             now,
             ignore: ignore.unwrap_or_default(),
+            tables: tables.into_iter().flatten().map(|(_, stated)| stated).collect(),
             auto_watermark,
             steps: steps?,
         })
@@ -80,6 +84,38 @@ impl Reader<'_> {
             return None;
         }
         Some(name.to_owned())
+    }
+
+    /// The rows of a table, as lines of JSON.
+    fn stated(&self, setting: Setting<'_>) -> Option<Stated> {
+        let tables = &self.shape.tables;
+        if !tables.iter().any(|table| table.name == setting.name) {
+            let names = tables.iter().map(|table| table.name);
+            let message = format!("there is no table `{}`", setting.name);
+            self.faults.unknown(setting.key, message, setting.name, names);
+            return None;
+        }
+        let mut rows = Vec::new();
+        for row in setting.one_or_items() {
+            if row.node.entries().is_none() {
+                row.wrong("a row").hint("write `[{ column: value }]`; `[]` is a table without rows");
+                return None;
+            }
+            rows.extend(serde_json::to_vec(&value(row.node, self.faults)?).unwrap_or_default());
+            rows.push(b'\n');
+        }
+        Some(Stated { table: setting.name.to_owned(), rows })
+    }
+
+    /// Reports tables whose rows only a server knows, or a file that is not there: a test connects to nothing.
+    fn check_tables(&self, section: &Section<'_>) {
+        let stated = section.get("tables");
+        let is_stated = |name: &str| stated.is_some_and(|stated| stated.node.get(name).is_some());
+        for table in self.shape.tables.iter().filter(|table| !is_stated(table.name)) {
+            let Some(why) = &table.unknown else { continue };
+            let reported = section.error(format!("what table `{}` holds is not known: {why}", table.name));
+            reported.hint(format!("state it in the test: `tables: {{ {}: [{{ … }}] }}`", table.name));
+        }
     }
 
     fn param(&self, setting: Setting<'_>) -> Option<String> {

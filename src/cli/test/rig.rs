@@ -3,7 +3,7 @@
 use super::case::{Case, Payload};
 use super::feed::{Feed, Queue};
 use super::tap::Tap;
-use crate::dataflow::{Refused, RowSource, SharedSink, Signal};
+use crate::dataflow::{Refused, RowSource, SharedSink, SharedTable, Signal, TableDraft};
 use crate::event::{Batch, Row};
 use crate::plan::{Plan, SourceNode};
 use crate::runtime::{self, Driver, Intake, Rehearsal, Step};
@@ -214,7 +214,7 @@ impl Started {
             .collect();
         let random = Random::seeded(SEED);
         let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
-        let driver = runtime::start_driver(plan, &sinks, env, true);
+        let driver = runtime::start_driver(plan, &sinks, &tables(plan), env, true);
         let inputs = plan.sources.iter().map(|source| Input::new(plan, source, auto_watermark));
         Started { driver, inputs: inputs.collect(), state: Rehearsal::find(plan, disk) }
     }
@@ -243,6 +243,12 @@ impl Input {
         let intake = runtime::intake(plan, source, vec![feed], tracker);
         Input { name: plan.nodes[source.node.0 as usize].name.clone(), intake, queue }
     }
+}
+
+/// What tables hold. Those that cannot be read were refused.
+fn tables(plan: &Plan) -> Vec<SharedTable> {
+    let opened = |table: &TableDraft| table.plan.open(&table.layout).ok().and_then(|opened| opened.rows);
+    plan.draft.tables.iter().map(|table| SharedTable::new(opened(table))).collect()
 }
 
 /// The time of the first event that has one.

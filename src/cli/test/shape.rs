@@ -17,6 +17,17 @@ pub struct Shape<'a> {
     pub sinks: Vec<&'a str>,
     /// Its parameters.
     pub params: &'a [Param],
+    /// Its tables.
+    pub tables: Vec<TableShape<'a>>,
+}
+
+/// A table as tests see it.
+#[derive(Debug)]
+pub struct TableShape<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Why a test must state what it holds, if it must.
+    pub unknown: Option<String>,
 }
 
 /// A source as tests see it.
@@ -44,6 +55,7 @@ impl<'a> Shape<'a> {
             nodes: file.nodes.iter().map(|node| (node.name.as_str(), ports(&node.name))).collect(),
             sinks: names(Role::Sink).collect(),
             params: &file.params,
+            tables: file.tables.iter().map(|table| TableShape::new(&table.name, plan)).collect(),
         }
     }
 
@@ -93,6 +105,19 @@ fn report_port(setting: Setting<'_>, name: &str, port: &str, ports: &[String]) {
         reported.hint(format!("`{name}` stands for what it received"));
     } else {
         faults.unknown(setting.key, format!("`{name}` has no port `{port}`"), port, named);
+    }
+}
+
+impl<'a> TableShape<'a> {
+    fn new(name: &'a str, plan: Option<&Plan>) -> TableShape<'a> {
+        let table = plan.and_then(|plan| plan.draft.tables.iter().find(|table| table.name == name));
+        let used = table.filter(|table| table.is_used);
+        let unknown = used.and_then(|table| match (table.plan.fault(), table.plan.columns()) {
+            (Some(fault), _) => Some(fault.to_owned()),
+            (None, None) => Some("a test connects to nothing".to_owned()),
+            (None, Some(_)) => None,
+        });
+        TableShape { name, unknown }
     }
 }
 

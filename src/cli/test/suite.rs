@@ -218,14 +218,13 @@ impl Loader<'_> {
                 taps.push(output.to_owned());
             }
         }
-        let plan = plan::plan(
-            file,
-            &plan::Surroundings { folder, taps: &taps, instance: &Instance::default() },
-            &faults,
-        );
+        let surroundings = plan::Surroundings { folder, taps: &taps, instance: &Instance::default() };
+        let plan = plan::plan_stating(file, &surroundings, &case.tables, &faults);
         if plan.is_none() {
-            let message =
-                format!("test `{}` cannot run: with its parameters the pipeline is wrong", case.name);
+            let message = format!(
+                "test `{}` cannot run: with its parameters and tables the pipeline is wrong",
+                case.name
+            );
             diagnostics.push(Diagnostic::error(case.file.clone(), case.params_place, message));
             diagnostics.extend(faults.diagnostics());
         }

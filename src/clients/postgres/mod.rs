@@ -1,6 +1,7 @@
 //! PostgreSQL: how a connection is made, what its errors mean, and the thread that writes rows, each batch in one
 //! transaction with the marker that goes with it.
 
+mod asking;
 mod connect;
 mod job;
 mod keeper;
@@ -15,6 +16,7 @@ mod session;
 mod statement;
 mod table;
 
+pub use asking::Asking;
 pub use connect::connect;
 pub use job::Job;
 pub use keeper::Keeper;

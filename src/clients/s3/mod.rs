@@ -12,11 +12,12 @@ pub use options::S3Options;
 
 use super::http::{Answer, HttpClient, HttpOptions};
 use super::tls::TlsFiles;
+use crate::event::percent_encode as encode;
 use crate::state::snapshot::{PART_LIMIT, SnapshotTarget, Stored, TargetError};
 use crate::time::{Clock, Timestamp};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
-use sign::{Signing, encode};
+use sign::Signing;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,20 +73,6 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Percent-encodes all but letters, digits, `-._~`, and slashes where they are to stay.
-pub fn encode(text: &str, keep_slashes: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (keep_slashes && byte == b'/') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a text does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,11 +99,5 @@ mod tests {
         assert_eq!(*name, "authorization");
         let signature = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
         assert!(value.ends_with(signature), "{value}");
-    }
-
-    #[test]
-    fn only_plain_characters_stay() {
-        assert_eq!(encode("a/b c+ü~", true), "a/b%20c%2B%C3%BC~");
-        assert_eq!(encode("a/b", false), "a%2Fb");
     }
 }

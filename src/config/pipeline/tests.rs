@@ -103,7 +103,7 @@ fn all_faults_come_at_once_in_order() {
     let text = "\
 pipelin: x
 options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
-tables: {}
+lookups: {}
 params: { list: [1] }
 sources:
   'a b': { stdin: }
@@ -121,7 +121,7 @@ p.yaml:1:1: error: unknown key `pipelin` in the pipeline
  1 | pipelin: x
    | ^^^^^^^
   hint: did you mean `pipeline`? There are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, \
-`windows`, `sinks`, `tests`
+`windows`, `sinks`, `tables`, `tests`
 p.yaml:2:22: error: the text `exactly_onc` is nothing that `delivery` can be
  2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
    |                      ^^^^^^^^^^^
@@ -132,9 +132,10 @@ p.yaml:2:47: error: expected a duration of at least 10ms and at most 1h for `che
 p.yaml:2:64: error: expected a whole number of at least 1 and at most 256 for `parallelism`, found the number 0
  2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
    |                                                                ^
-p.yaml:3:1: error: `tables` is not in this version
- 3 | tables: {}
-   | ^^^^^^
+p.yaml:3:1: error: unknown key `lookups` in the pipeline
+ 3 | lookups: {}
+   | ^^^^^^^
+  hint: there are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, `windows`, `sinks`, `tables`, `tests`
 p.yaml:4:11: error: parameter `list` needs a text, a number, `true` or `false` as default, found a list
  4 | params: { list: [1] }
    |           ^^^^

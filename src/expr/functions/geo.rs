@@ -70,10 +70,14 @@ pub(super) const FUNCTIONS: &[FunctionSpec] = &[
 /// The latitude and longitude that stand at a place of the arguments and behind it.
 fn place(args: &[Value], at: usize) -> Result<(f64, f64), Failure> {
     let degrees = |at: usize| args[at].as_number().unwrap_or_default();
-    checked(degrees(at), degrees(at + 1)).map_err(Failure::from)
+    place_of(degrees(at), degrees(at + 1)).map_err(Failure::from)
 }
 
-fn checked(lat: f64, lon: f64) -> Result<(f64, f64), &'static str> {
+/// A latitude and a longitude.
+///
+/// # Errors
+/// Which of them is none.
+pub fn place_of(lat: f64, lon: f64) -> Result<(f64, f64), &'static str> {
     if !(-90.0..=90.0).contains(&lat) {
         return Err("a latitude is not from -90 to 90");
     }
@@ -87,8 +91,8 @@ fn geo_distance(_: &mut Context, args: &[Value]) -> Outcome {
     Ok(Value::float(distance(place(args, 0)?, place(args, 2)?)))
 }
 
-/// The haversine formula (Sinnott, "Virtues of the Haversine", 1984), in metres.
-fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+/// Metres between two places, by the haversine formula (Sinnott, "Virtues of the Haversine", 1984).
+pub fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     let half_sine = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
     let cosines = a.0.to_radians().cos() * b.0.to_radians().cos();
     let haversine = half_sine(a.0, b.0) + cosines * half_sine(a.1, b.1);
@@ -96,7 +100,8 @@ fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     2.0 * RADIUS * haversine.min(1.0).sqrt().asin()
 }
 
-type Polygon = Vec<(f64, f64)>;
+/// The corners of a polygon: latitude and longitude of each.
+pub type Polygon = Vec<(f64, f64)>;
 
 /// `geo_within`, with the polygon it last met.
 struct GeoWithin(Cached<Polygon>);
@@ -122,7 +127,11 @@ impl Instance for GeoWithin {
     }
 }
 
-fn polygon(text: &str) -> Result<Polygon, String> {
+/// Reads a list of corners `[lat, lon]`, as `geo_within` takes it.
+///
+/// # Errors
+/// What it is instead.
+pub fn polygon(text: &str) -> Result<Polygon, String> {
     let text = text.trim();
     if !text.starts_with('[') || json::validate(text.as_bytes()).is_err() {
         return Err("the polygon is not a list of corners `[lat, lon]`".to_owned());
@@ -140,7 +149,7 @@ fn polygon(text: &str) -> Result<Polygon, String> {
         else {
             return Err("a corner of the polygon is not two numbers, `[lat, lon]`".to_owned());
         };
-        corners.push(checked(lat, lon)?);
+        corners.push(place_of(lat, lon)?);
     }
     if corners.len() < 3 {
         return Err("the polygon has fewer than 3 corners".to_owned());
@@ -148,9 +157,11 @@ fn polygon(text: &str) -> Result<Polygon, String> {
     Ok(corners)
 }
 
+/// Whether a place is inside a polygon or on its edge.
+///
 /// Counts the edges that a ray from the place towards greater longitudes crosses (the even-odd rule; Shimrat,
 /// "Algorithm 112", 1962), after a look whether the place is on one.
-fn within((lat, lon): (f64, f64), polygon: &[(f64, f64)]) -> bool {
+pub fn within((lat, lon): (f64, f64), polygon: &[(f64, f64)]) -> bool {
     let mut inside = false;
     let mut from = polygon.last().copied().unwrap_or_default();
     for &to in polygon {

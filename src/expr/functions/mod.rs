@@ -6,7 +6,7 @@ mod conditional;
 mod context;
 mod convert;
 mod format;
-mod geo;
+pub mod geo;
 mod hash;
 mod history;
 mod ids;

@@ -17,7 +17,7 @@ impl Graph {
                 Role::Source => "oval",
                 Role::Window => "box3d",
                 Role::Sink => "cylinder",
-                Role::Transform | Role::Format => "box",
+                Role::Transform | Role::Format | Role::Table => "box",
             };
             // Writing into a string does not fail.
             let _ = writeln!(text, "    {} [label={label}, shape={shape}]", quoted(&node.name));

@@ -36,7 +36,7 @@ fn shape(node: &GraphNode) -> String {
         Role::Source => format!("([{label}])"),
         Role::Window => format!("[[{label}]]"),
         Role::Sink => format!("[({label})]"),
-        Role::Transform | Role::Format => format!("[{label}]"),
+        Role::Transform | Role::Format | Role::Table => format!("[{label}]"),
     }
 }
 

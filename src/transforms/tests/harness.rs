@@ -217,7 +217,15 @@ pub fn run_with(
     let outputs = [(MAIN, if emits { Target::Emit(stage) } else { Target::Pass(Vec::new()) })];
     let constants = draft.at(input).constants.clone();
     let start = |hash_seed| {
-        plan.start(&StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed, durable: true })
+        plan.start(&StartContext {
+            outputs: &outputs,
+            draft: &draft,
+            sinks: &[],
+            tables: &[],
+            hash_seed,
+            worker: (0, 1),
+            durable: true,
+        })
     };
     let mut operator = start(42);
     let mut out = Collector::new();

@@ -18,6 +18,7 @@ fn plan(after: i64) -> AbsencePlan {
         key: vec![Slot(0)],
         after: Millis(after),
         ttl: StateTtl::default(),
+        expect: None,
         into: Into { key: vec![Some(Slot(0))], state: Slot(1), last_seen: Slot(2) },
     }
 }
@@ -27,7 +28,15 @@ fn start(plan: &AbsencePlan, hash_seed: u64) -> Box<dyn Operator> {
     let stage = draft.stage(Origin::Made { fields: Vec::new(), whole: false });
     draft.at(stage).copies = vec![Copies::default()];
     let outputs = [(MAIN, Target::Emit(stage))];
-    plan.start(&StartContext { outputs: &outputs, draft: &draft, sinks: &[], hash_seed, durable: true })
+    plan.start(&StartContext {
+        outputs: &outputs,
+        draft: &draft,
+        sinks: &[],
+        tables: &[],
+        hash_seed,
+        worker: (0, 1),
+        durable: true,
+    })
 }
 
 /// What was said: key, state, when it was seen last, the time of it.
