@@ -74,11 +74,7 @@ const SINK: Keys<'static> = Keys {
 };
 
 /// What a table may have beside what it is read from.
-const TABLE: Keys<'static> = Keys {
-    known: &["key", "format"],
-    later: &["from"],
-    hints: &[("from", "a table is read from a `file`, a database or a server in this version")],
-};
+const TABLE: Keys<'static> = Keys { known: &["key", "format", "from"], later: &[], hints: &[] };
 
 /// What a node or component is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,6 +152,8 @@ pub struct Declaration {
     pub place: Place,
     /// What it reads from; empty for a source, and where it was faulty.
     pub from: Vec<Input>,
+    /// What fills the table that it looks events up in, where nodes do.
+    pub asks: Vec<Input>,
     /// What it was called before, and where that stands.
     pub was: Vec<(String, Place)>,
     /// All that stands under its name.
@@ -190,11 +188,17 @@ impl Declaration {
             name: setting.name.to_owned(),
             place: setting.key,
             from: Vec::new(),
+            asks: Vec::new(),
             was: Vec::new(),
             node: setting.node.clone(),
         };
         let is_map = setting.node.entries().is_some() || setting.node.is_null();
-        if !matches!(role, Role::Source | Role::Table) && is_map {
+        let reads = match role {
+            Role::Source => false,
+            Role::Table => setting.node.get("from").is_some(),
+            _ => true,
+        };
+        if reads && is_map {
             declared.from = declared.inputs(setting.faults);
         }
         if let Some(entry) = setting.node.get("was") {
@@ -205,6 +209,9 @@ impl Declaration {
     }
 
     fn inputs(&self, faults: &Faults) -> Vec<Input> {
+        if let (Role::Transform, Some(join)) = (self.role, self.node.get("join")) {
+            return self.sides(Setting::of(join, faults));
+        }
         let Some(entry) = self.node.get("from") else {
             let reported = faults.error(self.place, format!("{} needs `from`", self.what()));
             reported.hint("`from: name` says which node it reads from");
@@ -219,6 +226,27 @@ impl Declaration {
             }
         }
         inputs
+    }
+
+    /// The two inputs of a join: `left` and `right`. Where one is missing or faulty, which whoever knows joins reports, there
+    /// is less.
+    fn sides(&self, join: Setting<'_>) -> Vec<Input> {
+        if let Some(from) = self.node.get("from") {
+            let reported = join.faults.error(from.place, "a join has no `from`");
+            reported.hint("it reads from what `left` and `right` of `join` name");
+        }
+        let sides = SIDES.iter().filter_map(|side| join.node.get(side));
+        sides.filter_map(|entry| input(Setting::of(entry, join.faults))).collect()
+    }
+
+    /// All that it reads from.
+    pub fn inputs_and_asked(&self) -> impl Iterator<Item = &Input> {
+        self.from.iter().chain(&self.asks)
+    }
+
+    /// The name of the table that it looks events up in.
+    pub fn table(&self) -> Option<&str> {
+        self.node.get("lookup").filter(|_| self.role == Role::Transform)?.value.get("table")?.value.scalar()
     }
 
     /// What it is, for messages: ``source `events` ``.
@@ -241,6 +269,9 @@ impl Declaration {
         Section::open(&self.node, self.place, self.what(), keys, faults)
     }
 }
+
+/// The keys of a join that name its inputs.
+pub const SIDES: [&str; 2] = ["left", "right"];
 
 fn input(setting: Setting<'_>) -> Option<Input> {
     let text = read::text(setting)?;

@@ -25,7 +25,7 @@ pub mod units;
 mod within;
 mod yaml;
 
-pub use declaration::{Declaration, Input, Role};
+pub use declaration::{Declaration, Input, Role, SIDES};
 pub use delivery::{CHECKPOINT, CHECKPOINT_OPTIONS, CHECKPOINTS, Checkpointing, Delivery};
 pub use diagnostic::{Diagnostic, Faults, Reported, Severity, suggestion};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};

@@ -197,6 +197,10 @@ fn read_nodes(section: &Section<'_>) -> (Vec<Declaration>, Vec<Declaration>) {
         }
     }
     let tables = nodes.split_off(nodes.partition_point(|node| node.role != Role::Table));
+    for node in &mut nodes {
+        let table = tables.iter().find(|table| Some(table.name.as_str()) == node.table());
+        node.asks = table.map_or_else(Vec::new, |table| table.from.clone());
+    }
     refuse_wrong_names(&nodes, section.faults());
     (nodes, tables)
 }

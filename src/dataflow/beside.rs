@@ -150,6 +150,12 @@ const TABLE: &[OptionSpec] = &[
         "The column or columns that tell a row from all others; none may be null. Two rows of one key are an error.",
     ),
     OptionSpec::or("format", "json", OptionKind::Format, "How what is read becomes rows."),
+    OptionSpec::optional(
+        "from",
+        OptionKind::OneOrList(&OptionKind::Text),
+        "In the place of what it is read from: a node whose events are the rows. `lookup` finds the latest of a key as of the \
+         time of the event that asks.",
+    ),
 ];
 
 /// What a node of this role may have beside its component.

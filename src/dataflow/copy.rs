@@ -1,6 +1,6 @@
 //! Rows that move from the batch of one stage into that of another.
 
-use crate::event::{Batch, Row, Slot, Span, View};
+use crate::event::{Batch, Row, Slot, Span, Value, View};
 use crate::formats::Encoder;
 use crate::formats::json::{JsonEncoder, JsonOutput};
 use crate::time::Timestamp;
@@ -12,19 +12,23 @@ pub struct Copies {
     pub cells: Vec<(Slot, Slot)>,
     /// How the whole event reads on this side, if the other side needs [`Batch::raw`].
     pub whole: Option<View>,
+    /// Whole events of this side that become maps in slots of the other layout.
+    pub maps: Vec<(View, Slot)>,
 }
 
 /// Copies rows as a [`Copies`] says.
 pub struct Copier {
     cells: Vec<(Slot, Slot)>,
     whole: Option<JsonEncoder>,
+    maps: Vec<(JsonEncoder, Slot)>,
 }
 
 impl Copier {
     /// A copier for the given copies.
     pub fn new(copies: &Copies) -> Copier {
-        let whole = copies.whole.as_ref().map(|view| JsonEncoder::new(JsonOutput::default(), view));
-        Copier { cells: copies.cells.clone(), whole }
+        let encoder = |view: &View| JsonEncoder::new(JsonOutput::default(), view);
+        let maps = copies.maps.iter().map(|(view, slot)| (encoder(view), *slot)).collect();
+        Copier { cells: copies.cells.clone(), whole: copies.whole.as_ref().map(encoder), maps }
     }
 
     /// Adds a copy of the row, with its event time, to `into`.
@@ -37,6 +41,10 @@ impl Copier {
         }
         if let Some(encoder) = &mut self.whole {
             into.raw[copy.index()] = whole_event(encoder, from, row, &mut into.arena);
+        }
+        for (encoder, slot) in &mut self.maps {
+            let span = whole_event(encoder, from, row, &mut into.arena);
+            into.set(copy, *slot, if span.len == 0 { Value::NULL } else { Value::json(span) });
         }
         copy
     }

@@ -5,6 +5,7 @@
 //! This is the projection of the design, done on demand.
 
 use super::scope::{Binding, Point, Scope, ScopeLayer};
+use super::sides::{Side, stands_beside};
 use super::{Copies, Next, NodeId, Port, StageId, StepId, StepPlan, TableDraft, Target};
 use crate::event::{Layer, Path, Slot, Span, View};
 use crate::expr::{Resolved, SourceField, Type, UnknownField};
@@ -236,6 +237,8 @@ impl Draft {
                 ScopeLayer::Field(name, Binding::Slot(slot, ty)) if name == path.root() => {
                     return Ok(Resolved { slot: *slot, ty: *ty, rest: path.rest().to_vec() });
                 }
+                // A map is only to be had by the stage that copies it.
+                ScopeLayer::Field(name, Binding::Map(_)) if name == path.root() => break,
                 ScopeLayer::Field(name, Binding::Alias(scope, target)) if name == path.root() => {
                     return self.resolve(stage, scope, &target.join(path.rest()));
                 }
@@ -341,11 +344,16 @@ impl Draft {
             return Some(Resolved { slot, ty, rest: Vec::new() });
         }
         let Origin::Copied(points) = self.at(stage).origin.clone() else { return None };
+        if let Some(side) = Side::among(&points, path.root()) {
+            return self.copied_side(stage, &side, path);
+        }
         let found: Vec<_> = points.iter().map(|p| self.resolve(p.stage, &p.scope, path).ok()).collect();
-        if found.iter().flatten().any(|f| !f.rest.is_empty()) {
+        let apart = found.iter().flatten().map(|f| f.rest.len()).max().filter(|rest| *rest > 0);
+        if let Some(rest) = apart {
             // A value that must be taken apart at run time is copied as a whole and taken apart behind the copy.
-            let root = self.copied(stage, &Path::field(path.root()))?;
-            return Some(Resolved { rest: path.rest().to_vec(), ty: Type::ANY, ..root });
+            let own = path.steps().len() - rest;
+            let whole = self.copied(stage, &Path::field(path.root()).join(&path.steps()[1..own]))?;
+            return Some(Resolved { rest: path.steps()[own..].to_vec(), ty: Type::ANY, ..whole });
         }
         let ty = common_type(found.iter().flatten().map(|f| f.ty))?;
         let slot = self.slot(stage, path.to_string(), ty);
@@ -426,6 +434,7 @@ impl Draft {
             match layer {
                 ScopeLayer::Origin => self.view_origin(stage, why, &mut layers),
                 ScopeLayer::Parsed(id) => layers.push(Layer::Merge(self.whole_parsed(stage, *id))),
+                ScopeLayer::Without(name) if is_hidden(name) => {}
                 ScopeLayer::Without(name) => layers.push(Layer::Without(name.clone())),
                 ScopeLayer::Field(name, _) if is_hidden(name) => {}
                 ScopeLayer::Field(name, _) => {
@@ -457,7 +466,7 @@ impl Draft {
             Origin::Decoded(id) => self.decodings[id.0 as usize].wanted.whole = true,
             Origin::Made { .. } => {}
             Origin::Copied(points) => {
-                for (input, point) in points.iter().enumerate() {
+                for (input, point) in points.iter().enumerate().filter(|(_, point)| !stands_beside(point)) {
                     let view = self.view(point.stage, &point.scope, why);
                     self.at(stage).copies[input].whole = Some(view);
                 }

@@ -25,14 +25,19 @@ impl KeptRow {
         into: &mut Batch,
     ) -> Row {
         let row = into.push_row(self.time, watermark);
-        for (slot, value) in slots.zip(&self.cells) {
-            let value = value.write(into);
-            into.set(row, slot, value);
-        }
+        self.fill(slots, row, into);
         if whole {
             into.raw[row.index()] = into.store(&self.raw);
         }
         row
+    }
+
+    /// Sets the cells of a row.
+    fn fill(&self, slots: impl Iterator<Item = Slot>, row: Row, into: &mut Batch) {
+        for (slot, value) in slots.zip(&self.cells) {
+            let value = value.write(into);
+            into.set(row, slot, value);
+        }
     }
 }
 
@@ -77,5 +82,10 @@ impl Keeper {
     /// Adds the row to the batch behind the port, with its own event time.
     pub fn write(&self, kept: &KeptRow, watermark: Timestamp, into: &mut Batch) -> Row {
         kept.write(self.cells.iter().map(|(_, slot)| *slot), self.whole.is_some(), watermark, into)
+    }
+
+    /// Sets the cells that it keeps in a row of the batch behind the port, all others staying as they are.
+    pub fn fill(&self, kept: &KeptRow, row: Row, into: &mut Batch) {
+        kept.fill(self.cells.iter().map(|(_, slot)| *slot), row, into);
     }
 }

@@ -208,6 +208,11 @@ impl<T: Default> KeyedState<T> {
         key
     }
 
+    /// A key by its bytes, if it is in memory.
+    pub fn find_bytes(&self, bytes: &[u8]) -> Option<KeyId> {
+        self.keys.find_bytes(bytes)
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.keys.cold().is_none_or(ColdTable::is_empty)

@@ -30,6 +30,7 @@ mod row_form;
 mod saved;
 mod scope;
 mod shared;
+mod sides;
 mod sink;
 mod source;
 mod spec;

@@ -99,7 +99,7 @@ impl StepPlan for OrderPlan {
         let late = context.is_connected(LATE).then(|| Copier::new(&context.copies(LATE, 0)));
         Box::new(Order {
             hold: Copier::new(&copies),
-            release: Copier::new(&Copies { cells: same, whole: None }),
+            release: Copier::new(&Copies { cells: same, ..Copies::default() }),
             whole,
             key: self.key.clone(),
             form: context.row_form(MAIN),

@@ -54,6 +54,9 @@ pub struct NodePlanner<'a> {
     pub late: Option<Point>,
     /// Where events enter the node, behind what templates of a sink compute; none for sources.
     pub entry: Option<Point>,
+    /// For a join: the names of its two inputs, and where their events are. For what asks a table that a node fills: where
+    /// that one's events are.
+    pub sides: Vec<(String, Point)>,
     /// For sources: programs that run before events get their times, and so before any step.
     pub prepare: Option<Vec<(Slot, Program)>>,
     /// How long what it keeps of a key without events is kept.
@@ -68,6 +71,8 @@ pub struct NodePlanner<'a> {
     pub instance: &'a Instance,
     /// Tables that could not be planned, which was reported.
     pub missing_tables: &'a BTreeSet<String>,
+    /// The keys of tables that nodes fill.
+    pub temporal: &'a BTreeMap<String, Vec<String>>,
 }
 
 impl NodePlanner<'_> {

@@ -37,7 +37,8 @@ pub struct RowForm {
 impl RowForm {
     /// That of rows that are copied into a stage by one of its inputs.
     pub fn of(draft: &Draft, stage: StageId, copies: &Copies) -> RowForm {
-        let slots: Vec<Slot> = copies.cells.iter().map(|(_, slot)| *slot).collect();
+        let (cells, maps) = (copies.cells.iter(), copies.maps.iter());
+        let slots: Vec<Slot> = cells.map(|(_, slot)| *slot).chain(maps.map(|(_, slot)| *slot)).collect();
         let names = &draft.stages[stage.0 as usize].slots;
         let columns = slots.iter().map(|slot| names[slot.0 as usize].0.clone()).collect();
         RowForm::new(columns, slots, copies.whole.is_some())

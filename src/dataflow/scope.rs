@@ -13,6 +13,8 @@ pub enum Binding {
     Slot(Slot, Type),
     /// Another name for a path further up; resolved only if somebody asks, so that nobody decodes in vain.
     Alias(Arc<Scope>, Path),
+    /// A map of all that another scope of the same stage gives: one side of a join. Only for points that are joined.
+    Map(Arc<Scope>),
 }
 
 /// One layer of a [`Scope`]; upper layers hide lower ones.

@@ -107,8 +107,13 @@ impl StartContext<'_> {
 
     /// The form in which rows are kept that wait to go to the first input of that stage.
     pub fn row_form(&self, port: Port) -> RowForm {
+        self.row_form_of(port, 0)
+    }
+
+    /// The same for the given input of that stage.
+    pub fn row_form_of(&self, port: Port, input: usize) -> RowForm {
         match self.behind(port) {
-            Some(stage) => RowForm::of(self.draft, stage, &self.copies(port, 0)),
+            Some(stage) => RowForm::of(self.draft, stage, &self.copies(port, input)),
             None => RowForm::new(Vec::new(), Vec::new(), false),
         }
     }

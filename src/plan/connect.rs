@@ -23,7 +23,7 @@ pub fn connect(file: &PipelineFile, taps: &[(String, String)], faults: &Faults) 
         }
     };
     for node in &file.nodes {
-        for input in node.from.iter().filter(|input| is_source_of(file, input, faults)) {
+        for input in node.inputs_and_asked().filter(|input| is_source_of(file, input, faults)) {
             let by = format!("{}: {} reads `{input}`", line(faults, input.place), node.what());
             listen(&input.name, input.port.as_deref().unwrap_or_default(), by);
         }
@@ -108,7 +108,7 @@ impl Search<'_> {
         }
         self.path.push(position);
         let mut good = true;
-        for input in &self.file.nodes[position].from {
+        for input in self.file.nodes[position].inputs_and_asked() {
             // A name that leads nowhere was reported; the node is planned all the same, so that its own faults are found.
             let named = |node: &Declaration| {
                 node.name == input.name && (node.role != Role::Sink || input.port.is_some())

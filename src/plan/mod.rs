@@ -201,6 +201,8 @@ struct Planning<'a> {
     points: BTreeMap<(String, String), Point>,
     /// Tables that could not be planned, which was reported.
     missing_tables: BTreeSet<String>,
+    /// The keys of tables that nodes fill.
+    temporal: BTreeMap<String, Vec<String>>,
 }
 
 /// The pipeline's parameters as constants of expressions.
@@ -238,7 +240,7 @@ impl<'a> Planning<'a> {
             role: node.role,
             was: node.was.iter().map(|(name, _)| name.clone()).collect(),
             kind: String::new(),
-            from: node.from.iter().map(ToString::to_string).collect(),
+            from: node.inputs_and_asked().map(ToString::to_string).collect(),
             taps: Vec::new(),
             ports: Vec::new(),
         });
@@ -268,6 +270,7 @@ impl<'a> Planning<'a> {
             connections,
             points: BTreeMap::new(),
             missing_tables: BTreeSet::new(),
+            temporal: BTreeMap::new(),
         }
     }
 
@@ -358,8 +361,10 @@ impl<'a> Planning<'a> {
             prepare: None,
             ttl: self.file.options.state_ttl,
             takes_ttl: false,
+            sides: Vec::new(),
             entry,
             missing_tables: &self.missing_tables,
+            temporal: &self.temporal,
         }
     }
 
@@ -373,7 +378,7 @@ impl<'a> Planning<'a> {
         let there: Vec<String> = self.ports(&name);
         self.plan.nodes[id.0 as usize].taps.clone_from(&there);
         for reader in &self.file.nodes {
-            for input in reader.from.iter().filter(|input| input.name == name) {
+            for input in reader.inputs_and_asked().filter(|input| input.name == name) {
                 let port = input.port.as_deref().unwrap_or_default();
                 if !there.iter().any(|p| p == port) {
                     self.report_port(&name, port, input, &there);
@@ -427,6 +432,14 @@ impl<'a> Planning<'a> {
         let stage = self.plan.draft.join(points);
         self.plan.unions.insert(stage, id);
         Some(Point { stage, behind: None, scope: Scope::origin() })
+    }
+
+    /// The two sides of a join, each as far as [`Planning::entry`] finds it.
+    fn sides(&mut self, id: NodeId, inputs: &[crate::config::Input]) -> Vec<(String, Point)> {
+        let side = |input: &crate::config::Input| {
+            Some((input.name.clone(), self.entry(id, std::slice::from_ref(input))?))
+        };
+        inputs.iter().filter_map(side).collect()
     }
 
     /// A point with any fields.

@@ -12,6 +12,10 @@ impl Planning<'_> {
     /// Plans all tables, before any node asks them. Of those that are stated the rows are these.
     pub(super) fn tables(&mut self, stated: &[Stated]) {
         for declaration in &self.file.tables {
+            if !declaration.from.is_empty() {
+                self.temporal_table(declaration);
+                continue;
+            }
             let name = &declaration.name;
             let planned = self.table(declaration).and_then(|table| {
                 let Some(stated) = stated.iter().find(|stated| stated.table == *name) else {
@@ -26,6 +30,27 @@ impl Planning<'_> {
                 Some(table) => self.plan.draft.tables.push(table),
                 None => _ = self.missing_tables.insert(name.clone()),
             }
+        }
+    }
+
+    /// A table that a node fills; those who ask it keep its rows.
+    fn temporal_table(&mut self, declaration: &Declaration) {
+        let names: Vec<&'static str> = TABLES.iter().map(|table| table.spec.name).collect();
+        let section = declaration.open(names.iter().copied(), LATER, self.faults);
+        let name = &declaration.name;
+        for strange in section.settings().filter(|setting| !["from", "key"].contains(&setting.name)) {
+            if names.contains(&strange.name) || strange.name == "format" {
+                let message = format!("`{}` cannot stand beside `from`", strange.name);
+                self.faults.error(strange.key, message).hint("a node fills the table, or it is read");
+            }
+        }
+        match section.required("key", key) {
+            Some(key) => _ = self.temporal.insert(name.clone(), key),
+            None => _ = self.missing_tables.insert(name.clone()),
+        }
+        let asks = |node: &Declaration| node.table() == Some(name);
+        if !self.file.nodes.iter().any(asks) && !self.faults.has_errors() {
+            self.faults.warning(declaration.place, format!("nothing asks table `{name}`"));
         }
     }
 

@@ -2,16 +2,20 @@
 
 use super::Planning;
 use crate::config::{Declaration, read};
-use crate::dataflow::{NodeId, Point, Ports, calls_history};
-use crate::transforms::{COMBINABLE, LATER, TRANSFORMS};
+use crate::dataflow::{NodeId, Point, Ports, StageId, calls_history};
+use crate::transforms::{COMBINABLE, JOIN, LATER, TRANSFORMS};
 
 impl Planning<'_> {
     /// Plans a transform: one operator, or `where`, `set`, `select` and `drop` together.
     pub(super) fn transform(&mut self, id: NodeId, declaration: &Declaration) {
         let names = TRANSFORMS.iter().map(|transform| transform.spec.name);
         let section = declaration.open(names, LATER, self.faults);
-        let chosen: Vec<usize> =
+        let mut chosen: Vec<usize> =
             (0..TRANSFORMS.len()).filter(|i| section.has(TRANSFORMS[*i].spec.name)).collect();
+        if section.has(JOIN) {
+            // What stands beside it sees what it gives.
+            chosen.reverse();
+        }
         let kinds: Vec<&str> = chosen.iter().map(|i| TRANSFORMS[*i].spec.name).collect();
         self.plan.nodes[id.0 as usize].kind = kinds.join(", ");
         if chosen.is_empty() {
@@ -19,20 +23,37 @@ impl Planning<'_> {
             section.exactly_one(&names, "operator");
             return;
         }
-        if chosen.len() > 1 && chosen.iter().any(|i| *i >= COMBINABLE) {
+        let joins = section.has(JOIN);
+        let combine = |i: &usize| *i < COMBINABLE || joins;
+        if chosen.len() > 1 && (joins && kinds != [JOIN, "select"] || !chosen.iter().all(combine)) {
             let message = format!("{} has several operators: {}", declaration.what(), kinds.join(", "));
-            section.error(message).hint("only `where`, `set`, `select` and `drop` may stand together");
+            let hint = match joins {
+                true => "only `select` may stand beside `join`",
+                false => "only `where`, `set`, `select` and `drop` may stand together",
+            };
+            section.error(message).hint(hint);
             return;
         }
-        let Some(entry) = self.entry(id, &declaration.from) else { return };
-        let mut planner = self.planner(id, Some(entry.clone()));
+        let mut sides = if joins { self.sides(id, &declaration.from) } else { Vec::new() };
+        if let Some(rows) = self.entry(id, &declaration.asks) {
+            sides.push((declaration.table().unwrap_or_default().to_owned(), rows));
+        }
+        let entry = if joins { None } else { self.entry(id, &declaration.from) };
+        let start = match (&entry, sides.first()) {
+            (Some(point), _) | (None, Some((_, point))) => point.clone(),
+            (None, None) if joins => self.anything(),
+            (None, None) => return,
+        };
+        let first = self.plan.draft.stages.len();
+        let mut planner = self.planner(id, entry);
+        planner.sides = sides;
         planner.ordered = section.optional("ordered", read::boolean);
         planner.read_ttl(&section);
         let operators = chosen.iter().filter_map(|i| section.get(TRANSFORMS[*i].spec.name));
         let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers)
             || operators.into_iter().any(|setting| calls_history(setting.node));
         let orders = !gathers && planner.ordered == Some(true);
-        let entry = if orders { planner.gather(&entry, &mut [], true) } else { entry };
+        let entry = if orders { planner.gather(&start, &mut [], true) } else { start };
         let mut ports: Option<Ports> = Some(vec![(String::new(), entry)]);
         for i in chosen {
             let Some(setting) = section.get(TRANSFORMS[i].spec.name) else { continue };
@@ -42,7 +63,10 @@ impl Planning<'_> {
         if ports.is_some() {
             planner.judge_ttl(&section);
         }
+        let joined = (first..planner.draft.stages.len()).map(|stage| StageId(stage as u16));
+        let joined: Vec<StageId> = joined.filter(|stage| planner.draft.is_union(*stage)).collect();
         let (is_ordered, late) = (planner.is_ordered, planner.late.take());
+        self.plan.unions.extend(joined.into_iter().map(|stage| (stage, id)));
         if let Some(mut ports) = ports {
             let is_late_read = late.is_some();
             ports.extend(late.map(|late| ("late".to_owned(), late)));

@@ -158,8 +158,9 @@ fn inlet(id: StageId, stage: &StageDraft, groups: &[StageId], place: &Place<'_>)
 /// What rows that wait to come into a stage need to outlive the process.
 fn keeper(draft: &crate::dataflow::Draft, id: StageId, stage: &StageDraft) -> MergeKeeper {
     // All inputs fill the same slots, or leave some of them null.
-    let mut all =
-        Copies { cells: Vec::new(), whole: stage.copies.iter().find_map(|copies| copies.whole.clone()) };
+    let whole = stage.copies.iter().find_map(|copies| copies.whole.clone());
+    let maps = stage.copies.iter().flat_map(|copies| copies.maps.clone()).collect();
+    let mut all = Copies { cells: Vec::new(), whole, maps };
     for cell in stage.copies.iter().flat_map(|copies| &copies.cells) {
         if all.cells.iter().all(|(_, slot)| *slot != cell.1) {
             all.cells.push(*cell);
@@ -278,7 +279,7 @@ pub fn intake(
         tracker,
         prepare: source.prepare.clone(),
         rejected,
-        copier: Copier::new(&Copies { cells, whole }),
+        copier: Copier::new(&Copies { cells, whole, ..Copies::default() }),
         live: source.plan.is_live(),
         has_steps: plan.draft.steps.iter().any(|step| step.node == source.node && !step.aside),
         partitions,

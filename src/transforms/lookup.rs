@@ -1,6 +1,7 @@
 //! `lookup`: adds columns of a table's row to each event.
 
 use super::answers::wait_for_answers;
+use super::join::{Temporal, plan_temporal};
 use crate::config::{Role, Section, Setting, read};
 use crate::dataflow::{
     Address, Binding, ComponentSpec, MAIN, MatchKey, NodePlanner, Operator, OptionKind, OptionSpec, Origin,
@@ -16,7 +17,8 @@ const SPEC: ComponentSpec = ComponentSpec {
     name: "lookup",
     role: Role::Transform,
     summary: "Looks each event up in a table by its key and adds columns of the row that it finds. Events meet what the table \
-              holds when they come by: it has no history.",
+              holds when they come by: it has no history. In a table that a node fills (`from`) they meet the row that is the \
+              latest as of their own time: they wait for the watermark, and late ones leave by `NAME.late`.",
     short: None,
     options: &[
         OptionSpec::required("table", OptionKind::Text, "The table, of those under `tables`."),
@@ -83,18 +85,22 @@ const MISSING: &[(&str, Missing)] =
 fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
     let section = SPEC.open(setting);
     let missing = section.or("missing", Missing::Null, read::word(MISSING, &[]));
+    if let Some((name, key)) = filled(planner, &section) {
+        return as_of(planner, at, &section, &name, &key, missing);
+    }
     let table = section.required("table", |setting| planner.table(setting));
     let matching = section.required("match", Some);
     let (table, matching) = (table?, matching?);
     let mut at = at.clone();
-    let key = match_key(planner, &mut at, table, matching);
-    let Some(fields) = selected(planner, &section, table)? else {
+    let asked = Asked::of(planner, table);
+    let key = match_key(planner, &mut at, &asked, matching);
+    let Some(fields) = selected(planner, &section, &asked)? else {
         key?;
         return Some(vec![(String::new(), anything(planner))]);
     };
     let key = key?;
     if let Some(address) = planner.draft.tables[usize::from(table.0)].plan.address().cloned() {
-        return Some(asked(planner, &at, table, (address, key), &fields, missing));
+        return Some(ask_server(planner, &at, table, (address, key), &fields, missing));
     }
     let (mut columns, mut scope) = (Vec::new(), at.scope.clone());
     for (field, column) in &fields {
@@ -111,7 +117,7 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
 }
 
 /// Lets events wait for answers, and judges them behind that.
-fn asked(
+fn ask_server(
     planner: &mut NodePlanner<'_>,
     at: &Point,
     table: TableId,
@@ -127,20 +133,83 @@ fn asked(
     vec![(String::new(), planner.behind(&behind, step, MAIN, behind.scope.clone()))]
 }
 
+/// A table as far as planning a lookup needs to know it.
+struct Asked {
+    name: String,
+    /// The columns of its key.
+    key: Vec<String>,
+    /// All its columns, where they are known.
+    columns: Option<Vec<String>>,
+    /// Whether it cannot be read, which is told elsewhere.
+    is_faulty: bool,
+}
+
+impl Asked {
+    fn of(planner: &NodePlanner<'_>, table: TableId) -> Asked {
+        let table = &planner.draft.tables[usize::from(table.0)];
+        Asked {
+            name: table.name.clone(),
+            key: table.layout.key().to_vec(),
+            columns: table.plan.columns().map(<[String]>::to_vec),
+            is_faulty: table.plan.fault().is_some(),
+        }
+    }
+}
+
+/// The name and key of the table if a node fills it.
+fn filled(planner: &NodePlanner<'_>, section: &Section<'_>) -> Option<(String, Vec<String>)> {
+    let name = section.get("table")?.node.scalar()?;
+    Some((name.to_owned(), planner.temporal.get(name)?.clone()))
+}
+
+/// Plans a lookup in a table that a node fills: its latest rows as of each event's time.
+fn as_of(
+    planner: &mut NodePlanner<'_>,
+    at: &Point,
+    section: &Section<'_>,
+    name: &str,
+    key: &[String],
+    missing: Missing,
+) -> Option<Ports> {
+    let matching = section.required("match", Some);
+    let (_, rows) = planner.sides.first().cloned()?;
+    let columns = planner.draft.known(rows.stage, &rows.scope);
+    let asked = Asked { name: name.to_owned(), key: key.to_vec(), columns, is_faulty: false };
+    let (mut at, matching) = (at.clone(), matching?);
+    if let Some((known, strange)) = asked.columns.as_ref().and_then(|known| {
+        let strange = key.iter().find(|column| !known.contains(column))?;
+        Some((known, strange))
+    }) {
+        let message = format!("what fills table `{name}` has no field `{strange}`, which is its key");
+        planner.faults.unknown(matching, message, strange, known.iter().map(String::as_str));
+        return None;
+    }
+    let slots = match_key(planner, &mut at, &asked, matching);
+    let fields = selected(planner, section, &asked)?;
+    let temporal = Temporal {
+        name: name.to_owned(),
+        text: matching.node.scalar().unwrap_or_default().trim().to_owned(),
+        rows,
+        key: key.iter().cloned().zip(slots?).collect(),
+        fields: fields?,
+        all: missing == Missing::Null,
+        rejects: missing == Missing::Reject,
+    };
+    Some(vec![(String::new(), plan_temporal(planner, &at, temporal)?)])
+}
+
 /// The slots of what each column of the key is equal to, in the order of the key.
 fn match_key(
     planner: &mut NodePlanner<'_>,
     at: &mut Point,
-    table: TableId,
+    Asked { name, key, .. }: &Asked,
     setting: Setting<'_>,
 ) -> Option<Vec<Slot>> {
-    let table = &planner.draft.tables[usize::from(table.0)];
-    let (name, key) = (table.name.clone(), table.layout.key().to_vec());
     let expr = planner.parse(setting)?;
     let all = if let Node::And(all) = &expr.node { all.as_slice() } else { std::slice::from_ref(&expr) };
     let mut slots: Vec<Option<Slot>> = vec![None; key.len()];
     for equation in all {
-        let Some((number, value)) = sides(equation, &key) else {
+        let Some((number, value)) = sides(equation, key) else {
             let reported =
                 setting.error(format!("`{equation}` does not say what a column of the key is equal to"));
             let first = key.first().map_or("column", String::as_str);
@@ -173,17 +242,16 @@ fn sides<'e>(equation: &'e Expr, key: &[String]) -> Option<(usize, &'e Expr)> {
 fn selected(
     planner: &NodePlanner<'_>,
     section: &Section<'_>,
-    table: TableId,
+    table: &Asked,
 ) -> Option<Option<Vec<(String, String)>>> {
-    let table = &planner.draft.tables[usize::from(table.0)];
-    let known = table.plan.columns();
+    let known = table.columns.as_deref();
     let Some(setting) = section.get("select") else {
-        if known.is_none() && table.plan.fault().is_none() {
+        if known.is_none() && !table.is_faulty {
             let reported = section.error(format!("`lookup` in table `{}` needs `select`", table.name));
             reported.hint("only who is asked knows what columns it has");
             return None;
         }
-        let other = |column: &&String| !table.layout.key().contains(column);
+        let other = |column: &&String| !table.key.contains(column);
         let pair = |column: &String| (column.clone(), column.clone());
         return Some(known.map(|columns| columns.iter().filter(other).map(pair).collect()));
     };

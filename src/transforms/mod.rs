@@ -16,6 +16,7 @@ mod fill;
 mod filter;
 mod geofence;
 mod hysteresis;
+mod join;
 mod lookup;
 mod parse;
 mod route;
@@ -37,6 +38,9 @@ pub use filter::FilterPlan;
 /// How many of [`TRANSFORMS`], its first ones, may stand together in one node.
 pub const COMBINABLE: usize = 4;
 
+/// The transform that has two inputs; `select` may stand beside it.
+pub const JOIN: &str = "join";
+
 /// All transforms, in the order in which those that stand together run.
 pub const TRANSFORMS: &[TransformSpec] = &[
     filter::WHERE,
@@ -56,10 +60,11 @@ pub const TRANSFORMS: &[TransformSpec] = &[
     absence::ABSENCE,
     fill::FILL,
     top_n::TOP_N,
+    join::SPEC,
     lookup::LOOKUP,
     geofence::GEOFENCE,
     anomaly::ANOMALY,
 ];
 
 /// Transforms of the language that this version does not have.
-pub const LATER: &[&str] = &["lua", "join", "pattern", "sql"];
+pub const LATER: &[&str] = &["lua", "pattern", "sql"];

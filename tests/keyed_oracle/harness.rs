@@ -12,7 +12,7 @@ use headwater::runtime::{self, Instruments, Pipeline, WorkerId};
 use headwater::time::{Env, Random, SystemClock};
 use serde_json::Value as Json;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// How far events are out of order, and how far the watermark lies behind them.
@@ -82,15 +82,23 @@ fn run_with(
          transforms:\n  node:\n    from: in\n{transform}\n\
          sinks: {{ out: {{ from: node, stdout: {{}} }} }}\n"
     );
-    let plan = plan(&text);
+    run_text(&text, events, seed, restarts).0
+}
+
+/// What a pipeline whose one source is standard input puts out by all its sinks, and how many entries of keys are still kept
+/// at its end, where there are `restarts`.
+pub fn run_text(text: &str, events: &[Event], seed: u64, restarts: Option<u64>) -> (Vec<Json>, usize) {
+    let plan = plan(text);
     let lines: Vec<String> = events.iter().enumerate().map(|(number, event)| event.line(number)).collect();
-    let hands = Hands { plan: &plan, text: &text, lines, seed, restarts, written: Arc::default() };
+    let (written, left) = (Arc::default(), Arc::default());
+    let hands = Hands { plan: &plan, text, lines, seed, restarts, written, left };
     let (clock, stop) = (SystemClock::new(), AtomicBool::new(false));
     let pipeline = Pipeline::open_with(&plan, &clock, &hands, None).unwrap();
     pipeline.run(&clock, &stop, &mut |_| {}).unwrap();
     let written = hands.written.lock().unwrap();
     let lines = std::str::from_utf8(&written).unwrap().lines();
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    let rows = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    (rows, hands.left.load(Ordering::Relaxed))
 }
 
 fn plan(text: &str) -> Plan {
@@ -110,6 +118,7 @@ struct Hands<'a> {
     seed: u64,
     restarts: Option<u64>,
     written: Arc<Mutex<Vec<u8>>>,
+    left: Arc<AtomicUsize>,
 }
 
 impl Instruments for Hands<'_> {
@@ -118,7 +127,10 @@ impl Instruments for Hands<'_> {
         match self.restarts.filter(|_| keeps) {
             None => operator,
             // Operators are started from a plan of their own, for as long as any of them lives.
-            Some(seed) => Box::new(Restarting::new(plan(self.text).draft, step, worker.0.into(), seed)),
+            Some(seed) => {
+                let draft = plan(self.text).draft;
+                Box::new(Restarting::new(draft, step, worker.0.into(), seed, self.left.clone()))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod fill;
 mod forgetting;
 mod harness;
 mod history;
+mod join;
 mod restarting;
 mod retimed;
 mod silence;

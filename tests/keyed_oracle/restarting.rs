@@ -2,7 +2,7 @@
 
 use crate::harness::roll;
 use headwater::dataflow::{
-    ColdKeys, Draft, Operator, Output, Pressure, Room, Saved, Saving, Signal, StartContext, StepId,
+    ColdKeys, Draft, Operator, Output, Pressure, Room, Saved, Saving, Signal, StartContext, StepId, is_own,
 };
 use headwater::event::{Batch, Row};
 use headwater::state::disk::SimulatedDisk;
@@ -10,6 +10,7 @@ use headwater::state::{KeyGroup, NodeId, Overflow};
 use headwater::time::{Env, Random};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub struct Restarting {
     draft: Draft,
@@ -20,13 +21,15 @@ pub struct Restarting {
     pressure: Arc<Pressure>,
     /// What was saved, as a log of checkpoints would add it up.
     kept: BTreeMap<(KeyGroup, Vec<u8>), Box<[u8]>>,
+    /// Entries of keys that are kept at the end of input.
+    left: Arc<AtomicUsize>,
 }
 
 impl Restarting {
-    pub fn new(draft: Draft, step: StepId, worker: usize, seed: u64) -> Restarting {
+    pub fn new(draft: Draft, step: StepId, worker: usize, seed: u64, left: Arc<AtomicUsize>) -> Restarting {
         let mut random = Random::seeded(seed + 31 * u64::from(step.0) + worker as u64);
         let (operator, pressure) = start(&draft, step, &mut random);
-        Restarting { draft, step, worker, random, operator, pressure, kept: BTreeMap::new() }
+        Restarting { draft, step, worker, random, operator, pressure, kept: BTreeMap::new(), left }
     }
 
     fn changes(&mut self, env: &Env) -> usize {
@@ -97,5 +100,10 @@ impl Operator for Restarting {
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
         self.operator.signal(signal, out);
+        if signal == Signal::End {
+            self.changes(&out.env().clone());
+            let keyed = self.kept.keys().filter(|(_, key)| !is_own(key)).count();
+            self.left.fetch_add(keyed, Ordering::Relaxed);
+        }
     }
 }

@@ -108,7 +108,7 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
             window_end: Some(Slot(2)),
         },
         late: Some(LateOutput {
-            copies: Copies { cells: vec![(ID, Slot(0))], whole: None },
+            copies: Copies { cells: vec![(ID, Slot(0))], ..Copies::default() },
             window_start: Some(Slot(1)),
         }),
     }

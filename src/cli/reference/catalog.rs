@@ -8,7 +8,7 @@ use crate::expr::functions::{Body, FunctionSpec, HISTORY_VALUES};
 use crate::sinks::SINKS;
 use crate::sources::{GENERATE_FUNCTIONS, SOURCES};
 use crate::tables::TABLES;
-use crate::transforms::TRANSFORMS;
+use crate::transforms::{JOIN, TRANSFORMS};
 use crate::windows::WINDOWS;
 use crate::windows::aggregates::{self, AggregateSpec, Argument, Takes};
 use std::iter::once;
@@ -77,12 +77,16 @@ pub fn excluded(spec: &ComponentSpec) -> Vec<&'static str> {
                 unless(sink.encodes, &["format", "delivery", "buffer", "retry"]);
             }
         }
+        // It names its inputs itself, and only `select` may stand beside it.
+        Role::Transform => {
+            unless(spec.name != JOIN, &["from", "ordered", "state_ttl", "where", "set", "drop"]);
+        }
         Role::Table => {
             for table in TABLES.iter().filter(|table| table.spec.name == spec.name) {
                 unless(table.decodes, &["format"]);
             }
         }
-        Role::Transform | Role::Format => {}
+        Role::Format => {}
     }
     excluded
 }

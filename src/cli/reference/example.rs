@@ -1,6 +1,6 @@
 //! Examples of components, made whole: see [`ComponentSpec::example`].
 
-use crate::config::{Faults, Node, Role, SourceFile, parse};
+use crate::config::{Faults, Node, Role, SIDES, SourceFile, parse};
 use crate::dataflow::ComponentSpec;
 use std::collections::BTreeSet;
 
@@ -50,7 +50,10 @@ fn names(document: &Node) -> Vec<&str> {
 fn inputs(document: &Node) -> Vec<&str> {
     let sections = [Role::Transform, Role::Window, Role::Sink].map(Role::section);
     let nodes = sections.into_iter().filter_map(|section| document.get(section)?.value.entries());
-    let from = nodes.flatten().filter_map(|entry| entry.value.get("from"));
+    let from = nodes.flatten().flat_map(|entry| {
+        let sides = SIDES.iter().filter_map(|side| entry.value.get("join")?.value.get(side));
+        entry.value.get("from").into_iter().chain(sides)
+    });
     let texts = from.flat_map(|from| match from.value.items() {
         Some(items) => items.iter().filter_map(Node::scalar).collect(),
         None => Vec::from_iter(from.value.scalar()),
@@ -75,6 +78,8 @@ mod tests {
         let tests = "tests:\n  - name: t\n    steps: []\n";
         let sources = "sources:\n  in: { stdin: {} }\n";
         let two = complete(&format!("{sources}transforms:\n  a: {{ from: in, where: x }}\n{tests}"));
+        let join = complete("transforms:\n  c: { join: { left: a, right: b.rejected } }\n");
+        assert!(join.starts_with("sources:\n  a: { stdin: {} }\n  b: { stdin: {} }\n"), "{join}");
         assert!(two.ends_with(&format!("sinks:\n  out: {{ from: a, stdout: {{}} }}\n{tests}")), "{two}");
         assert_eq!(complete(&two), two);
     }

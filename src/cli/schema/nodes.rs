@@ -8,7 +8,7 @@ use crate::dataflow::{ComponentSpec, beside};
 use crate::sinks::SINKS;
 use crate::sources::SOURCES;
 use crate::tables::TABLES;
-use crate::transforms::{COMBINABLE, TRANSFORMS};
+use crate::transforms::{COMBINABLE, JOIN, TRANSFORMS};
 use crate::windows::WINDOWS;
 use serde_json::{Map, Value, json};
 
@@ -73,7 +73,8 @@ fn sink() -> Value {
 
 fn table() -> Value {
     let specs: Vec<&ComponentSpec> = TABLES.iter().map(|table| table.spec).collect();
-    node(Role::Table, &specs, one_of(specs.iter().map(|spec| spec.name)))
+    let names = specs.iter().map(|spec| spec.name);
+    node(Role::Table, &specs, one_of(names.chain(["from"])))
 }
 
 fn window() -> Value {
@@ -85,9 +86,16 @@ fn window() -> Value {
 fn transform() -> Value {
     let specs: Vec<&ComponentSpec> = TRANSFORMS.iter().map(|transform| transform.spec).collect();
     let (together, alone) = specs.split_at(COMBINABLE.min(specs.len()));
-    let together = json!({ "anyOf": one_of(together.iter().map(|spec| spec.name)) });
-    let choice = std::iter::once(together).chain(alone.iter().map(|spec| requires(spec.name))).collect();
-    node(Role::Transform, &specs, choice)
+    let together = one_of(together.iter().map(|spec| spec.name));
+    let together = json!({ "anyOf": together, "required": ["from"] });
+    let alone = alone.iter().map(|spec| match spec.name {
+        JOIN => requires(JOIN),
+        name => json!({ "required": [name, "from"] }),
+    });
+    let mut schema = node(Role::Transform, &specs, std::iter::once(together).chain(alone).collect());
+    // A join names its inputs itself.
+    schema["required"] = json!([]);
+    schema
 }
 
 /// The name of a format, or a map with one name and its options.

@@ -50,12 +50,14 @@ impl<'a> Shape<'a> {
             let node = plan?.nodes.iter().find(|node| node.name == name);
             node.map(|node| node.taps.clone())
         };
+        // What nodes fill is said by what these are sent.
+        let read = file.tables.iter().filter(|table| table.from.is_empty());
         Shape {
             sources: names(Role::Source).map(|name| SourceShape::of_name(name, plan)).collect(),
             nodes: file.nodes.iter().map(|node| (node.name.as_str(), ports(&node.name))).collect(),
             sinks: names(Role::Sink).collect(),
             params: &file.params,
-            tables: file.tables.iter().map(|table| TableShape::new(&table.name, plan)).collect(),
+            tables: read.map(|table| TableShape::new(&table.name, plan)).collect(),
         }
     }
 

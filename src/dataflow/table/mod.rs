@@ -119,7 +119,11 @@ impl NodePlanner<'_> {
             tables[number].is_used = true;
             return Some(TableId(number as u16));
         }
-        if !self.missing_tables.contains(name) {
+        if self.temporal.contains_key(name) {
+            setting
+                .error(format!("table `{name}` is filled by a node"))
+                .hint("only `lookup` asks such a table");
+        } else if !self.missing_tables.contains(name) {
             let names = tables.iter().map(|table| table.name.as_str());
             self.faults.unknown(setting, format!("there is no table `{name}`"), name, names);
         }

@@ -2,8 +2,11 @@
 
 use super::{Block, CopyWords, Destination, Flow, Out, StageWords, StepWords, Words};
 use crate::config::Role;
-use crate::dataflow::{Copies, Next, NodeId, Origin, Port, StageDraft, StageId, StepId, Target, is_hidden};
+use crate::dataflow::{
+    Copies, MAIN, Next, NodeId, Origin, Port, StageDraft, StageId, StepId, Target, is_hidden,
+};
 use crate::plan::Plan;
+use crate::transforms::JOIN;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How rows come into a stage.
@@ -128,6 +131,10 @@ impl Words<'_> {
                     }
                     (Role::Window, _) => ("panes of", ""),
                     (_, "explode") => ("elements from", "one row an element of the list"),
+                    (Role::Transform, kind) if kind.starts_with(JOIN) => match *port {
+                        MAIN => ("pairs from", "both events stand in one row"),
+                        _ => ("what comes too late for", "a late event leaves on its own"),
+                    },
                     (_, "event_time") => ("new times from", "other readers keep the old times"),
                     _ => ("rows from", "rows are made anew"),
                 };
@@ -161,6 +168,8 @@ impl Words<'_> {
             // A name of the planner's own says less than that of what is copied.
             self.line(if is_hidden(name) { &upstream.slots[source.0 as usize].0 } else { name })
         });
+        let maps = copies.maps.iter().map(|(_, target)| self.line(&stage.slots[target.0 as usize].0));
+        let names = names.chain(maps);
         let mut fields: Vec<String> = Vec::new();
         for name in names {
             if !fields.contains(&name) {

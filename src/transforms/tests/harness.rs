@@ -213,7 +213,7 @@ pub fn run_with(
     let input = draft.stage(Origin::Made { fields: Vec::new(), whole: false });
     let stage = draft.stage(Origin::Copied(Vec::new()));
     draft.slot(stage, "id", Type::INT);
-    draft.at(stage).copies = vec![Copies { cells: vec![(ID, Slot(0))], whole: None }];
+    draft.at(stage).copies = vec![Copies { cells: vec![(ID, Slot(0))], ..Copies::default() }];
     let outputs = [(MAIN, if emits { Target::Emit(stage) } else { Target::Pass(Vec::new()) })];
     let constants = draft.at(input).constants.clone();
     let start = |hash_seed| {

@@ -1,0 +1,278 @@
+//! The temporal table: an event meets the latest row of its key as of its own time.
+//!
+//! An event waits until the watermark is past its time: then all rows that are not later have come. Of rows, the last one
+//! that the watermark has passed stays, and all later ones.
+
+use super::LATE;
+use super::meeting::{Input, Meeting, Part, mark, meet};
+use super::store::{Sides, Store, between};
+use crate::dataflow::{
+    Binding, Copier, KeyId, MAIN, NodePlanner, Operator, Origin, Output, Point, Saved, Saving, Scope, Signal,
+    StartContext, StepPlan,
+};
+use crate::event::bytes::Malformed;
+use crate::event::{Batch, Path, Reason, Row, Slot, Step, Value};
+use crate::expr::Type;
+use crate::time::{Env, Millis, Timestamp};
+use std::sync::Arc;
+
+/// What is looked up.
+pub struct Temporal {
+    /// The name of the table.
+    pub name: String,
+    /// What matches, as written.
+    pub text: String,
+    /// Where the table's rows come from.
+    pub rows: Point,
+    /// The columns of the key, and where they stand in events.
+    pub key: Vec<(String, Slot)>,
+    /// Fields that are added, and the columns that they come from.
+    pub fields: Vec<(String, String)>,
+    /// Whether events without a row go on.
+    pub all: bool,
+    /// Whether, if not, they are rejected.
+    pub rejects: bool,
+}
+
+/// Plans a lookup in a table that a node fills, for events at a point.
+pub fn plan(planner: &mut NodePlanner<'_>, at: &Point, lookup: Temporal) -> Option<Point> {
+    let part = |name: &String, slot: Slot, ty: Type| Part { written: name.clone(), slot, ty };
+    let (mut events, mut rows) = (Vec::new(), Vec::new());
+    for (column, slot) in &lookup.key {
+        let found =
+            planner.draft.resolve(lookup.rows.stage, &lookup.rows.scope, &Path::field(column.clone()));
+        let found = found.ok().filter(|found| found.rest.is_empty())?;
+        let ty = planner.draft.at(at.stage).slots[slot.0 as usize].1;
+        events.push(part(column, *slot, ty));
+        rows.push(part(column, found.slot, found.ty));
+    }
+    let names: Vec<String> = lookup.key.iter().map(|(column, _)| column.clone()).collect();
+    // The name under which a row of the table stands beside an event.
+    let beside = &format!("({})", lookup.name);
+    let table = Scope::default().with(beside.clone(), Binding::Map(Arc::new(lookup.rows.scope.clone())));
+    let text = format!("rows of {}, by {}", lookup.name, names.join(", "));
+    let asking = format!("asks {} where {}", lookup.name, lookup.text);
+    let event = Input { text: asking, right: false, kept: true, scope: at.scope.clone() };
+    let event = mark(planner, at, &events, event);
+    let row = Input { text, right: true, kept: false, scope: table };
+    let row = mark(planner, &lookup.rows, &rows, row);
+    let meeting = meet(planner, vec![event, row], &names)?;
+    let to = leave(planner, &meeting.at, beside);
+    let mut scope = to.scope.clone();
+    for (field, column) in &lookup.fields {
+        let path = Path::field(beside.as_str()).then(Step::Field(column.clone()));
+        let found = planner.draft.resolve(to.stage, &to.scope, &path).ok()?;
+        scope = scope.with(field.clone(), Binding::Slot(found.slot, found.ty));
+    }
+    let found = (!lookup.all).then(|| planner.draft.slot(to.stage, "(found)", Type::BOOL));
+    let late = planner.is_listened("late").then(|| {
+        let events = Point { scope: meeting.at.scope.clone().without(beside.clone()), ..meeting.at.clone() };
+        planner.draft.stage(Origin::Copied(vec![events]))
+    });
+    let Meeting { at, key, mark } = meeting;
+    let plan = AsOfPlan { name: lookup.name.clone(), text: lookup.text, key, mark, found };
+    let step = planner.attach(&at, Box::new(plan));
+    planner.draft.emit_to(step, MAIN, to.stage);
+    planner.is_ordered = true;
+    if let Some(stage) = late {
+        planner.draft.emit_to(step, LATE, stage);
+        planner.late = Some(Point { stage, behind: None, scope: Scope::origin() });
+    }
+    let to = Point { scope, ..to };
+    let Some(found) = found else { return Some(to) };
+    let plan = FoundPlan { name: lookup.name, found, rejects: lookup.rejects };
+    let step = planner.attach(&to, Box::new(plan));
+    Some(planner.behind(&to, step, MAIN, to.scope.clone()))
+}
+
+/// The stage of events with their rows: of two inputs, one for each.
+fn leave(planner: &mut NodePlanner<'_>, at: &Point, beside: &str) -> Point {
+    let below = Arc::new(at.scope.clone());
+    let row = Scope::default().with(beside, Binding::Alias(below, Path::field(beside)));
+    let event = Point { scope: at.scope.clone().without(beside), ..at.clone() };
+    let stage = planner.draft.stage(Origin::Copied(vec![event, Point { scope: row, ..at.clone() }]));
+    Point { stage, behind: None, scope: Scope::origin() }
+}
+
+/// Adds the latest row of a table as of each event's time.
+#[derive(Clone, Debug)]
+struct AsOfPlan {
+    name: String,
+    text: String,
+    key: Vec<Slot>,
+    mark: Slot,
+    /// Where it stands in the output whether there is a row, if somebody asks.
+    found: Option<Slot>,
+}
+
+impl StepPlan for AsOfPlan {
+    fn describe(&self) -> String {
+        format!("lookup in {} where {}, as of the event's time", self.name, self.text)
+    }
+
+    fn details(&self) -> Vec<String> {
+        vec![
+            "state: each event until the watermark is beyond it".to_owned(),
+            "state for each key, for ever: its last row, and later ones".to_owned(),
+        ]
+    }
+
+    fn state(&self) -> Option<String> {
+        Some(format!("1 lookup in {} where {}", self.name, self.text))
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
+        let late = context.is_connected(LATE).then(|| Copier::new(&context.copies(LATE, 0)));
+        let store = Store::new(&self.key, context);
+        Box::new(AsOf { plan: self.clone(), store, late, passed: Timestamp::MIN })
+    }
+}
+
+/// Events go on in the order of their times, each with its own as the watermark before it.
+struct AsOf {
+    plan: AsOfPlan,
+    store: Store,
+    late: Option<Copier>,
+    /// The watermark as far as it was handed on.
+    passed: Timestamp,
+}
+
+/// The sides in the store.
+const EVENTS: usize = 0;
+const ROWS: usize = 1;
+
+impl AsOf {
+    fn advance(&mut self, watermark: Timestamp, out: &mut dyn Output) {
+        while let Some((due, key)) = self.store.keys.take_due(watermark) {
+            while self.store.first(key, EVENTS).is_some_and(|time| time < due)
+                && let Some(event) = self.store.take_first(key, EVENTS)
+            {
+                let time = event.row.time;
+                self.passed = self.passed.max(time);
+                let into = out.emit(MAIN);
+                let row = self.store.keepers[EVENTS].write(&event.row, self.passed, into);
+                let rows = &self.store.keys.entry(key).item.0[ROWS];
+                let last = between(rows, Timestamp::MIN, time).end.checked_sub(1);
+                if let Some(last) = last {
+                    self.store.keepers[ROWS].fill(&rows[last].row, row, into);
+                }
+                self.plan.found.iter().for_each(|slot| into.set(row, *slot, Value::bool(last.is_some())));
+            }
+            self.prune(key, due);
+            self.settle(key);
+        }
+        self.passed = self.passed.max(watermark);
+    }
+
+    /// Forgets the rows of a key behind which another one is that no event can be earlier than.
+    fn prune(&mut self, key: KeyId, watermark: Timestamp) {
+        let next = |sides: &Sides| sides.0[ROWS].get(1).map(|row| row.row.time);
+        while next(&self.store.keys.entry(key).item).is_some_and(|next| next <= watermark) {
+            self.store.take_first(key, ROWS);
+        }
+    }
+
+    /// Has a key looked at when its next event goes.
+    fn settle(&mut self, key: KeyId) {
+        match self.store.first(key, EVENTS) {
+            Some(time) => self.store.keys.set_due(key, time + Millis(1)),
+            None if self.store.first(key, ROWS).is_none() => self.store.keys.forget(key),
+            None => {}
+        }
+    }
+
+    fn take_event(&mut self, batch: &Batch, row: Row, out: &mut dyn Output) {
+        let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
+        if time < watermark {
+            out.discard("late", 1);
+            if let Some(late) = &mut self.late {
+                late.copy(batch, row, watermark, out.emit(LATE));
+            }
+            return;
+        }
+        // Rows have keys that are not null, so for an event with a null there is none.
+        let kept = self.store.keepers[EVENTS].keep(batch, row);
+        let key = self.store.key(batch, row);
+        self.store.insert(key, EVENTS, kept, false);
+        self.settle(key);
+    }
+
+    /// A row counts for the events that have not gone yet, however late it is.
+    fn take_row(&mut self, batch: &Batch, row: Row) {
+        let kept = self.store.keepers[ROWS].keep(batch, row);
+        let key = self.store.key(batch, row);
+        self.store.insert(key, ROWS, kept, false);
+        self.prune(key, batch.watermarks[row.index()]);
+    }
+}
+
+impl Operator for AsOf {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        self.store.keys.read(batch, rows);
+        for row in rows.drain(..) {
+            self.advance(batch.watermarks[row.index()], out);
+            match batch.get(row, self.plan.mark).as_bool() {
+                Some(true) => self.take_row(batch, row),
+                _ => self.take_event(batch, row, out),
+            }
+            self.store.keys.advance();
+        }
+    }
+
+    fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
+        if let Signal::Watermark(watermark) = signal {
+            self.advance(watermark, out);
+        }
+        out.signal(MAIN, signal);
+        if self.late.is_some() {
+            out.signal(LATE, signal);
+        }
+    }
+
+    fn save(&mut self, into: &mut Saving<'_>) {
+        self.store.save(into);
+    }
+
+    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+        if let Some(row) = self.store.load(saved)? {
+            self.settle(row.key);
+        }
+        Ok(())
+    }
+}
+
+/// Lets only events go on for which there is a row.
+#[derive(Clone, Debug)]
+struct FoundPlan {
+    name: String,
+    found: Slot,
+    rejects: bool,
+}
+
+impl StepPlan for FoundPlan {
+    fn describe(&self) -> String {
+        let what = if self.rejects { "reject" } else { "drop" };
+        format!("{what} events for which {} has no row", self.name)
+    }
+
+    fn start(&self, _context: &StartContext<'_>) -> Box<dyn Operator> {
+        Box::new(self.clone())
+    }
+}
+
+impl Operator for FoundPlan {
+    fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
+        let before = rows.len();
+        rows.retain(|&row| {
+            let is_found = batch.get(row, self.found).as_bool() == Some(true);
+            if !is_found && self.rejects {
+                let text = format!("table `{}` has no row for it", self.name);
+                out.reject(batch, row, Reason::expression(text));
+            }
+            is_found
+        });
+        if rows.len() < before && !self.rejects {
+            out.discard("not_found", (before - rows.len()) as u64);
+        }
+    }
+}
