@@ -144,12 +144,14 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation: Accumulation::Accumulating,
+        firing: None,
         carry: CARRY,
         ttl: headwater::config::StateTtl::default(),
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),
             window_end: Some(Slot(2)),
+            ..PaneOutput::default()
         },
         late: None,
     }

@@ -56,11 +56,12 @@ const WINDOW: Keys<'static> = Keys {
         "aggregate",
         "having",
         "trigger",
+        "emit_empty",
         "ordered",
         "state_ttl",
         "was",
     ],
-    later: &["emit_empty"],
+    later: &[],
     hints: &[
         ("select", "a window puts out its key and its aggregates; a transform behind it can `select`"),
         ("where", "filter in a transform before the window, or its results with `having`"),

@@ -112,8 +112,9 @@ const WINDOW: &[OptionSpec] = &[
     ),
     OptionSpec::optional(
         "accumulation",
-        OptionKind::Word(&["discarding", "accumulating"]),
-        "Whether a further result of a window holds only what is new, or everything; required with `allowed_lateness`.",
+        OptionKind::Word(&["discarding", "accumulating", "retracting"]),
+        "What a further pane of a window holds: what is new, or everything, or everything behind the last pane once more \
+         with `retracted: true`. Required where `trigger` or `allowed_lateness` allow a second pane.",
     ),
     OptionSpec::or(
         "carry",
@@ -124,8 +125,15 @@ const WINDOW: &[OptionSpec] = &[
     OptionSpec::or(
         "trigger",
         "watermark",
-        OptionKind::Word(&["watermark"]),
-        "When a window gives its result: when the watermark passes its end.",
+        OptionKind::Trigger,
+        "When a window gives its results: `{ watermark: { early: T, late: T } }`, `{ processing_time: 10s }`, `{ event_time: 1m }`, \
+         `{ count: 100 }`, `any`, `all`, `each`, `repeat`, `once`, `do` with `until`; see the page on triggers.",
+    ),
+    OptionSpec::or(
+        "emit_empty",
+        "false",
+        OptionKind::Boolean,
+        "Whether a window that has given all it has also gives a pane when the watermark passes its end.",
     ),
     ORDERED,
     WINDOW_TTL,

@@ -66,6 +66,8 @@ pub enum OptionKind {
     Format,
     /// The same of what only `parse` reads, too.
     Parser,
+    /// When a window gives its result.
+    Trigger,
     /// One of some words.
     Word(&'static [&'static str]),
     /// A list.

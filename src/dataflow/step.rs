@@ -63,6 +63,11 @@ pub trait StepPlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether it takes back rows that it gave, by giving them once more with `retracted` true.
+    fn takes_back(&self) -> bool {
+        false
+    }
+
     /// Whether keys of its state may leave memory, by [`Operator::spill`].
     fn spills(&self) -> bool {
         false

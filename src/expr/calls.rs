@@ -3,7 +3,7 @@
 use super::ast::{Call, Expr};
 use super::compile::{Compiler, Lowered, check, label};
 use super::fault::ExprFault;
-use super::functions::{AGGREGATES, Body, Form, FunctionSpec, GENERATORS, LATER, Returns};
+use super::functions::{AGGREGATES, Body, Form, FunctionSpec, GENERATORS, LATER, PANE, Returns};
 use super::lambda::Keep;
 use super::literal::Literal;
 use super::op::{Apply, ApplyBody, Op, Unit};
@@ -50,6 +50,10 @@ impl Compiler<'_> {
                     }
                     false => fault.hint("aggregates stand in a window's `aggregate`"),
                 });
+            }
+            if PANE.contains(&name) {
+                let fault = ExprFault::new(at, format!("`{name}` asks about a window's pane"));
+                return Err(fault.hint("it stands in a window's `aggregate` and `having`"));
             }
             if LATER.contains(&name) {
                 return Err(ExprFault::new(at, format!("`{name}` is not in this version")));

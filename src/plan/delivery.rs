@@ -57,15 +57,26 @@ pub fn tell_inexact(plan: &Plan, file: &PipelineFile, faults: &Faults) {
 impl<'a> Planning<'a> {
     /// The nearest node before these inputs whose rows take the place of earlier ones.
     pub(super) fn revised(&self, inputs: &'a [Input]) -> Option<&'a str> {
-        self.nearest(inputs, |step| step.revises())
+        self.nearest(inputs, |step| step.revises(), |_| false)
     }
 
     /// The nearest node before these inputs that tells of one thing in several rows.
     pub(super) fn in_parts(&self, inputs: &'a [Input]) -> Option<&'a str> {
-        self.nearest(inputs, |step| step.gives_parts())
+        self.nearest(inputs, |step| step.gives_parts(), |_| false)
     }
 
-    fn nearest(&self, inputs: &'a [Input], is_it: impl Fn(&dyn StepPlan) -> bool) -> Option<&'a str> {
+    /// The nearest node before these inputs that takes back rows it gave.
+    pub(super) fn taken_back(&self, inputs: &'a [Input]) -> Option<&'a str> {
+        // Behind another window are results that know nothing of them.
+        self.nearest(inputs, |step| step.takes_back(), |role| role == Role::Window)
+    }
+
+    fn nearest(
+        &self,
+        inputs: &'a [Input],
+        is_it: impl Fn(&dyn StepPlan) -> bool,
+        ends_at: impl Fn(Role) -> bool,
+    ) -> Option<&'a str> {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut open: Vec<&Input> = inputs.iter().collect();
         while let Some(input) = open.pop() {
@@ -81,7 +92,7 @@ impl<'a> Planning<'a> {
             if !as_came && steps.any(|step| is_it(&*step.plan)) {
                 return Some(&node.name);
             }
-            if seen.insert(&node.name) {
+            if (as_came || !ends_at(node.role)) && seen.insert(&node.name) {
                 open.extend(&node.from);
             }
         }

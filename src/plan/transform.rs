@@ -1,7 +1,7 @@
 //! Planning of transforms.
 
 use super::Planning;
-use crate::config::{Declaration, read};
+use crate::config::{Declaration, Section, read};
 use crate::dataflow::{NodeId, Point, Ports, StageId, calls_history};
 use crate::transforms::{COMBINABLE, JOIN, LATER, TRANSFORMS};
 
@@ -24,14 +24,7 @@ impl Planning<'_> {
             return;
         }
         let joins = section.has(JOIN);
-        let combine = |i: &usize| *i < COMBINABLE || joins;
-        if chosen.len() > 1 && (joins && kinds != [JOIN, "select"] || !chosen.iter().all(combine)) {
-            let message = format!("{} has several operators: {}", declaration.what(), kinds.join(", "));
-            let hint = match joins {
-                true => "only `select` may stand beside `join`",
-                false => "only `where`, `set`, `select` and `drop` may stand together",
-            };
-            section.error(message).hint(hint);
+        if !stand_together(declaration, &section, &chosen, &kinds) {
             return;
         }
         let mut sides = if joins { self.sides(id, &declaration.from) } else { Vec::new() };
@@ -45,13 +38,16 @@ impl Planning<'_> {
             (None, None) => return,
         };
         let first = self.plan.draft.stages.len();
+        let operators = chosen.iter().filter_map(|i| section.get(TRANSFORMS[*i].spec.name));
+        let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers)
+            || operators.into_iter().any(|setting| calls_history(setting.node));
+        if (gathers || joins) && self.cannot_forget(declaration, &section, &kinds) {
+            return;
+        }
         let mut planner = self.planner(id, entry);
         planner.sides = sides;
         planner.ordered = section.optional("ordered", read::boolean);
         planner.read_ttl(&section);
-        let operators = chosen.iter().filter_map(|i| section.get(TRANSFORMS[*i].spec.name));
-        let gathers = chosen.iter().any(|i| TRANSFORMS[*i].gathers)
-            || operators.into_iter().any(|setting| calls_history(setting.node));
         let orders = !gathers && planner.ordered == Some(true);
         let entry = if orders { planner.gather(&start, &mut [], true) } else { start };
         let mut ports: Option<Ports> = Some(vec![(String::new(), entry)]);
@@ -76,6 +72,38 @@ impl Planning<'_> {
             }
         }
     }
+
+    /// Whether rows come in that may be taken back, which a node that keeps events cannot do; that is reported.
+    fn cannot_forget(&mut self, declaration: &Declaration, section: &Section<'_>, kinds: &[&str]) -> bool {
+        let taken_back = self.taken_back(&declaration.from).or_else(|| self.taken_back(&declaration.asks));
+        let Some(from) = taken_back else { return false };
+        let message = format!("`{from}` takes rows back, and `{}` cannot forget an event", kinds.join(", "));
+        section.error(message).hint(format!("write `accumulation: accumulating` at `{from}`"));
+        true
+    }
+}
+
+/// Whether these operators may stand in one node; if not, that is reported.
+fn stand_together(
+    declaration: &Declaration,
+    section: &Section<'_>,
+    chosen: &[usize],
+    kinds: &[&str],
+) -> bool {
+    let joins = section.has(JOIN);
+    let can = match joins {
+        true => kinds == [JOIN, "select"],
+        false => chosen.iter().all(|i| *i < COMBINABLE),
+    };
+    if chosen.len() == 1 || can {
+        return true;
+    }
+    let message = format!("{} has several operators: {}", declaration.what(), kinds.join(", "));
+    section.error(message).hint(match joins {
+        true => "only `select` may stand beside `join`",
+        false => "only `where`, `set`, `select` and `drop` may stand together",
+    });
+    false
 }
 
 fn main_point(ports: &Option<Ports>) -> Option<Point> {

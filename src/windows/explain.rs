@@ -1,7 +1,7 @@
 //! What a window node does and keeps, in words, for `explain`.
 
 use super::aggregates::AggregateSpec;
-use super::plan::{Accumulation, Gap, Grid, WindowKind, WindowPlan, gcd};
+use super::plan::{Accumulation, FiringPlan, Gap, Grid, WindowKind, WindowPlan, gcd};
 use crate::time::{Every, Millis};
 
 impl WindowPlan {
@@ -12,7 +12,7 @@ impl WindowPlan {
             WindowKind::Cumulate { .. } => true,
             _ => false,
         };
-        overlaps && self.lateness == Millis::ZERO
+        overlaps && self.lateness == Millis::ZERO && self.firing.is_none()
     }
 
     /// The names of aggregates that are so.
@@ -122,6 +122,9 @@ impl WindowPlan {
     }
 
     fn firing_line(&self) -> String {
+        if let Some(firing) = &self.firing {
+            return self.trigger_line(firing);
+        }
         match self.kind {
             WindowKind::Global => "fires at the end of input, and holds the watermark until then".to_string(),
             WindowKind::Count { every, .. } => {
@@ -134,7 +137,7 @@ impl WindowPlan {
             _ => {
                 let panes = match self.accumulation {
                     Accumulation::Discarding => "what came since",
-                    Accumulation::Accumulating => "all",
+                    Accumulation::Accumulating | Accumulation::Retracting => "all",
                 };
                 format!(
                     "fires when the watermark reaches window_end, then {panes} for each late event; closes {} later",
@@ -142,6 +145,23 @@ impl WindowPlan {
                 )
             }
         }
+    }
+}
+
+impl WindowPlan {
+    fn trigger_line(&self, firing: &FiringPlan) -> String {
+        let holds = match self.accumulation {
+            Accumulation::Discarding => "what came since the last one",
+            Accumulation::Accumulating => "all so far",
+            Accumulation::Retracting => "all so far, behind the last one taken back",
+        };
+        let empty = if firing.emit_empty { ", and one on time even if nothing came" } else { "" };
+        let closes = match self.kind {
+            WindowKind::Global => "at the end of input".to_string(),
+            _ if self.lateness == Millis::ZERO => "at window_end".to_string(),
+            _ => format!("{} behind window_end", self.lateness),
+        };
+        format!("fires on {}; a pane holds {holds}{empty}; closes {closes}", firing.trigger)
     }
 }
 
@@ -195,6 +215,7 @@ mod tests {
             aggregates: vec![aggregate],
             lateness: Millis(lateness),
             accumulation: Accumulation::Discarding,
+            firing: None,
             carry: CARRY,
             ttl: StateTtl::default(),
             output: PaneOutput::default(),

@@ -8,6 +8,7 @@ use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
+use super::triggers::Firings;
 use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, Output, Saving};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
@@ -64,9 +65,12 @@ pub type Rank = (Timestamp, Timestamp, u64);
 impl KeyedPanes {
     /// No panes. One result combines at most `parts` of them.
     pub fn new(plan: &WindowPlan, base: Base, parts: usize, outlook: Outlook) -> KeyedPanes {
+        let mut panes = Panes::new(&plan.aggregates, plan.setup(parts, base.seed));
+        let values = plan.shown().len();
+        panes.firings = plan.firing.as_ref().map(|firing| Box::new(Firings::new(&firing.trigger, values)));
         KeyedPanes {
             keys: base.keys(),
-            panes: Panes::new(&plan.aggregates, plan.setup(parts, base.seed)),
+            panes,
             timers: Timers::default(),
             lateness: plan.lateness,
             accumulation: plan.accumulation,

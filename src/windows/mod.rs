@@ -18,12 +18,16 @@ mod cumulate;
 mod cumulation;
 mod emitter;
 mod explain;
+mod extent;
 mod fixed;
 mod idle;
 mod keyed;
 mod kinds;
+mod merging;
 mod operator;
+mod panel;
 mod panes;
+mod placement;
 mod plan;
 mod queue;
 mod session;
@@ -32,11 +36,13 @@ mod slices;
 mod step;
 mod stored;
 mod timers;
+mod triggered;
+pub mod triggers;
 
 pub use kinds::{WINDOWS, WindowSpec};
 pub use operator::WindowOperator;
 pub use plan::{
-    Accumulation, Aggregate, CARRY, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput, WindowKind,
-    WindowPlan,
+    Accumulation, Aggregate, CARRY, FiringPlan, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput,
+    WindowKind, WindowPlan,
 };
 pub use step::WindowStep;

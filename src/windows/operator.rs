@@ -9,6 +9,7 @@ use super::fixed::Fixed;
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
+use super::triggered::Triggered;
 use crate::dataflow::{ColdKeys, KeyReader, Keys, Operator, Output, Saved, Saving, Signal};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::event::{Batch, Reason, Row};
@@ -36,6 +37,9 @@ pub trait Windowing: Send {
     /// The input has ended: nothing is forgotten any more because time goes on.
     fn end(&mut self) {}
 
+    /// Processing time has gone on.
+    fn tick(&mut self, _desk: &mut Desk, _out: &mut dyn Output) {}
+
     /// Says which keys changed.
     fn save(&mut self, into: &mut Saving<'_>);
 
@@ -46,7 +50,7 @@ pub trait Windowing: Send {
     fn save_own(&self, _into: &mut Vec<u8>) {}
 
     /// Takes back what belonged to no key, of one worker after the other.
-    fn load_own(&mut self, _from: &mut Reader<'_>) -> Result<(), Malformed> {
+    fn load_own(&mut self, _from: &mut Reader<'_>, _env: &Env) -> Result<(), Malformed> {
         Ok(())
     }
 
@@ -83,6 +87,8 @@ pub struct Desk {
     pub watermark: Timestamp,
     /// No later than [`Windowing::next`]; who adds something due lowers it.
     pub due: Timestamp,
+    /// What is told of the watermark goes no further: a pane has still to leave that is on time.
+    pub hold: Timestamp,
 }
 
 /// Gathers events by key and window, and emits a row for each pane.
@@ -131,6 +137,7 @@ impl WindowOperator {
     pub fn durable(plan: WindowPlan, seed: u64, durable: bool) -> WindowOperator {
         let base = Base { seed, durable };
         let windows: Box<dyn Windowing> = match &plan.kind {
+            _ if plan.firing.is_some() => Box::new(Triggered::new(&plan, base)),
             WindowKind::Sliding { .. } if plan.shares_slices() => Box::new(Slices::new(&plan, base)),
             WindowKind::Cumulate { .. } if plan.shares_slices() => Box::new(Cumulate::new(&plan, base)),
             WindowKind::Tumbling { .. }
@@ -140,14 +147,17 @@ impl WindowOperator {
             WindowKind::Session { .. } | WindowKind::Global => Box::new(Sessions::new(&plan, base)),
             WindowKind::Count { .. } => Box::new(Count::new(&plan, base)),
         };
-        let holds = matches!(plan.kind, WindowKind::Global);
+        let is_global = matches!(plan.kind, WindowKind::Global);
+        let holds = is_global && plan.firing.is_none();
         let fields = plan.key.len();
-        let desk = Desk {
+        let mut desk = Desk {
             keys: KeyReader::new(plan.key, seed),
             emitter: Emitter::new(plan.output, plan.late),
             watermark: Timestamp::MIN,
             due: Timestamp::MAX,
+            hold: Timestamp::MAX,
         };
+        desk.emitter.keeps_up = is_global && !holds;
         let spills = false;
         WindowOperator { desk, windows, arrivals: 0, fields, own: Own::new(), holds, spills }
     }
@@ -163,7 +173,7 @@ impl WindowOperator {
         }
         self.desk.watermark = self.desk.watermark.max(watermark);
         if !self.holds {
-            self.desk.emitter.reach(watermark);
+            self.desk.emitter.reach(watermark.min(self.desk.hold));
         }
     }
 
@@ -185,7 +195,7 @@ impl WindowOperator {
 
     /// Takes back what a worker saved of its own. Where rows may come that any of them had not passed, event time goes on
     /// from the least of theirs; else from this worker's alone.
-    fn load_own(&mut self, (mine, moved): (bool, bool), bytes: &[u8]) -> Result<(), Malformed> {
+    fn load_own(&mut self, (mine, moved): (bool, bool), bytes: &[u8], env: &Env) -> Result<(), Malformed> {
         let mut from = Reader::new(bytes);
         let (arrivals, watermark) = (events(&mut from)?, Timestamp(from.signed()?));
         if watermark == Timestamp::MAX {
@@ -194,7 +204,7 @@ impl WindowOperator {
         if !mine && !moved {
             return Ok(());
         }
-        self.windows.load_own(&mut from)?;
+        self.windows.load_own(&mut from, env)?;
         from.finish()?;
         self.arrivals = self.arrivals.max(arrivals);
         let Own { saved, loaded, .. } = &mut self.own;
@@ -227,7 +237,7 @@ impl WindowOperator {
             }
             self.windows.fire(&mut self.desk, out);
             if !(self.spills && self.windows.spilling().has_put_off()) {
-                self.desk.emitter.reach(due);
+                self.desk.emitter.reach(due.min(self.desk.hold));
             }
             next = self.look_ahead(watermark);
         }
@@ -255,12 +265,22 @@ impl Operator for WindowOperator {
     }
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
-        if let Signal::Watermark(watermark) = signal {
-            self.advance(watermark, out);
+        match signal {
+            Signal::Watermark(watermark) => self.advance(watermark, out),
+            Signal::Tick => {
+                self.windows.tick(&mut self.desk, out);
+                if !self.holds {
+                    self.desk.emitter.reach(self.desk.watermark.min(self.desk.hold));
+                }
+            }
+            _ => {}
         }
-        let held = self.holds && matches!(signal, Signal::Watermark(w) if w < Timestamp::MAX);
-        if !held {
-            out.signal(PANES, signal);
+        match signal {
+            Signal::Watermark(watermark) if self.holds && watermark < Timestamp::MAX => {}
+            Signal::Watermark(_) if self.desk.hold < Timestamp::MAX => {
+                out.signal(PANES, Signal::Watermark(self.desk.emitter.reached()));
+            }
+            other => out.signal(PANES, other),
         }
         if self.desk.emitter.has_late_port() {
             out.signal(LATE, signal);
@@ -284,9 +304,9 @@ impl Operator for WindowOperator {
         }
     }
 
-    fn load(&mut self, saved: Saved<'_>, _env: &Env) -> Result<(), Malformed> {
+    fn load(&mut self, saved: Saved<'_>, env: &Env) -> Result<(), Malformed> {
         match saved {
-            Saved::Own { mine, moved, name: b"", value } => self.load_own((mine, moved), value),
+            Saved::Own { mine, moved, name: b"", value } => self.load_own((mine, moved), value, env),
             Saved::Own { .. } => Err(Malformed("a name that windows do not know")),
             Saved::Keyed { key, .. } if !is_canonical(key, self.fields) => Err(Malformed("no key")),
             Saved::Keyed { key, value } => {
@@ -308,7 +328,7 @@ impl Operator for WindowOperator {
     fn loaded(&mut self) {
         self.windows.loaded(&mut self.desk);
         if !self.holds {
-            self.desk.emitter.reach(self.desk.watermark);
+            self.desk.emitter.reach(self.desk.watermark.min(self.desk.hold));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::aggregates::{Accumulator, Arrival, Frame, Near, PaneId, Settled, Setup};
 use super::plan::Aggregate;
+use super::triggers::Firings;
 use crate::dataflow::KeyId;
 use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Reason, Row, Slot};
@@ -45,6 +46,8 @@ pub struct Panes {
     columns: Vec<Column>,
     /// Whether aggregates keep something by key.
     carries: bool,
+    /// Where panes stand with their trigger, if they have one that may fire before or after the window's end.
+    pub firings: Option<Box<Firings>>,
 }
 
 /// Room for so many panes stays when none is left.
@@ -83,6 +86,7 @@ impl Panes {
             free: Vec::new(),
             columns: columns.collect(),
             carries: aggregates.iter().any(|aggregate| aggregate.spec.carries),
+            firings: None,
         }
     }
 
@@ -90,17 +94,20 @@ impl Panes {
     pub fn open(&mut self, pane: Pane) -> PaneId {
         if let Some(id) = self.free.pop() {
             self.panes[id.index()] = pane;
+            self.firings.iter_mut().for_each(|firings| firings.open(id));
             return id;
         }
         let id = PaneId(self.panes.len() as u32);
         self.panes.push(pane);
         self.empty(id);
+        self.firings.iter_mut().for_each(|firings| firings.open(id));
         id
     }
 
     /// Gives up a pane and what it holds. Links to it must be gone.
     pub fn close(&mut self, pane: PaneId) {
         self.empty(pane);
+        self.firings.iter_mut().for_each(|firings| firings.close(pane));
         self.free.push(pane);
         if self.free.len() + PaneId::ALWAYS == self.panes.len() && self.panes.len() > KEPT {
             self.shrink();
@@ -113,6 +120,7 @@ impl Panes {
         self.panes.shrink_to_fit();
         self.free = Vec::new();
         self.columns.iter_mut().for_each(|column| column.states.shrink());
+        self.firings.iter_mut().for_each(|firings| firings.shrink());
     }
 
     /// A pane, if it is one, and those of its key before it, latest first.
@@ -179,6 +187,7 @@ impl Panes {
     /// Adds what one pane holds to another.
     pub fn merge(&mut self, into: PaneId, from: PaneId) {
         self.columns.iter_mut().for_each(|column| column.states.merge(into, from));
+        self.firings.iter_mut().for_each(|firings| firings.merge(into, from));
         let from = self[from];
         let into = &mut self[into];
         into.span = into.span.join(from.span);
@@ -191,6 +200,12 @@ impl Panes {
             let value = column.states.result(pane, frame, batch);
             batch.set(row, column.into, value);
         }
+    }
+
+    /// Whether the trigger of a pane is done, so that its window takes nothing any more.
+    pub fn is_closed(&self, pane: PaneId) -> bool {
+        let opened = pane.index() >= PaneId::ALWAYS;
+        opened && self.firings.as_ref().is_some_and(|firings| firings.get(pane).closed)
     }
 
     /// Whether aggregates keep something by key.

@@ -1,6 +1,7 @@
 //! What a window operator is told: plain data, made by the planner.
 
 use super::aggregates::{AggregateSpec, Call, Setup};
+use super::triggers::Trigger;
 use crate::config::StateTtl;
 use crate::dataflow::{Copies, MAIN, Port};
 use crate::event::Slot;
@@ -33,6 +34,8 @@ pub struct WindowPlan {
     pub lateness: Millis,
     /// What a pane that fires again holds.
     pub accumulation: Accumulation,
+    /// What makes panes leave; None: the watermark at the window's end, and each late event.
+    pub firing: Option<FiringPlan>,
     /// How old a value from before a window may be at its start. Of no meaning for `global` and `count`.
     pub carry: Millis,
     /// How long a key without events is remembered where windows are counted: its window under way leaves then. Of no
@@ -124,6 +127,17 @@ pub enum Accumulation {
     Discarding,
     /// All that came.
     Accumulating,
+    /// The same, and what was put out before is taken back first.
+    Retracting,
+}
+
+/// What makes panes leave, where that is not the watermark alone or something is asked of panes.
+#[derive(Clone, Debug)]
+pub struct FiringPlan {
+    /// When they leave.
+    pub trigger: Trigger,
+    /// Whether a pane that is on time leaves without anything new, too.
+    pub emit_empty: bool,
 }
 
 /// One aggregate of a window.
@@ -148,6 +162,14 @@ pub struct PaneOutput {
     pub window_start: Option<Slot>,
     /// The end (exclusive), an integer of epoch milliseconds.
     pub window_end: Option<Slot>,
+    /// How many panes the window has put out before, an integer.
+    pub index: Option<Slot>,
+    /// `early`, `on_time` or `late`.
+    pub timing: Option<Slot>,
+    /// Whether the window puts out no more.
+    pub last: Option<Slot>,
+    /// Whether the pane is taken back.
+    pub retracted: Option<Slot>,
 }
 
 /// What of a late event leaves, once for each window that no longer takes it.
@@ -198,6 +220,13 @@ impl WindowPlan {
     pub fn setup(&self, parts: usize, seed: u64) -> Setup {
         let unbounded = matches!(self.kind, WindowKind::Global | WindowKind::Count { .. });
         Setup { parts, seed, carry: (!unbounded).then_some(self.carry) }
+    }
+
+    /// Where the values of a pane stand that it would be taken back with; the key and the window aside.
+    pub fn shown(&self) -> Vec<Slot> {
+        let PaneOutput { index, timing, last, .. } = self.output;
+        let results = self.aggregates.iter().map(|aggregate| aggregate.into);
+        results.chain([index, timing, last].into_iter().flatten()).collect()
     }
 
     /// How long behind its last value a key may still carry it into a window, or longer: when an event comes, its

@@ -1,6 +1,6 @@
 //! What the bytes of a window's state mean, as text: state goes back only to a window of the same shape.
 
-use super::plan::{Gap, Grid, WindowKind, WindowPlan};
+use super::plan::{Accumulation, Gap, Grid, WindowKind, WindowPlan};
 use crate::time::Every;
 
 /// The version of the bytes of panes and aggregates. To be raised when any of them changes its form.
@@ -13,8 +13,14 @@ impl WindowPlan {
         let parts = if self.shares_slices() { "shared" } else { "whole" };
         let kind = self.kind.shape();
         let fields = self.key.len();
+        let trigger = self.firing.as_ref().map_or(String::new(), |firing| {
+            let retracting = self.accumulation == Accumulation::Retracting;
+            let shown =
+                if retracting { format!(", takes back {}", self.shown().len()) } else { String::new() };
+            format!("; fires {}{shown}", firing.trigger)
+        });
         format!(
-            "windows {VERSION}; {kind}; {parts} panes; key {fields} ({}); {}",
+            "windows {VERSION}; {kind}; {parts} panes; key {fields} ({}); {}{trigger}",
             key.join(", "),
             calls.join(", ")
         )
@@ -65,7 +71,7 @@ fn cuts(grid: &Grid) -> String {
 mod tests {
     use super::*;
     use crate::time::Millis;
-    use crate::windows::{Accumulation, CARRY, PaneOutput};
+    use crate::windows::{CARRY, PaneOutput};
 
     /// Texts of state that stands on disks: whoever changes them has it refused.
     #[test]
@@ -104,6 +110,7 @@ mod tests {
                 aggregates: Vec::new(),
                 lateness: Millis::ZERO,
                 accumulation: Accumulation::Accumulating,
+                firing: None,
                 carry: CARRY,
                 ttl: crate::config::StateTtl::default(),
                 output: PaneOutput::default(),

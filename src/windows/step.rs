@@ -34,11 +34,16 @@ impl StepPlan for WindowStep {
     }
 
     fn revises(&self) -> bool {
-        self.plan.accumulation == Accumulation::Accumulating
+        self.plan.accumulation != Accumulation::Discarding
     }
 
     fn gives_parts(&self) -> bool {
-        self.plan.accumulation == Accumulation::Discarding && self.plan.lateness > Millis::ZERO
+        let early = self.plan.firing.as_ref().is_some_and(|firing| firing.trigger.fires_early());
+        self.plan.accumulation == Accumulation::Discarding && (early || self.plan.lateness > Millis::ZERO)
+    }
+
+    fn takes_back(&self) -> bool {
+        self.plan.accumulation == Accumulation::Retracting
     }
 
     fn state(&self) -> Option<String> {
@@ -46,7 +51,7 @@ impl StepPlan for WindowStep {
     }
 
     fn spills(&self) -> bool {
-        self.plan.ttl.0.is_none()
+        self.plan.ttl.0.is_none() && self.plan.firing.is_none()
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {

@@ -46,6 +46,7 @@ impl Panes {
             Stage::Open => 2,
         });
         self.save_states(pane, Near { time: span.start, order: born }, into);
+        self.firings.iter().for_each(|firings| firings.save(pane, into));
     }
 
     /// Takes back a pane of that key, not linked to anything.
@@ -61,6 +62,7 @@ impl Panes {
         let span = Interval { start: Timestamp(start), end: Timestamp(end) };
         let pane = self.open(Pane { stage, ..Pane::new(span, born, key) });
         self.load_states(pane, Near { time: span.start, order: born }, from)?;
+        self.firings.iter_mut().try_for_each(|firings| firings.load(pane, from))?;
         Ok(pane)
     }
 }

@@ -1,6 +1,6 @@
 //! Window operators side by side, stopped and started again from what they saved.
 
-use crate::harness::{Collector, Entry, KEY, Step, push};
+use crate::harness::{Collector, Entry, KEY, Step, columns, push};
 use headwater::dataflow::{ColdKeys, Operator, Pressure, Room, Saved, Saving, Signal, group_of, owner_of};
 use headwater::event::{Batch, Row, encode_key};
 use headwater::state::disk::SimulatedDisk;
@@ -79,7 +79,7 @@ impl Fleet {
             operator.loaded();
             self.operators.push(operator);
         }
-        let slots = 3 + self.plan.aggregates.len();
+        let slots = columns(&self.plan);
         self.outputs.resize_with(workers.max(self.outputs.len()), || Collector::new(slots));
         self.rows.resize_with(workers, Vec::new);
         // What is upstream has kept its watermark, and tells it before anything else.
@@ -114,6 +114,15 @@ impl Fleet {
             operator.signal(Signal::Flush, out);
         }
         self.batch.clear();
+    }
+
+    /// Processing time goes on by that, and operators are told.
+    pub fn tick(&mut self, span: i64) {
+        self.env.elapsed = Millis(self.env.elapsed.0 + span);
+        for (operator, out) in self.operators.iter_mut().zip(&mut self.outputs) {
+            out.env = self.env.clone();
+            operator.signal(Signal::Tick, out);
+        }
     }
 
     /// The input has ended.

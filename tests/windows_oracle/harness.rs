@@ -5,9 +5,10 @@ use headwater::event::{Batch, Reason, Row, Slot, json};
 use headwater::time::Millis;
 use headwater::time::{Env, Random, Timestamp};
 use headwater::windows::aggregates::{self, Call};
+use headwater::windows::triggers::Trigger;
 use headwater::windows::{
-    Accumulation, Aggregate, CARRY, LATE, LateOutput, PANES, PaneOutput, WindowKind, WindowOperator,
-    WindowPlan,
+    Accumulation, Aggregate, CARRY, FiringPlan, LATE, LateOutput, PANES, PaneOutput, WindowKind,
+    WindowOperator, WindowPlan,
 };
 
 /// Where things stand in the input.
@@ -100,18 +101,41 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation,
+        firing: None,
         carry: CARRY,
         ttl: headwater::config::StateTtl::default(),
         output: PaneOutput {
             key: vec![Some(Slot(0))],
             window_start: Some(Slot(1)),
             window_end: Some(Slot(2)),
+            ..PaneOutput::default()
         },
         late: Some(LateOutput {
             copies: Copies { cells: vec![(ID, Slot(0))], ..Copies::default() },
             window_start: Some(Slot(1)),
         }),
     }
+}
+
+/// The same with a trigger, collecting the numbers of events; behind that stands what is told of panes.
+pub fn triggered(
+    kind: WindowKind,
+    lateness: i64,
+    accumulation: Accumulation,
+    trigger: Trigger,
+) -> WindowPlan {
+    let mut plan = plan(kind, &["collect"], lateness, accumulation);
+    plan.aggregates[0].call.slots = vec![ID];
+    plan.firing = Some(FiringPlan { trigger, emit_empty: false });
+    let [index, timing, last, retracted] = [4, 5, 6, 7].map(|slot| Some(Slot(slot)));
+    plan.output = PaneOutput { index, timing, last, retracted, ..plan.output };
+    plan
+}
+
+/// How many columns panes have.
+pub fn columns(plan: &WindowPlan) -> usize {
+    let PaneOutput { index, timing, last, retracted, .. } = plan.output;
+    3 + plan.aggregates.len() + [index, timing, last, retracted].iter().flatten().count()
 }
 
 /// Whether two results are one but for the last digits, in which two ways to compute a float differ. A float may equal
@@ -135,7 +159,7 @@ pub struct Log {
 /// Runs steps through an operator, in batches cut where `cuts` says, and to the end of input.
 pub fn run(plan: WindowPlan, steps: &[Step], cuts: impl Fn(usize) -> bool) -> Log {
     let ports = 1 + plan.late.is_some() as usize;
-    let slots = 3 + plan.aggregates.len();
+    let slots = columns(&plan);
     let mut operator = WindowOperator::new(plan, 42);
     let mut out = Collector::new(slots);
     let mut batch = Batch::new(5, b"");
@@ -183,7 +207,7 @@ pub fn push(batch: &mut Batch, id: usize, step: &Step) -> Row {
 
 /// Takes down what leaves.
 pub struct Collector {
-    env: Env,
+    pub env: Env,
     panes: Batch,
     late: Batch,
     reached: [i64; 2],
@@ -235,7 +259,9 @@ fn pane(batch: &Batch, row: Row) -> Entry {
     let key = (0..3).find(|key| cells[0].to_string().as_str() == key_text(*key)).expect("a known key");
     let results = cells[3..].to_vec();
     let [start, end] = [1, 2].map(|i| cells[i].as_i64().expect("a bound"));
-    assert_eq!(batch.times[row.index()].0, end - 1, "event time");
+    // Behind `global` windows with a trigger rows keep up with the watermark.
+    let time = batch.times[row.index()].0;
+    assert!(time == end - 1 || time == batch.watermarks[row.index()].0 && time >= end, "event time");
     Entry::Pane(Pane { key, start, end, results })
 }
 

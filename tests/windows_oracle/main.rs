@@ -8,6 +8,7 @@ mod harness;
 mod model;
 mod restarts;
 mod results;
+mod triggers;
 
 use harness::{Entry, Step, Val, plan, run};
 use headwater::time::{Every, Millis};

@@ -80,6 +80,7 @@ pub fn words(kind: &OptionKind) -> String {
         OptionKind::Time => "time".to_owned(),
         OptionKind::Format => "format".to_owned(),
         OptionKind::Parser => "format, or what only `parse` reads".to_owned(),
+        OptionKind::Trigger => "trigger".to_owned(),
         OptionKind::List(kind) => format!("list of {}", plural(kind)),
         OptionKind::Map(kind) => format!("map of names to {}", plural(kind)),
         OptionKind::Options(_) => "map of options".to_owned(),

@@ -32,12 +32,16 @@ came unexpectedly is added with the fields of the first expected one, or with al
 holds a secret, stands behind an alias, or is expected by no step at all is left to you.
 ";
 
+/// When windows give what they have.
+const TRIGGERS: &str = include_str!("triggers.md");
+
 /// All pages, the index first. They are the same on every machine.
 pub fn pages() -> Vec<Page> {
     let mut entries = vec![entry("pipeline", "what a file holds, and its tests", pipeline())];
     for shelf in catalog::shelves() {
         entries.push(entry(shelf.title, about(shelf.role), components(&shelf)));
         if shelf.role == Role::Window {
+            entries.push(entry("triggers", "when windows give what they have", TRIGGERS.to_owned()));
             entries.push(entry("aggregates", "what windows compute", aggregates()));
         }
     }

@@ -43,11 +43,43 @@ pub fn definitions() -> Map<String, Value> {
             "description": "RFC 3339, or milliseconds since the epoch.",
             "anyOf": [{ "type": "integer" }, pattern(TIME), reference("substitution")],
         },
+        "trigger": trigger(),
     });
     match defs {
         Value::Object(defs) => defs,
         _ => Map::new(),
     }
+}
+
+/// When a window gives its result.
+fn trigger() -> Value {
+    let one = |name: &str, kind: Value| json!({ "type": "object", "properties": { name: kind }, "required": [name], "additionalProperties": false });
+    let list = || json!({ "type": "array", "items": reference("trigger"), "minItems": 1 });
+    let phases = json!({
+        "type": ["object", "null"],
+        "properties": { "early": reference("trigger"), "late": reference("trigger") },
+        "additionalProperties": false,
+    });
+    let until = json!({
+        "type": "object",
+        "properties": { "do": reference("trigger"), "until": reference("trigger") },
+        "required": ["do", "until"],
+        "additionalProperties": false,
+    });
+    let forms = [
+        json!({ "const": "watermark" }),
+        one("watermark", phases),
+        one("processing_time", reference("duration")),
+        one("event_time", reference("duration")),
+        one("count", reference("integer")),
+        one("any", list()),
+        one("all", list()),
+        one("each", list()),
+        one("repeat", reference("trigger")),
+        one("once", reference("trigger")),
+        until,
+    ];
+    json!({ "description": "When a window gives its result.", "anyOf": forms })
 }
 
 /// Options as properties.
@@ -106,6 +138,7 @@ pub fn of(kind: &OptionKind) -> Value {
         OptionKind::Time => reference("time"),
         OptionKind::Format => reference("format"),
         OptionKind::Parser => reference("parser"),
+        OptionKind::Trigger => reference("trigger"),
         OptionKind::Word(words) => or_substitution(json!({ "enum": self::words(words) })),
         OptionKind::List(kind) => json!({ "type": "array", "items": of(kind) }),
         OptionKind::OneOrList(kind) => one_or_list(of(kind)),

@@ -37,5 +37,7 @@ pub const AGGREGATES: &[&str] = &[
 pub const GENERATORS: &[&str] = &["pick", "random_walk", "sequence"];
 
 /// Functions of the language that this version does not have.
-pub const LATER: &[&str] =
-    &["env_name", "h3", "is_last_pane", "pane_index", "pane_timing", "window_end", "window_start"];
+pub const LATER: &[&str] = &["env_name", "h3"];
+
+/// What windows say of a pane: it stands in their `aggregate` and `having` only.
+pub const PANE: &[&str] = &["is_last_pane", "pane_index", "pane_timing", "window_end", "window_start"];

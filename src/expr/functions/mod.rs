@@ -30,7 +30,7 @@ pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_
 pub use convert::{constant_text, parse_number, short, write_scalar};
 pub use history::EXAMPLE_VALUES as HISTORY_VALUES;
 pub use history::FUNCTIONS as HISTORY;
-pub use later::{AGGREGATES, GENERATORS, LATER};
+pub use later::{AGGREGATES, GENERATORS, LATER, PANE};
 pub use spec::{
     Arg, Body, Count, Form, FunctionSpec, Group, History, Instance, Made, Make, Returns, arg, optional,
     repeated,

@@ -1,6 +1,7 @@
 //! `aggregate`: expressions over calls of aggregates.
 
-use super::{END, START};
+use super::pane::Told;
+use super::signed;
 use crate::config::{Place, Setting, read};
 use crate::dataflow::{KeyField, NodePlanner, Point};
 use crate::event::{Path, Slot};
@@ -55,6 +56,7 @@ pub fn outputs<'a>(
     setting: Setting<'a>,
     key: &[KeyField],
     calls: &mut Vec<PlannedCall>,
+    told: &mut Told,
 ) -> Option<Vec<Output<'a>>> {
     let entries = setting.entries()?;
     if entries.is_empty() {
@@ -65,13 +67,17 @@ pub fn outputs<'a>(
     let mut good = true;
     for entry in entries {
         good &= planner.is_name(entry);
-        if key.iter().any(|field| field.name == entry.name) || [START, END].contains(&entry.name) {
+        if key.iter().any(|field| field.name == entry.name) || told.has_field(entry.name) {
             planner
                 .faults
                 .error(entry.key, format!("the window's output has a field `{}` already", entry.name));
             good = false;
         }
-        match planner.parse(entry).and_then(|expr| extract(planner, at, entry, expr, calls)) {
+        let parsed = planner.parse(entry).and_then(|mut expr| {
+            let good = !told.follows || signed::follow(planner, entry, &mut expr);
+            good.then_some(expr)
+        });
+        match parsed.and_then(|expr| extract(planner, at, entry, expr, calls, told)) {
             Some(expr) => outputs.push(Output { name: planner.field_name(entry), expr, setting: entry }),
             None => good = false,
         }
@@ -86,11 +92,16 @@ fn extract(
     setting: Setting<'_>,
     mut expr: Expr,
     calls: &mut Vec<PlannedCall>,
+    told: &mut Told,
 ) -> Option<Expr> {
     let mut good = true;
     let before = calls.len();
     let mut used = 0;
     expr.map(&mut |part| {
+        if let Some(said) = told.replace(planner, setting, part) {
+            used += 1;
+            return Some(said);
+        }
         let spec = aggregates::find(&part.as_call()?.name)?;
         used += 1;
         let position = match calls.iter().position(|call| call.written == *part) {
@@ -268,7 +279,7 @@ fn plan_filter(
 }
 
 /// Where a part of an expression stands in the file.
-fn place(setting: Setting<'_>, part: &Expr) -> Place {
+pub fn place(setting: Setting<'_>, part: &Expr) -> Place {
     match read::expression(setting) {
         Some(snippet) => snippet.place(part.span.clone()),
         None => setting.place(),

@@ -2,6 +2,9 @@
 
 mod aggregate;
 mod options;
+mod pane;
+mod signed;
+mod trigger;
 
 use super::Planning;
 use crate::config::{Declaration, Section, Setting, StateTtl, read};
@@ -10,14 +13,17 @@ use crate::dataflow::{
     is_hidden,
 };
 use crate::event::{Path, Slot};
-use crate::expr::Type;
+use crate::expr::{Expr, Type};
 use crate::transforms::FilterPlan;
+use crate::windows::triggers::Trigger;
 use crate::windows::{LATE, PaneOutput, WINDOWS, WindowKind, WindowPlan, WindowSpec, WindowStep};
 use aggregate::{Output, PlannedCall, hidden, outputs};
-use options::{carry, grid, panes};
+use options::{Paning, carry, grid, panes};
+use pane::{PANE, Told};
 
 const START: &str = "window_start";
 const END: &str = "window_end";
+const RETRACTED: &str = "retracted";
 
 impl Planning<'_> {
     /// Plans a window.
@@ -30,9 +36,13 @@ impl Planning<'_> {
             self.plan.nodes[id.0 as usize].kind = kind.spec.name.to_owned();
         }
         let Some(entry) = self.entry(id, &declaration.from) else { return };
+        let taken_back = self.taken_back(&declaration.from).map(str::to_owned);
         let mut planner = self.planner(id, Some(entry.clone()));
         planner.read_ttl(&section);
-        let planned = plan_window(&mut planner, &section, kind, entry);
+        let panes = panes(&section, kind.map(|(_, kind)| kind));
+        let closes = panes.as_ref().is_some_and(|panes| panes.trigger.closes());
+        let has_late = closes || kind.is_some_and(|(_, kind)| kind.ends);
+        let planned = plan_window(&mut planner, &section, kind, (panes, has_late), (entry, taken_back));
         if planned.is_some() {
             planner.judge_ttl(&section);
         }
@@ -43,7 +53,7 @@ impl Planning<'_> {
             let is_late_read = late.is_some();
             ports.extend(late.map(|late| ("late".to_owned(), late)));
             self.leave(id, ports);
-            if !is_late_read && (is_ordered || kind.is_some_and(|(_, kind)| kind.ends)) {
+            if !is_late_read && (is_ordered || has_late) {
                 self.note_port(id, "late", None);
             }
         }
@@ -55,10 +65,13 @@ fn plan_window(
     planner: &mut NodePlanner<'_>,
     section: &Section<'_>,
     kind: Option<(Setting<'_>, &'static WindowSpec)>,
-    entry: Point,
+    (panes, has_late): (Option<Paning>, bool),
+    (entry, taken_back): (Point, Option<String>),
 ) -> Option<(Point, Option<Point>)> {
     let mut at = entry;
-    let key = section.optional("key", |setting| planner.key_fields(&mut at, setting, &[START, END]));
+    let mut told = Told::new(panes.as_ref(), kind.is_some_and(|(_, spec)| spec.spec.name == "count"));
+    let taken: &[&str] = if told.retracts { &[START, END, RETRACTED] } else { &[START, END] };
+    let key = section.optional("key", |setting| planner.key_fields(&mut at, setting, taken));
     let mut key = if section.has("key") { key? } else { Vec::new() };
     at = planner.exchange(&at, &mut key);
     planner.ordered = section.optional("ordered", read::boolean);
@@ -69,18 +82,24 @@ fn plan_window(
     }
     let grid = grid(section, kind.map(|(_, spec)| spec));
     let kind_plan = kind.and_then(|(setting, spec)| (spec.plan)(planner, &mut at, setting, grid?));
+    if let (Some(from), Some(kind_plan), Some((setting, _))) = (&taken_back, &kind_plan, kind) {
+        signed::check(planner, &at, from, kind_plan, setting)?;
+        told.follows = true;
+    }
     let spec = kind.map(|(_, spec)| spec);
-    let panes = panes(section, spec);
     let mut calls = Vec::new();
-    let outputs =
-        section.required("aggregate", |setting| outputs(planner, &mut at, setting, &key, &mut calls));
-    let carry = carry(section, spec, &calls, panes);
+    let outputs = section
+        .required("aggregate", |setting| outputs(planner, &mut at, setting, &key, &mut calls, &mut told));
+    let having = having(planner, section, &mut told);
+    let carry = carry(section, spec, &calls, panes.as_ref());
     let (kind_plan, outputs) = (kind_plan?, outputs?);
-    let (lateness, accumulation) = panes?;
-    let stage = output_stage(planner, &at, &key, &calls);
+    let Paning { lateness, accumulation, .. } = *panes.as_ref()?;
+    refuse_endless(planner, &at, section, &kind_plan, panes.as_ref()?)?;
+    let firing = panes.and_then(|panes| panes.plan(told.asked));
+    let stage = output_stage(planner, &at, &key, &calls, &told);
     let counts = matches!(kind_plan, WindowKind::Count { .. });
     let ttl = if counts { planner.state_ttl() } else { StateTtl::default() };
-    let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 2).collect();
+    let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 6).collect();
     let written = calls.iter().map(|call| call.written.to_string()).collect();
     let fields = key.iter().map(|field| field.name.clone()).collect();
     let (key_slots, rest) = slots.split_at(key.len());
@@ -91,17 +110,13 @@ fn plan_window(
         aggregates: calls.into_iter().zip(call_slots).map(|(call, into)| call.into(*into)).collect(),
         lateness,
         accumulation,
+        firing,
         carry: carry?,
         ttl,
-        output: PaneOutput {
-            key: key_slots.iter().copied().map(Some).collect(),
-            window_start: Some(bounds[0]),
-            window_end: Some(bounds[1]),
-        },
+        output: pane_output(key_slots, bounds, &told),
         late: None,
     };
-    let ends = spec.is_some_and(|spec| spec.ends);
-    let late = (ends && planner.is_listened("late")).then(|| late_stage(planner, &at));
+    let late = (has_late && planner.is_listened("late")).then(|| late_stage(planner, &at));
     let late_start = late.as_ref().map(|(_, slot)| *slot);
     let names = key.iter().map(|field| field.written(&planner.draft.at(at.stage).slots)).collect();
     let results = outputs.iter().map(Output::written).collect();
@@ -111,21 +126,38 @@ fn plan_window(
     if let Some((point, _)) = &late {
         planner.draft.emit_to(step, LATE, point.stage);
     }
-    let output = behind(planner, section, stage, &key, &outputs)?;
+    let output = behind(planner, stage, &key, &outputs, having?, &told)?;
     Some((output, late.map(|(point, _)| point)))
 }
 
-/// The stage of panes: key fields, results of calls (hidden), bounds.
+/// Where things stand in the stage of panes.
+fn pane_output(key: &[Slot], bounds: &[Slot], told: &Told) -> PaneOutput {
+    let asked = |place: usize| told.asked.then_some(bounds[place]);
+    PaneOutput {
+        key: key.iter().copied().map(Some).collect(),
+        window_start: Some(bounds[0]),
+        window_end: Some(bounds[1]),
+        index: asked(2),
+        timing: asked(3),
+        last: asked(4),
+        retracted: told.retracts.then_some(if told.asked { bounds[5] } else { bounds[2] }),
+    }
+}
+
+/// The stage of panes: key fields, results of calls (hidden), bounds, what was asked of panes (hidden), `retracted`.
 fn output_stage(
     planner: &mut NodePlanner<'_>,
     at: &Point,
     key: &[KeyField],
     calls: &[PlannedCall],
+    told: &Told,
 ) -> StageId {
     let keys = key.iter().map(|field| (field.name.clone(), field.ty));
     let results = calls.iter().map(|call| (hidden(&call.written), call.ty));
     let bounds = [(START.to_owned(), Type::INT), (END.to_owned(), Type::INT)];
-    let all = keys.chain(results).chain(bounds).enumerate();
+    let pane = PANE.iter().filter(|_| told.asked).map(|(_, field, ty)| ((*field).to_owned(), *ty));
+    let retracted = told.retracts.then(|| (RETRACTED.to_owned(), Type::BOOL));
+    let all = keys.chain(results).chain(bounds).chain(pane).chain(retracted).enumerate();
     let fields = all.map(|(i, (name, ty))| (name, Slot(i as u16), ty)).collect();
     let live = planner.draft.at(at.stage).live;
     let stage = planner.draft.stage(Origin::Made { fields, whole: false });
@@ -144,10 +176,11 @@ fn late_stage(planner: &mut NodePlanner<'_>, at: &Point) -> (Point, Slot) {
 /// What follows the window in the same node: arithmetic over aggregates, then `having`.
 fn behind(
     planner: &mut NodePlanner<'_>,
-    section: &Section<'_>,
     stage: StageId,
     key: &[KeyField],
     outputs: &[Output<'_>],
+    having: Option<(Setting<'_>, Expr)>,
+    told: &Told,
 ) -> Option<Point> {
     let mut at = Point { stage, behind: None, scope: Scope::origin() };
     let own = Scope::origin();
@@ -171,20 +204,59 @@ fn behind(
         let (slot, ty) = slot?;
         scope = scope.with(&output.name, Binding::Slot(slot, ty));
     }
-    for bound in [START, END] {
+    let retracted = told.retracts.then_some(RETRACTED);
+    for bound in [START, END].into_iter().chain(retracted) {
         let found = planner.draft.resolve(stage, &own, &Path::field(bound)).ok()?;
         scope = scope.with(bound, Binding::Slot(found.slot, found.ty));
+    }
+    let shown = scope.clone();
+    for (_, field, _) in PANE.iter().filter(|_| told.asked && having.is_some()) {
+        let found = planner.draft.resolve(stage, &own, &Path::field(*field)).ok()?;
+        scope = scope.with(*field, Binding::Slot(found.slot, found.ty));
     }
     at.scope = scope;
     if !computed.is_empty() {
         let step = planner.attach(&at, Box::new(ComputePlan { fields: computed, verb: "compute" }));
         at.behind = Some((step, MAIN));
     }
-    if let Some(setting) = section.get("having") {
-        let program = planner.condition(&at, setting)?;
+    if let Some((setting, expr)) = having {
+        let program = planner.condition_of(&at, setting, &expr)?;
         let text = setting.node.scalar().unwrap_or_default().trim().to_owned();
         let step = planner.attach(&at, Box::new(FilterPlan { program, text }));
         at.behind = Some((step, MAIN));
     }
+    at.scope = shown;
     Some(at)
+}
+
+/// Reads `having`; None if it was faulty.
+fn having<'a>(
+    planner: &NodePlanner<'_>,
+    section: &Section<'a>,
+    told: &mut Told,
+) -> Option<Option<(Setting<'a>, Expr)>> {
+    let Some(setting) = section.get("having") else { return Some(None) };
+    let mut expr = planner.parse(setting)?;
+    told.replace_all(planner, setting, &mut expr);
+    Some(Some((setting, expr)))
+}
+
+/// A window without an end gives nothing before that of the input.
+fn refuse_endless(
+    planner: &mut NodePlanner<'_>,
+    at: &Point,
+    section: &Section<'_>,
+    kind: &WindowKind,
+    panes: &Paning,
+) -> Option<()> {
+    let is_endless = matches!(kind, WindowKind::Global) && panes.trigger == Trigger::Watermark;
+    if is_endless && planner.draft.at(at.stage).live {
+        let message = "a `global` window over live input never fires without a trigger";
+        section
+            .faults()
+            .error(section.get("global").map_or(section.place(), |setting| setting.key), message)
+            .hint("write `trigger: { count: 100 }`, say, or use `tumbling` or `session`");
+        return None;
+    }
+    Some(())
 }

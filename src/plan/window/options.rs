@@ -1,10 +1,12 @@
 //! Options of windows beside their kind: where they are cut, when they fire, what they start with.
 
 use super::aggregate::PlannedCall;
+use super::trigger;
 use crate::config::{Section, read};
 use crate::event::nearest;
 use crate::time::Millis;
-use crate::windows::{Accumulation, CARRY, Grid, WindowSpec};
+use crate::windows::triggers::Trigger;
+use crate::windows::{Accumulation, CARRY, FiringPlan, Grid, WindowSpec};
 use jiff::tz::TimeZone;
 
 /// Reads `offset` and `timezone`, which only windows that are cut can have.
@@ -34,8 +36,33 @@ pub fn grid(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<Grid> {
     }
 }
 
-/// Reads `allowed_lateness`, `trigger` and `accumulation`, which must be written where a window can fire twice.
-pub fn panes(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<(Millis, Accumulation)> {
+/// When panes leave, and what they hold.
+#[derive(Clone)]
+pub struct Paning {
+    /// How long after its end a window takes events.
+    pub lateness: Millis,
+    /// What makes panes leave.
+    pub trigger: Trigger,
+    /// What a pane that fires again holds.
+    pub accumulation: Accumulation,
+    /// Whether a pane that is on time leaves without anything new, too.
+    pub emit_empty: bool,
+    /// Whether each window has one pane, at its end.
+    pub is_single: bool,
+}
+
+impl Paning {
+    /// What the operator is told of it, if that is more than that the watermark makes panes leave.
+    pub fn plan(&self, asked: bool) -> Option<FiringPlan> {
+        let retracts = self.accumulation == Accumulation::Retracting;
+        let plain = self.trigger == Trigger::Watermark && !retracts && !asked;
+        (!plain).then(|| FiringPlan { trigger: self.trigger.clone(), emit_empty: self.emit_empty })
+    }
+}
+
+/// Reads `allowed_lateness`, `trigger`, `accumulation`, which must be written where a window can fire twice, and
+/// `emit_empty`.
+pub fn panes(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<Paning> {
     let lateness = section.or("allowed_lateness", Millis::ZERO, read::duration);
     if let (Some(setting), Some(spec)) = (section.get("allowed_lateness"), spec.filter(|spec| !spec.ends)) {
         let message = format!(
@@ -44,26 +71,73 @@ pub fn panes(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<(Millis
         );
         section.faults().error(setting.key, message);
     }
-    let words = [("discarding", Accumulation::Discarding), ("accumulating", Accumulation::Accumulating)];
-    let accumulation = section.optional("accumulation", read::word(&words, &["retracting"]));
-    section.optional("trigger", |setting| {
-        if setting.node.scalar() != Some("watermark") {
-            setting.error("a trigger other than `watermark` is not in this version");
+    let lateness = if spec.is_none_or(|spec| spec.ends) { lateness } else { Millis::ZERO };
+    let trigger = section.optional("trigger", trigger::read);
+    let counts = spec.is_some_and(|spec| spec.spec.name == "count");
+    for key in ["trigger", "emit_empty"] {
+        if let (true, Some(setting)) = (counts, section.get(key)) {
+            let message =
+                format!("`{key}` means nothing for `count` windows: each has one pane, when it is full");
+            section
+                .faults()
+                .error(setting.key, message)
+                .hint("`global: {}` takes a trigger: `{ count: 100 }`");
         }
-        Some(())
-    });
-    if lateness > Millis::ZERO && !section.has("accumulation") {
-        let reported = section.error(format!(
-            "{} needs `accumulation`: with `allowed_lateness` it can fire more than once",
-            section.what()
-        ));
-        reported.hint("`discarding` gives what came since the last pane, `accumulating` all so far");
+    }
+    let words = [
+        ("discarding", Accumulation::Discarding),
+        ("accumulating", Accumulation::Accumulating),
+        ("retracting", Accumulation::Retracting),
+    ];
+    let accumulation = section.optional("accumulation", read::word(&words, &[]));
+    if let (true, Some(Accumulation::Retracting), Some(setting)) =
+        (counts, accumulation, section.get("accumulation"))
+    {
+        setting.error("`count` windows have one pane each, and nothing to take back");
+    }
+    let emit_empty = section.or("emit_empty", false, read::boolean);
+    if section.has("trigger") && trigger.is_none() || section.has("accumulation") && accumulation.is_none() {
         return None;
     }
-    if section.has("accumulation") && accumulation.is_none() {
+    let trigger = trigger.unwrap_or(Trigger::Watermark);
+    check_late(section, &trigger, lateness)?;
+    let is_single = lateness == Millis::ZERO && !trigger.fires_early();
+    if let (true, true, Some(setting)) = (is_single, emit_empty && !counts, section.get("emit_empty")) {
+        let message =
+            "`emit_empty` changes nothing here: a window has one pane, and is there because of an event";
+        section.faults().warning(setting.key, message).hint("it says something where a trigger fires early");
+    }
+    if !is_single && accumulation.is_none() {
+        tell_accumulation(section, lateness);
         return None;
     }
-    Some((lateness, accumulation.unwrap_or_default()))
+    let accumulation = accumulation.unwrap_or_default();
+    Some(Paning { lateness, trigger, accumulation, emit_empty, is_single })
+}
+
+fn tell_accumulation(section: &Section<'_>, lateness: Millis) {
+    let why = if lateness > Millis::ZERO { "allowed_lateness" } else { "trigger" };
+    let message = format!("{} needs `accumulation`: with `{why}` it can fire more than once", section.what());
+    section.error(message).hint(
+        "`discarding` gives what came since the last pane, `accumulating` all so far, `retracting` takes the last one back \
+         first",
+    );
+}
+
+/// A `late` trigger needs something late.
+fn check_late(section: &Section<'_>, trigger: &Trigger, lateness: Millis) -> Option<()> {
+    if lateness > Millis::ZERO || !has_late_part(trigger) {
+        return Some(());
+    }
+    let place = section.get("trigger").map_or(section.place(), |setting| setting.key);
+    let message = "`late` never fires: a window takes nothing behind its end without `allowed_lateness`";
+    section.faults().error(place, message).hint("write `allowed_lateness: 1m`, or leave `late` away");
+    None
+}
+
+fn has_late_part(trigger: &Trigger) -> bool {
+    let own = matches!(trigger, Trigger::Phases { late: Some(_), .. });
+    own || trigger.parts().iter().any(|part| has_late_part(part))
 }
 
 /// Reads `carry`, which means something only where an aggregate starts with what was before the window. These cannot be
@@ -72,12 +146,13 @@ pub fn carry(
     section: &Section<'_>,
     spec: Option<&WindowSpec>,
     calls: &[PlannedCall],
-    panes: Option<(Millis, Accumulation)>,
+    panes: Option<&Paning>,
 ) -> Option<Millis> {
     let carriers: Vec<&str> =
         calls.iter().filter(|call| call.spec.carries).map(|call| call.spec.name).collect();
-    let fires_again = panes.is_some_and(|(lateness, _)| lateness > Millis::ZERO);
-    if let (Some(first), Some((_, Accumulation::Discarding)), true) = (carriers.first(), panes, fires_again) {
+    let in_parts =
+        panes.is_some_and(|panes| !panes.is_single && panes.accumulation == Accumulation::Discarding);
+    if let (Some(first), true) = (carriers.first(), in_parts) {
         let place = section.get("accumulation").map_or(section.place(), |setting| setting.place());
         let message = format!(
             "`{first}` follows a key through the whole window, of which `discarding` panes hold a part"

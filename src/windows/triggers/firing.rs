@@ -1,0 +1,135 @@
+//! What panes keep of their trigger and of what they have put out.
+
+use super::machine::{Cells, Machine};
+use super::plan::Trigger;
+use crate::event::Kept;
+use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
+use crate::time::{Interval, Millis, Timestamp};
+use crate::windows::aggregates::PaneId;
+
+/// What a pane has put out and may have to take back: the window as it was, and its values.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The window.
+    pub window: Interval,
+    /// Results of aggregates, and what was said of the pane.
+    pub cells: Box<[Kept]>,
+    /// Whether event time has not reached the end of that window other than as part of a longer one: the watermark behind
+    /// waits below it, so that it is not late when it is taken back.
+    pub held: bool,
+}
+
+/// Where a pane stands with its trigger.
+#[derive(Default)]
+pub struct Firing {
+    /// What the trigger keeps.
+    pub cells: Cells,
+    /// How many panes its window has put out.
+    pub index: u64,
+    /// Whether something came that was not put out.
+    pub fresh: bool,
+    /// Whether event time has passed the window's end with something that was not put out: the next pane is the one that
+    /// is on time, and the watermark behind waits for it.
+    pub owed: bool,
+    /// The trigger is done: the window takes nothing any more.
+    pub closed: bool,
+    /// When the clock may make the trigger ready.
+    pub wake: Option<Millis>,
+    /// What it would take back.
+    pub shown: Vec<Shown>,
+}
+
+/// Where all panes of a node stand.
+pub struct Firings {
+    /// Runs the trigger.
+    pub machine: Machine,
+    /// Values of a pane that was put out.
+    values: usize,
+    firings: Vec<Firing>,
+}
+
+impl Firings {
+    /// No panes, which put out so many values.
+    pub fn new(trigger: &Trigger, values: usize) -> Firings {
+        Firings { machine: Machine::new(trigger), values, firings: Vec::new() }
+    }
+
+    /// A pane begins.
+    pub fn open(&mut self, pane: PaneId) {
+        if pane.index() >= self.firings.len() {
+            self.firings.resize_with(pane.index() + 1, Firing::default);
+        }
+        self.firings[pane.index()] = Firing { cells: self.machine.cells(), ..Firing::default() };
+    }
+
+    /// A pane is given up.
+    pub fn close(&mut self, pane: PaneId) {
+        self.firings[pane.index()] = Firing::default();
+    }
+
+    /// No panes are left.
+    pub fn shrink(&mut self) {
+        self.firings = Vec::new();
+    }
+
+    /// A pane that is open.
+    pub fn at(&mut self, pane: PaneId) -> (&Machine, &mut Firing) {
+        (&self.machine, &mut self.firings[pane.index()])
+    }
+
+    /// A pane that is open.
+    pub fn get(&self, pane: PaneId) -> &Firing {
+        &self.firings[pane.index()]
+    }
+
+    /// A pane, if there is one of that number.
+    pub fn find(&self, pane: PaneId) -> Option<&Firing> {
+        self.firings.get(pane.index())
+    }
+
+    /// A pane takes in another.
+    pub fn merge(&mut self, into: PaneId, from: PaneId) {
+        let from = std::mem::take(&mut self.firings[from.index()]);
+        let into = &mut self.firings[into.index()];
+        self.machine.merge(&mut into.cells, &from.cells);
+        into.index = into.index.max(from.index);
+        into.fresh |= from.fresh;
+        into.owed |= from.owed;
+        into.shown.extend(from.shown);
+    }
+
+    /// Appends what a pane keeps.
+    pub fn save(&self, pane: PaneId, into: &mut Vec<u8>) {
+        let Firing { cells, index, fresh, owed, closed, shown, .. } = self.get(pane);
+        into.push(u8::from(*fresh) | u8::from(*owed) << 1 | u8::from(*closed) << 2);
+        put_number(into, *index);
+        self.machine.save(cells, into);
+        put_number(into, shown.len() as u64);
+        for Shown { window, cells, held } in shown {
+            put_signed(into, window.start.0);
+            put_signed(into, window.end.0);
+            into.push(u8::from(*held));
+            cells.iter().for_each(|cell| cell.put(into));
+        }
+    }
+
+    /// Takes back what a pane kept.
+    pub fn load(&mut self, pane: PaneId, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let flags = from.byte()?;
+        if flags > 7 {
+            return Err(Malformed("a pane in no state that is known"));
+        }
+        let index = from.number()?;
+        let cells = self.machine.load(from)?;
+        let mut shown = Vec::new();
+        for _ in 0..from.count()? {
+            let window = Interval { start: Timestamp(from.signed()?), end: Timestamp(from.signed()?) };
+            let held = from.flag()?;
+            let cells: Result<_, _> = (0..self.values).map(|_| Kept::take(from)).collect();
+            shown.push(Shown { window, cells: cells?, held });
+        }
+        let [fresh, owed, closed] = [1, 2, 4].map(|bit| flags & bit != 0);
+        self.firings[pane.index()] = Firing { cells, index, fresh, owed, closed, wake: None, shown };
+        Ok(())
+    }
+}

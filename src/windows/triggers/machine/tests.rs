@@ -1,0 +1,226 @@
+//! Triggers against a naive model: every part keeps all events that it was told of, and looks at them when it is asked.
+
+use super::*;
+use crate::time::Random;
+
+struct Naive {
+    trigger: Trigger,
+    /// Event time and the clock of each event.
+    seen: Vec<(i64, i64)>,
+    done: bool,
+    /// Of phases: the end has fired.
+    late: bool,
+    parts: Vec<Naive>,
+}
+
+impl Naive {
+    fn new(trigger: &Trigger) -> Naive {
+        let parts = match trigger {
+            Trigger::Phases { early, late } => {
+                // Nothing fires early that never counts to the end.
+                let never = Trigger::Count(u64::MAX);
+                let early = early.as_deref().cloned().unwrap_or(never).repeating();
+                let late = late.as_deref().cloned().unwrap_or(Trigger::Watermark).repeating();
+                vec![Naive::new(&early), Naive::new(&late)]
+            }
+            other => other.parts().into_iter().map(Naive::new).collect(),
+        };
+        Naive { trigger: trigger.clone(), seen: Vec::new(), done: false, late: false, parts }
+    }
+
+    fn clear(&mut self) {
+        *self = Naive::new(&self.trigger);
+    }
+
+    /// The numbers of the parts that matter now.
+    fn active(&self) -> Vec<usize> {
+        match self.trigger {
+            Trigger::Phases { .. } => vec![usize::from(self.late)],
+            Trigger::Each(_) => self.parts.iter().position(|part| !part.done).into_iter().collect(),
+            _ => (0..self.parts.len()).collect(),
+        }
+    }
+
+    fn event(&mut self, time: i64, now: i64) {
+        if !self.done {
+            self.seen.push((time, now));
+            self.active().into_iter().for_each(|part| self.parts[part].event(time, now));
+        }
+    }
+
+    fn is_ready(&self, moment: Moment) -> bool {
+        let ready = |part: usize| self.parts[part].is_ready(moment);
+        let active = self.active();
+        !self.done
+            && match &self.trigger {
+                Trigger::Watermark => moment.watermark >= moment.end,
+                Trigger::Count(count) => self.seen.len() as u64 >= *count,
+                Trigger::ProcessingTime(span) => {
+                    self.seen.first().is_some_and(|(_, now)| moment.clock.0 - now >= span.0)
+                }
+                Trigger::EventTime(span) => self
+                    .seen
+                    .iter()
+                    .any(|(time, _)| moment.watermark.0.div_euclid(span.0) > time.div_euclid(span.0)),
+                Trigger::All(_) => active.into_iter().all(|part| self.parts[part].done || ready(part)),
+                Trigger::Phases { .. } => {
+                    !self.late && moment.watermark >= moment.end || active.into_iter().any(ready)
+                }
+                _ => active.into_iter().any(ready),
+            }
+    }
+
+    fn fire(&mut self, moment: Moment) {
+        match &self.trigger {
+            Trigger::Repeat(_) => {
+                self.parts[0].fire(moment);
+                if self.parts[0].done {
+                    self.clear();
+                }
+            }
+            Trigger::Until { .. } => {
+                let ends = self.parts[1].is_ready(moment);
+                if !ends {
+                    self.parts[0].fire(moment);
+                }
+                self.done = ends || self.parts[0].done;
+            }
+            Trigger::Each(_) => {
+                self.active().into_iter().for_each(|part| self.parts[part].fire(moment));
+                self.done = self.parts.iter().all(|part| part.done);
+            }
+            Trigger::Phases { .. } if !self.late && moment.watermark >= moment.end => {
+                self.clear();
+                self.late = true;
+            }
+            Trigger::Phases { .. } => {
+                let part = usize::from(self.late);
+                self.parts[part].fire(moment);
+                self.done = self.late && self.parts[1].done;
+            }
+            _ => self.done = true,
+        }
+    }
+}
+
+fn pick(random: &mut Random, below: u64) -> u64 {
+    random.bits() % below
+}
+
+fn tree(random: &mut Random, depth: u32) -> Trigger {
+    let kinds = if depth == 0 { 4 } else { 11 };
+    let boxed = |random: &mut Random| Box::new(tree(random, depth.saturating_sub(1)));
+    let list = |random: &mut Random| {
+        (0..=pick(random, 2)).map(|_| tree(random, depth.saturating_sub(1))).collect::<Vec<_>>()
+    };
+    match pick(random, kinds) {
+        0 => Trigger::Watermark,
+        1 => Trigger::Count(1 + pick(random, 4)),
+        2 => Trigger::ProcessingTime(Millis(1 + pick(random, 6) as i64)),
+        3 => Trigger::EventTime(Millis(1 + pick(random, 6) as i64)),
+        4 => Trigger::Any(list(random)),
+        5 => Trigger::All(list(random)),
+        6 => Trigger::Each(list(random)),
+        7 => Trigger::Repeat(boxed(random)),
+        8 => Trigger::Once(boxed(random)),
+        9 => Trigger::Until { work: boxed(random), until: boxed(random) },
+        _ => Trigger::Phases {
+            early: (pick(random, 2) == 0).then(|| boxed(random)),
+            late: (pick(random, 2) == 0).then(|| boxed(random)),
+        },
+    }
+}
+
+#[test]
+fn they_do_what_the_naive_model_does() {
+    for seed in 0..3_000 {
+        let mut random = Random::seeded(seed);
+        let trigger = tree(&mut random, 3);
+        let machine = Machine::new(&trigger);
+        let mut naive = Naive::new(&trigger.clone().repeating());
+        let mut cells = machine.cells();
+        let mut moment = Moment { watermark: Timestamp(0), end: Timestamp(30), clock: Millis(0) };
+        for _ in 0..60 {
+            match pick(&mut random, 4) {
+                0 => moment.watermark.0 += pick(&mut random, 4) as i64,
+                1 => moment.clock.0 += pick(&mut random, 4) as i64,
+                _ => {
+                    let time = moment.watermark.0 + pick(&mut random, 6) as i64 - 2;
+                    machine.event(&mut cells, Timestamp(time), moment.watermark, moment.clock);
+                    naive.event(time.max(moment.watermark.0), moment.clock.0);
+                }
+            }
+            assert_eq!(machine.is_ready(&cells, moment), naive.is_ready(moment), "{seed}: {trigger}");
+            if machine.is_ready(&cells, moment) {
+                let done = machine.fire(&mut cells, moment);
+                naive.fire(moment);
+                assert_eq!(done, naive.done, "{seed}: {trigger}");
+            }
+            let mut bytes = Vec::new();
+            machine.save(&cells, &mut bytes);
+            let again = machine.load(&mut Reader::new(&bytes)).expect("readable");
+            assert_eq!(again, cells);
+        }
+    }
+}
+
+/// A machine and what it keeps of so many events.
+fn told(trigger: &Trigger, events: usize) -> (Machine, Cells) {
+    let machine = Machine::new(trigger);
+    let mut cells = machine.cells();
+    (0..events).for_each(|_| machine.event(&mut cells, Timestamp(5), Timestamp(0), Millis(7)));
+    (machine, cells)
+}
+
+const OPEN: Moment = Moment { watermark: Timestamp(0), end: Timestamp(10), clock: Millis(0) };
+const PAST: Moment = Moment { watermark: Timestamp(10), ..OPEN };
+
+#[test]
+fn merging_adds_counts_and_keeps_the_earlier_deadline() {
+    let both = Trigger::All(vec![Trigger::Count(3), Trigger::ProcessingTime(Millis(2))]);
+    let (machine, mut one) = told(&both, 1);
+    let (_, two) = told(&both, 2);
+    machine.merge(&mut one, &two);
+    assert_eq!(machine.next_clock(&one, Millis(0)), Some(Millis(9)));
+    assert!(!machine.is_ready(&one, Moment { clock: Millis(8), ..OPEN }));
+    assert!(machine.is_ready(&one, Moment { clock: Millis(9), ..OPEN }));
+}
+
+#[test]
+fn a_sequence_goes_back_where_merging_opens_its_first_part_again() {
+    let each = Trigger::Once(Box::new(Trigger::Each(vec![Trigger::Watermark, Trigger::Count(1)])));
+    let each_alone = Trigger::Until {
+        work: Box::new(Trigger::Each(vec![Trigger::Watermark, Trigger::Count(2)])),
+        until: Box::new(each),
+    };
+    let (machine, mut past) = told(&each_alone, 1);
+    assert!(machine.is_ready(&past, PAST));
+    let (_, open) = told(&each_alone, 1);
+    machine.merge(&mut past, &open);
+    assert!(!machine.is_ready(&past, OPEN));
+    assert!(machine.is_ready(&past, PAST));
+}
+
+#[test]
+fn late_phases_begin_anew_when_the_end_moves() {
+    let phases = Trigger::Phases { early: Some(Box::new(Trigger::Count(2))), late: None };
+    let (machine, mut cells) = told(&phases, 1);
+    assert!(!machine.fire(&mut cells, PAST));
+    machine.event(&mut cells, Timestamp(5), Timestamp(10), Millis(0));
+    assert!(machine.is_ready(&cells, PAST), "each late event fires");
+    machine.reopen(&mut cells);
+    machine.event(&mut cells, Timestamp(5), Timestamp(10), Millis(0));
+    assert!(!machine.is_ready(&cells, OPEN));
+    machine.event(&mut cells, Timestamp(5), Timestamp(10), Millis(0));
+    assert!(machine.is_ready(&cells, OPEN));
+}
+
+#[test]
+fn what_is_no_state_is_refused() {
+    let (machine, cells) = told(&Trigger::Count(2), 1);
+    let mut bytes = Vec::new();
+    machine.save(&cells, &mut bytes);
+    assert!(machine.load(&mut Reader::new(&bytes[..bytes.len() - 1])).is_err());
+    bytes[0] = 9;
+    assert!(machine.load(&mut Reader::new(&bytes)).is_err());
+}
