@@ -11,6 +11,7 @@ use crate::config::{
 use crate::dataflow::{Instance, NodeId};
 use crate::plan::{self, Plan};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -250,9 +251,10 @@ fn second_stdin(loaded: &Loaded) -> Option<Diagnostic> {
     Some(loaded.error(second, message).with_hint("let both go on from one source"))
 }
 
-/// Refuses what pipelines of one process cannot share: a file that is written to, standard input. `together` says which
-/// of them run in one.
+/// Refuses what pipelines of one process cannot share: a file that is written to, standard input, an address that is
+/// listened on. `together` says which of them run in one.
 pub fn refuse_shared(findings: &mut Findings, together: impl Fn(&Loaded) -> bool) {
+    refuse_listeners(findings, &together);
     let mut targets: BTreeMap<String, (&Loaded, NodeId)> = BTreeMap::new();
     let mut reader: Option<(&Loaded, NodeId)> = None;
     for loaded in findings.loaded.iter().filter(|loaded| together(loaded)) {
@@ -277,6 +279,26 @@ pub fn refuse_shared(findings: &mut Findings, together: impl Fn(&Loaded) -> bool
                 format!("source `{name}` reads standard input, as `{there}` of pipeline `{pipeline}` does");
             let diagnostic = loaded.error(node, message);
             findings.diagnostics.push(diagnostic.with_hint("run one of them in a process of its own"));
+        }
+    }
+}
+
+fn refuse_listeners(findings: &mut Findings, together: impl Fn(&Loaded) -> bool) {
+    let mut listeners: Vec<(&Loaded, NodeId, SocketAddr)> = Vec::new();
+    for loaded in findings.loaded.iter().filter(|loaded| together(loaded)) {
+        for (node, address) in loaded.plan.listeners() {
+            let is_same = |(other, _, there): &&(&Loaded, NodeId, SocketAddr)| {
+                !std::ptr::eq(*other, loaded) && plan::is_one_address(*there, address)
+            };
+            if let Some((other, there, _)) = listeners.iter().find(is_same) {
+                let (name, there, pipeline) = (loaded.name_of(node), other.name_of(*there), &other.plan.name);
+                let message = format!(
+                    "source `{name}` listens on {address}, where `{there}` of pipeline `{pipeline}` does"
+                );
+                let diagnostic = loaded.error(node, message);
+                findings.diagnostics.push(diagnostic.with_hint("give each source a port of its own"));
+            }
+            listeners.push((loaded, node, address));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::event::bytes::Malformed;
 use crate::event::{
     BATCH_BYTES, BATCH_ROWS, Batch, Reason, RejectKind, Row, Slot, Span, Unreadable, Value, json,
 };
-use crate::formats::Decoder;
+use crate::formats::{Decoder, decode_input};
 use crate::time::{Env, Timestamp};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -167,20 +167,6 @@ impl<R: Receiver> PushSource<R> {
         }
     }
 
-    /// Decodes all of a payload: a last line without its end is read by itself.
-    fn decode(&mut self, batch: &mut Batch, payload: Span, unreadable: &mut Vec<Unreadable>) {
-        let Range { mut start, end } = payload.range();
-        loop {
-            let rest = Span::new(start, end - start);
-            let read = self.decoder.decode(batch, rest, true, usize::MAX, unreadable);
-            start += read;
-            // Nothing at all may be a record as well.
-            if read == 0 || start >= end {
-                break;
-            }
-        }
-    }
-
     /// Adds the events of a message.
     fn add(&mut self, message: &R::Message, batch: &mut Batch, refused: &mut Refused) {
         let payload = R::payload(message);
@@ -190,7 +176,7 @@ impl<R: Receiver> PushSource<R> {
         }
         let stored = batch.store(payload);
         let (before, faults) = (batch.len(), refused.unreadable.len());
-        self.decode(batch, stored, &mut refused.unreadable);
+        decode_input(&mut *self.decoder, batch, stored, &mut refused.unreadable);
         let silent = batch.len() == before && refused.unreadable.len() == faults;
         if silent && payload.trim_ascii().is_empty() {
             return refused.unreadable.push(unreadable(batch, stored, "the message is empty"));

@@ -175,6 +175,12 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// What the texts of the address are, in order, where options decide about that: what waits in the log was written for
+    /// them, and is not read for others.
+    fn layout(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether each event is a message by itself, without what separates events of a stream.
     fn takes_messages(&self) -> bool {
         false

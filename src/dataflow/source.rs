@@ -9,6 +9,7 @@ use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
 use crate::time::{Env, Millis};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What came of a read.
@@ -253,6 +254,11 @@ pub trait SourcePlan: fmt::Debug + Send {
 
     /// For a source that keeps a connection: where it is told what is said of that beside the connector.
     fn upkeep(&mut self) -> Option<&mut Upkeep> {
+        None
+    }
+
+    /// Where it listens, if others connect to it: nobody else of the process can listen there as well.
+    fn listens(&self) -> Option<SocketAddr> {
         None
     }
 

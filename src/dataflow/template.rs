@@ -103,11 +103,11 @@ impl Template {
         }
     }
 
-    /// How many bytes at the beginning of all its texts are its own.
-    fn own(&self) -> usize {
+    /// What all its texts begin with, of its own.
+    pub fn beginning(&self) -> &str {
         match self.pieces.first() {
-            Some(Piece::Text(text)) => text.len(),
-            _ => 0,
+            Some(Piece::Text(text)) => text,
+            _ => "",
         }
     }
 
@@ -145,7 +145,7 @@ impl Template {
         if into.len() - start > MAX_RENDERED {
             return Err(refused(&self.written, "the text is longer than 64 KiB"));
         }
-        (self.check)(&into[start..], self.own()).map_err(|why| refused(&self.written, why))
+        (self.check)(&into[start..], self.beginning().len()).map_err(|why| refused(&self.written, why))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Batch, Path, Reason, Row, Slot, Span, Unreadable};
+use std::ops::Range;
 
 /// What a pipeline reads of a source's events, decided at plan time.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,24 @@ pub trait Decoder: Send {
     fn another(&self) -> Box<dyn Decoder>;
 }
 
+/// Decodes all of an input that is at hand as a whole: where records are lines, the last one without its end is read by itself.
+pub fn decode_input(
+    decoder: &mut dyn Decoder,
+    batch: &mut Batch,
+    input: Span,
+    unreadable: &mut Vec<Unreadable>,
+) {
+    let Range { mut start, end } = input.range();
+    loop {
+        let read = decoder.decode(batch, Span::new(start, end - start), true, usize::MAX, unreadable);
+        start += read;
+        // Nothing at all may be a record as well.
+        if read == 0 || start >= end {
+            break;
+        }
+    }
+}
+
 /// Turns rows into bytes.
 pub trait Encoder: Send {
     /// Appends the row's event, with its separator where the format has one. On an error nothing is appended.
@@ -63,5 +82,29 @@ pub trait Encoder: Send {
     /// What [`Encoder::encode`] puts behind each event: where an event is a message by itself it is taken off again.
     fn separator(&self) -> &'static [u8] {
         b"\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::influx::{InfluxDecoder, InfluxOptions};
+    use crate::formats::tests::wanted;
+    use crate::formats::{RegexDecoder, RegexOptions};
+
+    #[test]
+    fn the_last_line_of_an_input_needs_no_end() {
+        let wanted = wanted(&["n"], false);
+        let options = RegexOptions { pattern: "n=(?<n>.)".to_owned(), types: Vec::new() };
+        let regex: Box<dyn Decoder> = Box::new(RegexDecoder::new(&options, &wanted).unwrap());
+        let influx = Box::new(InfluxDecoder::new(&InfluxOptions::default(), &wanted));
+        for mut decoder in [regex, influx] {
+            for (text, rows) in [("m n=1", 1), ("m n=1\nm n=2", 2), ("m n=1\nm n=2\n", 2), ("", 0)] {
+                let (mut batch, mut unreadable) = (Batch::new(1, b""), Vec::new());
+                let input = batch.store(text.as_bytes());
+                decode_input(&mut *decoder, &mut batch, input, &mut unreadable);
+                assert_eq!((batch.len(), unreadable.len()), (rows, 0), "{text:?}");
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ mod types;
 mod tests;
 
 pub use self::regex::{RegexDecoder, RegexOptions};
-pub use codec::{Decoder, Encoder, Wanted};
+pub use codec::{Decoder, Encoder, Wanted, decode_input};
 pub use kv::KvDecoder;
 pub use raw::{RawDecoder, RawEncoder, RawRecordDecoder};
 pub use text::{TextDecoder, TextEncoder, TextRecordDecoder};

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 pub use explain::Explanation;
 pub use graph::Graph;
+pub use source::is_one_address;
 pub use words::shown;
 
 /// A pipeline, planned.
@@ -182,6 +183,7 @@ pub fn plan_stating(
     }
     planning.ask_sources();
     planning.judge_tables();
+    source::refuse_same_listeners(&planning.plan, file, faults);
     sink::refuse_same_targets(&planning.plan, file, faults);
     delivery::tell_inexact(&planning.plan, file, faults);
     (!faults.has_errors()).then_some(planning.plan)

@@ -1,14 +1,15 @@
 //! Planning of sources.
 
-use super::{Planning, SourceNode};
+use super::{Plan, Planning, SourceNode};
 use crate::clients::registry::RegistryClient;
-use crate::config::{Declaration, Section, Setting, read};
+use crate::config::{Declaration, Faults, PipelineFile, Section, Setting, read};
 use crate::dataflow::{
     Binding, FormatPlan, KeyField, Lateness, NodeId, NodePlanner, Origin, Point, Scope, SourcePlan, Timing,
     TimingPlace, USUAL_WITHIN, Upkeep, formats,
 };
 use crate::sources::{LATER, SOURCES};
 use crate::time::Millis;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Planning<'_> {
@@ -135,5 +136,30 @@ fn judge_upkeep(
     let Some(upkeep) = source.upkeep() else { return };
     if let Some(message) = upkeep.durable.slowness(under_way, checkpoint) {
         setting.faults.warning(setting.key, message).hint("`durable: journal` acknowledges at once");
+    }
+}
+
+impl Plan {
+    /// The sources that others connect to, and where they listen.
+    pub fn listeners(&self) -> impl Iterator<Item = (NodeId, SocketAddr)> {
+        self.sources.iter().filter_map(|source| Some((source.node, source.plan.listens()?)))
+    }
+}
+
+/// Whether only one of them can be listened on. Port 0 is another one each time.
+pub fn is_one_address(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip(), other.ip());
+    one.port() == other.port() && one.port() != 0 && (a == b || a.is_unspecified() || b.is_unspecified())
+}
+
+/// Of two sources that listen on one address the second would wait for ever.
+pub(super) fn refuse_same_listeners(plan: &Plan, file: &PipelineFile, faults: &Faults) {
+    let listeners: Vec<(NodeId, SocketAddr)> = plan.listeners().collect();
+    for (number, &(id, address)) in listeners.iter().enumerate() {
+        let is_same = |(_, other): &&(NodeId, SocketAddr)| is_one_address(*other, address);
+        let Some((other, _)) = listeners[..number].iter().find(is_same) else { continue };
+        let [node, other] = [id, *other].map(|id| &file.nodes[id.0 as usize]);
+        let message = format!("{} listens on {address}, where `{}` does", node.what(), other.name);
+        faults.error(node.place, message).hint("give each source a port of its own");
     }
 }

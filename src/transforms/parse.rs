@@ -7,7 +7,7 @@ use crate::dataflow::{
 };
 use crate::event::{Batch, Kind, Reason, RejectKind, Row, Slot, Span, Unreadable, Value, json};
 use crate::expr::Type;
-use crate::formats::{Decoder, Wanted};
+use crate::formats::{Decoder, Wanted, decode_input};
 use std::sync::Arc;
 
 /// The registry entry.
@@ -132,7 +132,7 @@ impl Parse {
         self.unreadable.clear();
         self.inner.store(batch.bytes(input));
         let block = Span::new(0, self.inner.arena.len());
-        self.decoder.decode(&mut self.inner, block, true, usize::MAX, &mut self.unreadable);
+        decode_input(&mut *self.decoder, &mut self.inner, block, &mut self.unreadable);
         if let Some(unreadable) = self.unreadable.pop() {
             return Err(unreadable.reason);
         }

@@ -89,3 +89,34 @@ fn nothing_is_lost_however_often_it_is_killed() {
     assert_eq!(missing, 0, "of {count} after {killed} kills");
     assert!(killed > 0);
 }
+
+#[test]
+fn what_waits_is_not_read_for_other_headers() {
+    let server = Server::start(|_, before| if before == 0 { Answer::Silence } else { TAKEN });
+    let folder = Folder::empty();
+    write_lines(&folder, 3);
+    let lasting = |options: &str| {
+        folder.write(
+            "p.yaml",
+            pipeline(&server.url(), options, "").replace("file: {", "file: { follow: true,"),
+        );
+    };
+    lasting("headers: { X-A: 'a{n}', X-B: 'b{n}' }");
+    let victim = Victim::start(&folder, &[]);
+    server.until_seen(1);
+    victim.stop();
+    lasting("headers: { X-B: 'b{n}', X-A: 'a{n}' }");
+    let ran = folder.run(&["run", "p.yaml", "--data-dir", "data"]);
+    assert!(
+        ran.status != Some(0) && ran.stderr.contains("node `out` is laid out differently now"),
+        "{}",
+        ran.stderr
+    );
+    lasting("headers: { X-A: 'a{n}', X-B: 'b{n}', X-C: same }");
+    let victim = Victim::start(&folder, &[]);
+    let seen = server.until_seen(4);
+    victim.stop();
+    let told: Vec<_> =
+        seen[1..].iter().map(|seen| (&seen.headers["x-a"][..], &seen.headers["x-b"][..])).collect();
+    assert_eq!(told, [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]);
+}

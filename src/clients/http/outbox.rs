@@ -51,6 +51,8 @@ struct State {
     /// How often [`Outbox::secure`] was called.
     rounds: u64,
     connected: bool,
+    /// Why the server takes nothing for now.
+    trouble: Option<String>,
     closing: bool,
     /// Those that nobody has taken out yet; they count for how full it is.
     refused: Vec<RefusedEvent>,
@@ -238,7 +240,7 @@ impl Outbox {
             }
         }
         if !again.is_empty() {
-            let id = if part.id.is_empty() { String::new() } else { format!("{}.r", part.id) };
+            let id = if part.id.is_empty() { String::new() } else { again_as(&part.id) };
             state.parts.push_front(Part { id, events: again.len() });
             state.cut += again.len();
             for entry in again.into_iter().rev() {
@@ -311,13 +313,28 @@ impl Outbox {
         self.lock().entries.len()
     }
 
-    /// Whether the server takes what it is given, as far as is known.
-    pub fn note_connected(&self, connected: bool) {
-        self.lock().connected = connected;
+    /// The server takes what it is given.
+    pub fn note_connected(&self) {
+        let mut state = self.lock();
+        (state.connected, state.trouble) = (true, None);
+        drop(state);
         self.changed.notify_all();
     }
 
-    /// The same.
+    /// The server takes nothing for now: why.
+    pub fn note_trouble(&self, why: &str) {
+        let mut state = self.lock();
+        (state.connected, state.trouble) = (false, Some(why.to_owned()));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Why the server takes nothing for now; None where it does, as far as is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
+    }
+
+    /// Whether the server takes what it is given, as far as is known.
     pub fn is_connected(&self) -> bool {
         self.lock().connected
     }
@@ -357,6 +374,13 @@ impl State {
         self.cut -= events.min(self.cut);
         taken
     }
+}
+
+/// The id of what is left of a request: `ID.r1`, behind which comes `ID.r2`.
+fn again_as(id: &str) -> String {
+    let times = id.rsplit_once(".r").and_then(|(id, times)| Some((id, times.parse::<u64>().ok()?)));
+    let (id, times) = times.unwrap_or((id, 0));
+    format!("{id}.r{}", times + 1)
 }
 
 /// Appends a record with its id.

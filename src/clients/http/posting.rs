@@ -55,6 +55,10 @@ impl Sink for Posting {
         self.outbox.acknowledged()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.outbox.trouble()
+    }
+
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
         into.append(&mut self.outbox.take_refused());
     }

@@ -61,7 +61,6 @@ impl Sender {
                     runtime.block_on(sleep(LOOK));
                 }
             }
-            work.outbox.note_connected(false);
             drop(work);
             // A name that is being looked up holds nobody up.
             runtime.shutdown_background();
@@ -184,7 +183,7 @@ impl Work {
             let span = self.clock.elapsed() - outage.since;
             tracing::info!("{}: {server} takes requests again, after {span}", self.job.who);
         }
-        self.outbox.note_connected(true);
+        self.outbox.note_connected();
     }
 
     fn refuse(&mut self, events: usize, why: &str) {
@@ -205,9 +204,9 @@ impl Work {
 
     /// Says why nothing is taken, once a change, and waits; as long as the server asks to, if it does.
     async fn pause(&mut self, why: String, status: Option<StatusCode>, asked: Option<Millis>) {
-        self.outbox.note_connected(false);
         let (who, retry) = (&self.job.who, self.job.retry);
         let why = self.job.secrets.mask(&why);
+        self.outbox.note_trouble(&why);
         let is_new = self.outage.as_ref().is_none_or(|outage| outage.status != status);
         let since = self.clock.elapsed();
         let outage = self.outage.get_or_insert(Outage { since, status, failed: 0, pause: retry.first });

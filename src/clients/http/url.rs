@@ -1,18 +1,25 @@
 //! Where a request goes.
 
 use super::HttpServer;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// What no URL holds as it is, beside blanks, controls and what is not ASCII.
 const UNSAFE: &[u8] = b"\"<>\\^`{|}";
 
 /// A URL to which something is posted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl {
     /// The server.
     pub server: HttpServer,
     /// The path and the query, encoded.
     pub path: String,
+}
+
+/// The path and the query may hold secrets.
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/***", self.server)
+    }
 }
 
 impl HttpUrl {

@@ -120,6 +120,7 @@ impl Writing {
         let (who, server, delay) = (&self.job.server.who, &self.job.server.shown, Millis(wait as i64));
         let server = self.job.server.secrets.mask(server);
         let Failure { text, .. } = failure;
+        self.queue.note_trouble(format!("{server}: {text}"));
         if self.said == text {
             tracing::debug!(
                 "{who}: still nothing can be written to {server}: {text}; next attempt in {delay}"

@@ -44,6 +44,8 @@ struct State {
     events: usize,
     rounds: u64,
     connected: bool,
+    /// Why nothing can be written for now.
+    trouble: Option<String>,
     /// Nothing more will be written: a batch need not wait for more.
     closing: bool,
     marked: Option<Option<Marker>>,
@@ -226,8 +228,21 @@ impl Queue {
 
     /// Whether there is a connection.
     pub fn note_connected(&self, connected: bool) {
-        self.lock().connected = connected;
+        let mut state = self.lock();
+        state.connected = connected;
+        state.trouble = state.trouble.take().filter(|_| !connected);
+        drop(state);
         self.changed.notify_all();
+    }
+
+    /// Nothing can be written for now: why.
+    pub fn note_trouble(&self, why: String) {
+        self.lock().trouble = Some(why);
+    }
+
+    /// The same; None where there is a connection, or none was tried yet.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
     }
 
     /// Whether there is a connection.

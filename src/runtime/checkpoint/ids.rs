@@ -159,7 +159,9 @@ impl<'a> Matching<'a> {
         }
         for sink in &plan.sinks {
             let node = node(sink.node);
-            let id = self.id(node, &|name| format!("sink:{name}"), &node.kind);
+            let layout = std::iter::once(node.kind.as_str()).chain(sink.plan.layout());
+            let shape: Vec<&str> = layout.collect();
+            let id = self.id(node, &|name| format!("sink:{name}"), &shape.join("\n"));
             self.ids.sinks.push(id);
         }
         let mut counts = vec![0; plan.nodes.len()];

@@ -1,6 +1,7 @@
 //! Events become the body of a request.
 
 use super::bulk;
+use crate::clients::hidden::Hidden;
 use crate::clients::http::{Answer, Authorisation, Compose, Event, Fate, HttpUrl, Outgoing};
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -34,9 +35,9 @@ pub struct Manner {
     /// The method.
     pub method: Method,
     /// The URL; None where each event has its own, as the first text of its address.
-    pub url: Option<String>,
+    pub url: Option<Hidden>,
     /// Headers with their values; None where each event has its own, in its address behind the URL.
-    pub headers: Vec<(HeaderName, Option<String>)>,
+    pub headers: Vec<(HeaderName, Option<Hidden>)>,
     /// What a body holds. The text of a template stands behind the headers.
     pub body: Body,
     /// Who we are.
@@ -50,6 +51,14 @@ pub struct Manner {
 }
 
 impl Manner {
+    /// What the texts of an address are.
+    pub fn layout(&self) -> Vec<&str> {
+        let url = self.url.is_none().then_some("(url)");
+        let headers = self.headers.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str());
+        let body = (self.body == Body::Template).then_some("(body)");
+        url.into_iter().chain(headers).chain(body).collect()
+    }
+
     fn write_body(&self, events: &[Event<'_>]) -> Vec<u8> {
         let mut body = Vec::with_capacity(events.iter().map(|event| event.bytes.len() + 2).sum());
         match self.body {
@@ -90,14 +99,15 @@ impl Compose for Manner {
 
     fn compose(&self, events: &[Event<'_>], id: &str) -> Result<Outgoing, String> {
         let mut texts = events.first().map_or(&[][..], |event| &event.texts).iter().copied();
-        let mut text = |fixed: &'_ Option<String>| {
-            fixed.clone().or_else(|| texts.next().map(str::to_owned)).ok_or("a text is missing")
-        };
-        let url = HttpUrl::parse(&text(&self.url)?)?;
+        let mut own = || texts.next().ok_or("a text is missing");
+        let url = HttpUrl::parse(self.url.as_ref().map_or_else(&mut own, |Hidden(url)| Ok(url))?)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.body.content_type()));
         for (name, value) in &self.headers {
-            let value = HeaderValue::from_bytes(text(value)?.as_bytes());
+            let text = value.as_ref().map_or_else(&mut own, |Hidden(value)| Ok(value))?;
+            let mut value = HeaderValue::from_bytes(text.as_bytes());
+            // It may be a secret.
+            value.iter_mut().for_each(|value| value.set_sensitive(true));
             headers.insert(name, value.map_err(|_| format!("the header `{name}` holds control characters"))?);
         }
         if let Some(name) = &self.idempotency {
@@ -122,7 +132,7 @@ mod tests {
             method: Method::POST,
             url: None,
             headers: vec![
-                (HeaderName::from_static("x-fixed"), Some("f".to_owned())),
+                (HeaderName::from_static("x-fixed"), Some(Hidden("f".to_owned()))),
                 (HeaderName::from_static("x-line"), None),
             ],
             body,
@@ -152,5 +162,6 @@ mod tests {
         assert_eq!(sent.headers["idempotency-key"], "7");
         assert_eq!(sent.headers["authorization"], "Bearer secret");
         assert!(!format!("{:?}", sent.headers).contains("secret"));
+        assert!(!format!("{:?}", sent.headers).contains("l1"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::HTTP;
 use super::body::{Body, Manner};
+use crate::clients::hidden::Hidden;
 use crate::clients::http::{self, HttpUrl, Job, Posting, is_url};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{Batching, NodePlanner, Probed, Retry, Sink, SinkPlan, Template};
@@ -28,13 +29,16 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let idempotency = section.get("idempotency_header").map(header_name);
     let (url, headers) = (url?, headers?);
     refuse_twice(&section, &headers, idempotency.iter().flatten().next());
+    refuse_any_server(&section, &url, &headers);
     let (body, template) = body.unwrap_or(Some((Body::Object, None)))?;
     let (written, fixed) = (url.written().to_owned(), url.fixed().map(str::to_owned));
     // What is the same for all events is not kept with each: so nothing waits for a place that is given up, and no secret.
-    let of_header = |(name, value): &(HeaderName, Template)| (name.clone(), value.fixed().map(str::to_owned));
+    let of_header = |(name, value): &(HeaderName, Template)| {
+        (name.clone(), value.fixed().map(|text| Hidden(text.to_owned())))
+    };
     let manner = Manner {
         method,
-        url: fixed.clone(),
+        url: fixed.clone().map(Hidden),
         headers: headers.iter().map(of_header).collect(),
         body,
         auth: auth.unwrap_or(Some(http::Authorisation::default()))?,
@@ -51,6 +55,7 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let mut address: Vec<Template> = texts.filter(|text| text.fixed().is_none()).collect();
     address.extend(template);
     address.push(Template::room());
+    let fixed = fixed.and_then(|url| HttpUrl::parse(&url).ok());
     Some(Box::new(HttpSinkPlan { job, manner, address, written, fixed }))
 }
 
@@ -108,6 +113,18 @@ fn refuse_twice(section: &Section<'_>, headers: &[(HeaderName, Template)], own: 
     }
 }
 
+/// Refuses to let events choose who is told a secret.
+fn refuse_any_server(section: &Section<'_>, url: &Template, headers: &[(HeaderName, Template)]) {
+    let own = url.beginning();
+    let names_server = own.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?']));
+    let has_secret = section.has("auth") || headers.iter().any(|(name, _)| name == AUTHORIZATION);
+    if let Some(setting) = section.get("url").filter(|_| has_secret && url.fixed().is_none() && !names_server)
+    {
+        let reported = setting.error("events would choose the server that is told who we are");
+        reported.hint("write scheme, host and a `/` in front of the first value: `https://host/{device}`");
+    }
+}
+
 /// What a body holds, with its template if it is made by one.
 fn body(
     planner: &mut NodePlanner<'_>,
@@ -144,7 +161,7 @@ struct HttpSinkPlan {
     address: Vec<Template>,
     written: String,
     /// The URL where it is the same for all events.
-    fixed: Option<String>,
+    fixed: Option<HttpUrl>,
 }
 
 impl SinkPlan for HttpSinkPlan {
@@ -154,6 +171,10 @@ impl SinkPlan for HttpSinkPlan {
 
     fn address(&self) -> &[Template] {
         &self.address
+    }
+
+    fn layout(&self) -> Vec<&str> {
+        self.manner.layout()
     }
 
     fn takes_messages(&self) -> bool {
@@ -182,8 +203,7 @@ impl SinkPlan for HttpSinkPlan {
     }
 
     fn probe(&self) -> Option<Probed> {
-        let url = HttpUrl::parse(self.fixed.as_deref()?).ok()?;
-        Some(http::reach(&self.job, &url.server))
+        Some(http::reach(&self.job, &self.fixed.as_ref()?.server))
     }
 
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {

@@ -172,6 +172,7 @@ impl Committer {
                     self.is_up = true;
                     self.written = clock.elapsed();
                     self.queue.note_served(true);
+                    self.queue.note_trouble(None);
                     Next::Now
                 }
                 Err(stopped) => self.stop(stopped),
@@ -223,6 +224,7 @@ impl Committer {
             self.bytes = (self.bytes * 2).min(MOST_BYTES);
         }
         self.pause = Millis(0);
+        self.queue.note_trouble(None);
         if std::mem::take(&mut self.was_told) {
             tracing::info!("{}: {} takes output again", self.naming.who, self.naming.target);
         }
@@ -275,6 +277,7 @@ impl Committer {
 
     /// Tries again later. Says once why.
     fn wait(&mut self, why: &str, clock: &dyn Clock) -> Next {
+        self.queue.note_trouble(Some(format!("{}: {why}", self.naming.target)));
         if !std::mem::replace(&mut self.was_told, true) {
             let Naming { who, target, .. } = &self.naming;
             tracing::warn!(

@@ -162,6 +162,10 @@ impl SinkPlan for KafkaSinkPlan {
         &self.address
     }
 
+    fn layout(&self) -> Vec<&str> {
+        self.manner.layout.names()
+    }
+
     fn takes_messages(&self) -> bool {
         true
     }

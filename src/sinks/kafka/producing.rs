@@ -209,6 +209,12 @@ impl Sink for Producing {
         self.shared.outbox.acknowledged()
     }
 
+    /// A connection that nobody uses may be closed.
+    fn trouble(&self) -> Option<String> {
+        let producer = self.shared.producer().filter(|_| self.shared.outbox.unacknowledged() > 0)?;
+        producer.context().connection().trouble()
+    }
+
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
         into.append(&mut self.shared.outbox.take_refused());
     }

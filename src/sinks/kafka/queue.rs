@@ -62,6 +62,8 @@ struct State {
     is_keeping: bool,
     stopped: Option<Stopped>,
     is_served: bool,
+    /// Why the target takes nothing for now.
+    trouble: Option<String>,
     is_leaving: bool,
 }
 
@@ -77,6 +79,7 @@ impl Default for State {
             is_keeping: false,
             stopped: None,
             is_served: false,
+            trouble: None,
             is_leaving: false,
         }
     }
@@ -250,6 +253,15 @@ impl TransactionQueue {
     pub(super) fn note_served(&self, is_served: bool) {
         self.lock().is_served = is_served;
         self.changed.notify_all();
+    }
+
+    pub(super) fn note_trouble(&self, why: Option<String>) {
+        self.lock().trouble = why;
+    }
+
+    /// Why the target takes nothing for now; None where it does, as far as is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
     }
 
     pub(super) fn stop(&self, why: Stopped) {

@@ -33,6 +33,13 @@ pub struct Record<'c> {
 }
 
 impl Layout {
+    /// What the texts behind the topic are.
+    pub fn names(&self) -> Vec<&str> {
+        let own = [(self.key, "(key)"), (self.partition, "(partition)"), (self.timestamp, "(timestamp)")];
+        let own = own.into_iter().filter(|(has, _)| *has).map(|(_, name)| name);
+        own.chain(self.headers.iter().map(String::as_str)).collect()
+    }
+
     /// How many texts there are.
     pub fn texts(&self) -> usize {
         1 + [self.key, self.partition, self.timestamp].iter().filter(|has| **has).count() + self.headers.len()

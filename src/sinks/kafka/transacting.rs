@@ -115,6 +115,10 @@ impl Sink for Transacting {
         self.queue.acknowledged()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.queue.trouble()
+    }
+
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
         into.append(&mut self.queue.take_refused());
     }

@@ -79,6 +79,11 @@ impl SinkPlan for MqttSinkPlan {
         &self.address
     }
 
+    fn layout(&self) -> Vec<&str> {
+        let properties = self.manner.properties.iter().map(String::as_str);
+        properties.chain(self.manner.ids.then_some(ID)).collect()
+    }
+
     fn takes_messages(&self) -> bool {
         true
     }

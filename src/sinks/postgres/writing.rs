@@ -76,6 +76,10 @@ impl Sink for Writing {
         self.push(chunk, Some(marker))
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.queue.trouble()
+    }
+
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
         into.append(&mut self.queue.take_refused());
     }

@@ -181,7 +181,8 @@ impl State {
 
 /// What a waiting request takes.
 fn bytes_of(request: &Request) -> usize {
-    request.body.len() + OVERHEAD
+    let header = |(name, value): &(String, Bytes)| name.len() + value.len();
+    request.body.len() + request.headers.iter().map(header).sum::<usize>() + OVERHEAD
 }
 
 #[cfg(test)]
@@ -226,13 +227,16 @@ mod tests {
         let told = inbox.push(request("abc"));
         assert!(inbox.room(most).is_none(), "it was not read yet");
         let mut read = Vec::new();
+        let value = Bytes::from(vec![b'k'; 1 << 20]);
+        drop(inbox.push(Request { headers: vec![("k".to_owned(), value)], ..request("") }));
+        assert!(inbox.room(most - (1 << 20)).is_none(), "headers count, too");
         inbox.note("seen");
         inbox.note("seen");
         let mut noted = Vec::new();
         inbox.read(&mut read, &mut noted);
         assert_eq!(noted, [("seen", 2)]);
         assert!(inbox.room(most).is_some());
-        read.pop().and_then(|received| received.receipt).unwrap().send(()).unwrap();
+        read.swap_remove(0).receipt.unwrap().send(()).unwrap();
         assert_eq!(told.blocking_recv(), Ok(()));
     }
 }

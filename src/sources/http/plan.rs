@@ -152,6 +152,10 @@ impl SourcePlan for HttpSourcePlan {
         Replay::Gone
     }
 
+    fn listens(&self) -> Option<SocketAddr> {
+        Some(self.listening.address)
+    }
+
     fn partitions(&self) -> usize {
         1
     }

@@ -6,7 +6,7 @@ use super::topics::Place;
 use crate::clients::kafka::{Context, known_end, of_topic};
 use crate::dataflow::{Polled, Position, Refused, RowSource, SourceError};
 use crate::event::{BATCH_BYTES, BATCH_ROWS, Batch, Reason, RejectKind, Row, Span, Unreadable};
-use crate::formats::Decoder;
+use crate::formats::{Decoder, decode_input};
 use crate::time::Env;
 use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -240,7 +240,7 @@ impl Taking {
             return true;
         }
         let (first, faults) = (batch.len(), refused.unreadable.len());
-        self.decoder.decode(batch, payload, true, usize::MAX, &mut refused.unreadable);
+        decode_input(&mut *self.decoder, batch, payload, &mut refused.unreadable);
         if self.decoder.has_left() {
             self.next = before;
             return false;

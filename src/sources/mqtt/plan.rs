@@ -179,6 +179,10 @@ impl SourcePlan for MqttSourcePlan {
         matches!(self.upkeep.durable, Durable::Journal(_))
     }
 
+    fn waits_for_checkpoint(&self) -> bool {
+        self.upkeep.durable == Durable::Checkpoint
+    }
+
     fn journal_sync(&self) -> Millis {
         match self.upkeep.durable {
             Durable::Journal(sync) => sync,

@@ -117,3 +117,10 @@ fn what_comes_from_an_earlier_run_is_cut_as_it_was() {
     assert_eq!(body, "4");
     assert_ne!(id.split_once('-').unwrap().0, third.1.split_once('-').unwrap().0);
 }
+
+#[test]
+fn ids_of_what_is_left_do_not_grow() {
+    assert_eq!(again_as("1f-2"), "1f-2.r1");
+    assert_eq!(again_as("1f-2.r9"), "1f-2.r10");
+    assert_eq!(again_as("1f-2.r9.0"), "1f-2.r9.0.r1");
+}
