@@ -238,6 +238,11 @@ pub trait SinkPlan: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether its target may refuse events for good: see [`Sink::refused`].
+    fn refuses(&self) -> bool {
+        false
+    }
+
     /// Whether what it has written is safe once [`Sink::secure`] has returned, at the power going too.
     fn is_lasting(&self) -> bool {
         true

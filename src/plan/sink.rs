@@ -35,6 +35,15 @@ impl Planning<'_> {
             let message = format!("`{}` has no format: it takes the fields themselves", sink.spec.name);
             format.faults.error(format.key, message).hint("leave `format` away");
         }
+        if let Some(setting) =
+            section.get("format").filter(|_| format.registry().is_some() && !plan.takes_messages())
+        {
+            let message = format!(
+                "`{}` writes no messages, and only those have the numbers of a registry",
+                sink.spec.name
+            );
+            setting.error(message).hint("give `schema` instead of `registry`");
+        }
         let Some(entry) = planner.entered() else { return };
         if ordered {
             self.note_port(id, "late", late.as_ref());

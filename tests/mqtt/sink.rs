@@ -127,3 +127,28 @@ fn a_stop_without_a_broker_says_what_is_lost() {
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("has not acknowledged 10 messages within 5s of the stop: they are lost"), "{said}");
 }
+
+#[test]
+fn what_a_broker_forbids_leaves_by_the_port() {
+    let port = free_port();
+    let listener = format!("listener {port} 127.0.0.1\nallow_anonymous true\nacl_file FOLDER/acl\n");
+    let Some(mut broker) = Broker::prepare(port, &listener) else { return };
+    broker.folder().write("acl", "topic readwrite loop/k0\ntopic readwrite loop/k1\n");
+    broker.run_and_wait();
+    for data in [&[][..], &["--data-dir", "data"]] {
+        let folder = Folder::empty();
+        let text = publishing(&broker.url(), 300, "version: 5, qos: 1");
+        let back = "sinks: { back: { from: out.rejected, file: { path: back.ndjson } },";
+        folder.write("p.yaml", text.replacen("sinks: {", back, 1));
+        let ran = folder.run(&[&["run", "p.yaml"], data].concat()).succeeded();
+        let back = folder.read("back.ndjson");
+        let number = |line: &str| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&row["kind"], &row["node"]), (&"refused".into(), &"out".into()), "{line}");
+            let event: serde_json::Value = serde_json::from_str(row["raw"].as_str().unwrap()).unwrap();
+            event["n"].as_u64().unwrap()
+        };
+        let numbers: Vec<u64> = back.lines().map(number).collect();
+        assert_eq!(numbers, (0..300).filter(|n| n % 3 == 2).collect::<Vec<_>>(), "{}", ran.stderr);
+    }
+}

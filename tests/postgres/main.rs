@@ -12,6 +12,7 @@ pub mod victim;
 mod away;
 mod cut;
 mod exact;
+mod refused;
 mod rows;
 mod table;
 mod wrong;

@@ -6,6 +6,9 @@ use crate::event::json::{MAX_DEPTH, write_base64, write_float, write_int, write_
 use crate::formats::lines::MAX_RECORD;
 use std::borrow::Cow;
 
+/// The most bytes of JSON that a value becomes.
+const MAX_JSON: usize = 4 * MAX_RECORD;
+
 /// Why there is no value.
 #[derive(Debug)]
 pub struct Fault {
@@ -43,6 +46,10 @@ impl<'b> Reading<'_, '_, 'b, '_> {
     fn value(&mut self, ty: TypeId, depth: usize) -> Result<(), Fault> {
         if depth >= MAX_DEPTH {
             return Err(fault("values nested too deep"));
+        }
+        // Values may take no bytes at all, so that the input does not bound what they become.
+        if self.into.len() > MAX_JSON {
+            return Err(fault("values too long"));
         }
         match self.schema.ty(ty) {
             Type::Null => self.into.extend_from_slice(b"null"),
@@ -134,8 +141,7 @@ impl<'b> Reading<'_, '_, 'b, '_> {
                 self.long()?;
                 count = count.checked_neg().ok_or_else(|| fault("a block without an end"))?;
             }
-            // Items may take no bytes at all, so that the input does not bound them.
-            if count > MAX_RECORD as i64 || self.into.len() > 4 * MAX_RECORD {
+            if count > MAX_RECORD as i64 {
                 return Err(fault("a list too long"));
             }
             for _ in 0..count {

@@ -5,7 +5,7 @@ use super::{FRAME, Schema, write};
 use crate::event::bytes::Reader;
 use crate::formats::transcode::Transcode;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// What a registry says of a number.
 #[derive(Clone, Debug)]
@@ -33,28 +33,32 @@ pub trait SchemaRegistry: Send + Sync {
 /// What events are written by: known once a run has begun.
 pub type Written = Arc<OnceLock<(u32, Arc<Schema>)>>;
 
+/// Schemas that a decoder finds without a lock.
+const PLACES: usize = 64;
+
 /// Events by the schemas of a registry.
 pub struct RegisteredAvro {
     registry: Option<Arc<dyn SchemaRegistry>>,
     written: Written,
-    /// The schema that was found last. Each decoder has its own, so nobody waits for the lock.
-    last: Mutex<Option<(u32, Arc<Schema>)>>,
+    /// Schemas that were found, each at the place that its number has; of those with the same place the first. A number
+    /// means one schema for ever. The registry is asked for others, by a lock.
+    found: [OnceLock<(u32, Arc<Schema>)>; PLACES],
 }
 
 impl RegisteredAvro {
     /// Without a registry nothing can be read: while a pipeline is planned.
     pub fn new(registry: Option<Arc<dyn SchemaRegistry>>, written: Written) -> RegisteredAvro {
-        RegisteredAvro { registry, written, last: Mutex::default() }
+        RegisteredAvro { registry, written, found: [const { OnceLock::new() }; PLACES] }
     }
 
     fn sought(&self, number: u32) -> Sought {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, schema)) = last.as_ref().filter(|(known, _)| *known == number) {
+        let place = &self.found[number as usize % PLACES];
+        if let Some((_, schema)) = place.get().filter(|(known, _)| *known == number) {
             return Sought::Found(schema.clone());
         }
         let sought = self.registry.as_ref().map_or(Sought::Waiting, |registry| registry.schema(number));
         if let Sought::Found(schema) = &sought {
-            *last = Some((number, schema.clone()));
+            place.get_or_init(|| (number, schema.clone()));
         }
         sought
     }
@@ -115,13 +119,13 @@ impl Transcode for RegisteredAvro {
 mod tests {
     use super::*;
 
-    /// Knows the first schema, is asked for the second, and has no third.
+    /// Knows the first schema, by two numbers, is asked for the second, and has no third.
     struct Three;
 
     impl SchemaRegistry for Three {
         fn schema(&self, number: u32) -> Sought {
             match number {
-                1 => Sought::Found(schema()),
+                1 | 65 => Sought::Found(schema()),
                 2 => Sought::Waiting,
                 _ => Sought::None("there is no schema 3".to_owned()),
             }
@@ -154,6 +158,10 @@ mod tests {
         assert!(avro.is_ready(&bytes));
         assert_eq!(read(&bytes).unwrap(), r#"{"n":1}"#);
         assert!(!avro.is_ready(&[0, 0, 0, 0, 2, 2]));
+        // Numbers whose place is the same do not get in each other's way.
+        for number in [65, 1, 65] {
+            assert_eq!(read(&[0, 0, 0, 0, number, 4]).unwrap(), r#"{"n":2}"#);
+        }
         for (wrong, why) in
             [(&[0, 0, 0, 0, 3, 2][..], "no schema 3"), (b"{\"n\":1}", "a zero"), (b"", "a zero")]
         {

@@ -92,4 +92,17 @@ fn a_value_within_itself_ends() {
     let avro = Avro::new(Schema::parse(schema).unwrap(), None).unwrap();
     let many = [0xfe, 0xff, 0xff, 0xff, 0x7f, 0];
     assert!(avro.to_json(&many, &mut Vec::new()).unwrap_err().contains("too long"));
+    // Nor may a few bytes become any number of them by way of a type.
+    let fields: Vec<String> =
+        (0..100).map(|n| format!(r#"{{"name":"{}{n}","type":"null"}}"#, "x".repeat(1000))).collect();
+    let schema = format!(
+        r#"{{"type":"record","name":"A","fields":[{{"name":"a","type":{{"type":"array","items":
+            {{"type":"record","name":"B","fields":[{}]}}}}}}]}}"#,
+        fields.join(",")
+    );
+    let avro = Avro::new(Schema::parse(&schema).unwrap(), None).unwrap();
+    let mut text = Vec::new();
+    // 100,000 of them, each 100 kB.
+    assert!(avro.to_json(&[0xc0, 0x9a, 0x0c, 0], &mut text).unwrap_err().contains("too long"));
+    assert!(text.len() < 80 << 20);
 }

@@ -95,6 +95,8 @@ struct Input {
     known: Option<Millis>,
     /// Whether what the source rejects goes this way: it may have no id.
     rejected: bool,
+    /// The sink that delivers at least once, if what its target refuses goes this way: it may be refused again.
+    refused_by: Option<String>,
 }
 
 enum Kept {
@@ -114,19 +116,34 @@ impl Input {
             false if held => Kept::Held,
             false => Kept::Gone,
         };
+        let goes_by = |node: NodeId| {
+            let stage = plan.rejected.get(&node);
+            stage.is_some_and(|stage| is_among(plan, sink, &flow.reached(*stage)))
+        };
+        let before = flow.reached(source.stage);
+        let inexact = |other: &&SinkNode| other.delivery == Delivery::AtLeastOnce && other.plan.refuses();
+        let mut others = plan.sinks.iter().filter(inexact).filter(|other| is_among(plan, other, &before));
+        let refused_by = others.find(|other| goes_by(other.node));
         let mut own = plan.draft.steps.iter().filter(|step| step.node == source.node);
         Input {
             kept,
             handover: source.plan.handover(),
             known: own.find_map(|step| step.plan.drops_repeats()),
-            rejected: plan
-                .rejected
-                .get(&source.node)
-                .is_some_and(|stage| is_among(plan, sink, &flow.reached(*stage))),
+            rejected: goes_by(source.node),
+            refused_by: refused_by.map(|other| plan.nodes[other.node.0 as usize].name.clone()),
         }
     }
 
     fn guarantee(&self) -> Guarantee {
+        match (self.read(), &self.refused_by) {
+            (guarantee, None) => guarantee,
+            (Guarantee::ExactlyOnce | Guarantee::AtLeastOnce, Some(_)) => Guarantee::AtLeastOnce,
+            (Guarantee::AtMostOnce | Guarantee::None, Some(_)) => Guarantee::None,
+        }
+    }
+
+    /// What holds of the source alone.
+    fn read(&self) -> Guarantee {
         let loses = self.handover.is_some_and(|handover| handover.loses);
         match (&self.kept, self.known) {
             (Kept::Gone, _) => Guarantee::AtMostOnce,
@@ -138,6 +155,16 @@ impl Input {
     }
 
     fn words(&self) -> String {
+        let read = self.words_of_source();
+        match &self.refused_by {
+            Some(sink) => {
+                format!("{read}; what the target of `{sink}` refuses may come back twice at a crash")
+            }
+            None => read,
+        }
+    }
+
+    fn words_of_source(&self) -> String {
         let by = self.handover.map(|handover| format!("{}: ", handover.name)).unwrap_or_default();
         let loses = self.handover.is_some_and(|handover| handover.loses);
         match (&self.kept, self.known) {
@@ -201,7 +228,7 @@ mod tests {
         let said = |kept: Kept, loses: bool, known: Option<i64>, rejected: bool| {
             let name = if loses { "QoS 0" } else { "QoS 1" };
             let (handover, known) = (Some(Handover { name, loses }), known.map(Millis));
-            let input = Input { kept, handover, known, rejected };
+            let input = Input { kept, handover, known, rejected, refused_by: None };
             (input.guarantee().name(), input.words())
         };
         let hour = Some(3_600_000);
@@ -235,5 +262,21 @@ mod tests {
         for ((guarantee, words), want, want_words) in cases {
             assert_eq!((guarantee, words.as_str()), (want, want_words));
         }
+    }
+
+    #[test]
+    fn what_is_refused_is_as_exact_as_who_gives_it_back() {
+        let said = |kept: Kept| {
+            let refused_by = Some("out".to_owned());
+            let input = Input { kept, handover: None, known: None, rejected: false, refused_by };
+            (input.guarantee().name(), input.words())
+        };
+        let (guarantee, words) = said(Kept::Replayed);
+        assert_eq!(guarantee, "at_least_once");
+        assert!(
+            words.ends_with("; what the target of `out` refuses may come back twice at a crash"),
+            "{words}"
+        );
+        assert_eq!(said(Kept::Gone).0, "none");
     }
 }

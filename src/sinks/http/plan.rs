@@ -202,6 +202,10 @@ impl SinkPlan for HttpSinkPlan {
         gathers
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Option<Probed> {
         Some(http::reach(&self.job, &self.fixed.as_ref()?.server))
     }

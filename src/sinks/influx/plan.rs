@@ -167,6 +167,10 @@ impl SinkPlan for InfluxSinkPlan {
         true
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     /// A server that takes no request without points says so only to those who may write there.
     fn probe(&self) -> Option<Probed> {
         let expected = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];

@@ -200,6 +200,10 @@ impl SinkPlan for KafkaSinkPlan {
         self.manner.acks != "0"
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Option<Probed> {
         Some(probe(&self.manner))
     }

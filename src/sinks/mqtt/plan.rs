@@ -97,6 +97,10 @@ impl SinkPlan for MqttSinkPlan {
         self.manner.qos != Qos::AtMostOnce
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Option<Probed> {
         Some(mqtt::probe(&self.connecting, self.manner.qos, None))
     }

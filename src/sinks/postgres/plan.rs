@@ -176,6 +176,10 @@ impl SinkPlan for PostgresSinkPlan {
         self.job.exactly_once = true;
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Option<Probed> {
         Some(postgres::probe(&self.job))
     }

@@ -109,6 +109,10 @@ impl SinkPlan for PrometheusSinkPlan {
         true
     }
 
+    fn refuses(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Option<Probed> {
         Some(self.compose.rehearsal().and_then(|request| http::rehearse(&self.job, &request, &[])))
     }
