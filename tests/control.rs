@@ -95,6 +95,10 @@ impl Control for Process {
         self.checkpoint(pipeline).map(|_| json!({ "bytes": 1 }))
     }
 
+    fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal> {
+        self.checkpoint(pipeline).map(|_| json!({ "node": node }))
+    }
+
     fn snapshots(&self) -> Option<SnapshotStatus> {
         Some(SnapshotStatus { place: "copies".to_owned(), taken: 3, failed: 1, sent_bytes: 456 })
     }
@@ -197,6 +201,7 @@ fn what_is_asked_is_answered() {
     assert_eq!(savepoint(r#"{"file":"x"}"#).0, 400);
     assert_eq!(savepoint("").0, 400);
     assert_eq!(served.asked("GET", "/api/v1/pipelines/a/state"), (200, json!({ "pipeline": "a" })));
+    assert_eq!(served.asked("GET", "/api/v1/pipelines/a/why/n"), (200, json!({ "node": "n" })));
     assert_eq!(served.asked("POST", "/api/v1/snapshots").0, 409);
 }
 

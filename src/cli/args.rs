@@ -27,8 +27,8 @@ pub struct Shared {
     /// Configures the process: see the reference. Absent: headwater.yaml of the working directory, if there is one
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Where `run` keeps what must last, one process at a time, and where `state`, `savepoint`, `snapshot`, `dlq` and
-    /// `status` look for it. Absent: as configured, `$STATE_DIRECTORY`, or nothing lasts
+    /// Where `run` keeps what must last, one process at a time, and where `state`, `savepoint`, `snapshot`, `dlq`,
+    /// `status` and `why` look for it. Absent: as configured, `$STATE_DIRECTORY`, or nothing lasts
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
@@ -85,6 +85,8 @@ pub enum Verb {
     Bench(BenchArgs),
     /// What the process that uses the data directory does: pipelines, checkpoints, bytes written, events by node
     Status,
+    /// Why a window does not fire: the cause in words, the watermark, who holds it and since when, the earliest open window
+    Why(WhyArgs),
     /// Takes, lists or restores snapshots of state
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
@@ -193,6 +195,14 @@ pub enum SnapshotVerb {
     List(SnapshotArgs),
     /// Restores the newest snapshot of each pipeline, or that of a time, into a data directory in which they have no state
     Restore(SnapshotArgs),
+}
+
+/// What to ask about.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// A node of a pipeline that the process with this data directory runs
+    #[arg(value_name = "PIPELINE.NODE")]
+    pub node: String,
 }
 
 /// Which snapshots.
@@ -331,4 +341,4 @@ pub enum Color {
 
 /// Verbs of the language that this version does not have.
 pub const LATER_VERBS: &[&str] =
-    &["top", "tap", "why", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua", "export"];
+    &["top", "tap", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua", "export"];

@@ -4,7 +4,9 @@ use super::data_dir::pipeline_folder;
 use super::load::Loaded;
 use super::savepoint;
 use super::state::{get, list, mend};
-use crate::runtime::{Coordinator, KeeperHandle, NodeCounts, Pipeline};
+use super::why;
+use crate::event::nearest;
+use crate::runtime::{Coordinator, Inquirer, KeeperHandle, Layout, NodeCounts, Pipeline};
 use crate::server::{
     Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus, WantedKeys,
 };
@@ -21,6 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// How long whoever asks waits for a pipeline: less than the server waits.
 const AT_MOST: Millis = Millis(110_000);
 
+/// How long a worker may take to come by; a sink that takes nothing may hold it.
+const WORKERS_AT_MOST: Millis = Millis(10_000);
+
 /// All pipelines of a process that has a data directory.
 pub struct Fleet {
     clock: Arc<SystemClock>,
@@ -36,6 +41,8 @@ struct Member {
     keeper: Option<KeeperHandle>,
     /// Of the text that it was made from.
     text: u64,
+    layout: Layout,
+    inquirer: Option<Inquirer>,
     /// By sink of the plan: which node it is.
     sinks: Vec<usize>,
     doing: Mutex<Doing>,
@@ -61,6 +68,8 @@ impl Member {
         let nodes = plan.nodes.iter().map(|of| node(&of.name, &of.kind)).collect();
         Member {
             keeper: pipeline.as_ref().ok().and_then(Pipeline::keeper),
+            layout: Layout::of(plan),
+            inquirer: pipeline.as_ref().ok().map(Pipeline::inquirer),
             text: text_hash(loaded.source.text().as_bytes()),
             sinks: plan.sinks.iter().map(|sink| sink.node.0 as usize).collect(),
             doing: Mutex::new(Doing { state, nodes }),
@@ -252,6 +261,21 @@ impl Control for Fleet {
         let compacted = self.call(pipeline, Coordinator::compact)?;
         let (before, after) = compacted.map_err(|error| Refusal::Failed(error.to_string()))?;
         Ok(json!({ "bytes_before": before, "bytes": after }))
+    }
+
+    fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal> {
+        let member = self.members.get(pipeline).ok_or(Refusal::Unknown)?;
+        let unknown = || {
+            let near = nearest(node, member.layout.names());
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Refusal::Conflict(format!("pipeline `{pipeline}` has no node `{node}`{hint}"))
+        };
+        let (id, stage) = member.layout.find(node).ok_or_else(unknown)?;
+        let runs = member.doing().state == PipelineState::Running;
+        let views =
+            member.inquirer.as_ref().filter(|_| runs).and_then(|all| all.ask(id, stage, WORKERS_AT_MOST));
+        let views = views.ok_or_else(|| rests(pipeline))?;
+        Ok(why::to_json(pipeline, node, &member.layout.facts(id, &views)))
     }
 
     fn snapshots(&self) -> Option<SnapshotStatus> {

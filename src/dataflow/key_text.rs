@@ -25,6 +25,13 @@ pub fn key_text(key: &[u8]) -> String {
     text
 }
 
+/// The fields of a key as a JSON list, given as they are in memory: behind nothing that says whose it is.
+pub fn key_fields_text(fields: &[u8]) -> String {
+    let mut text = String::new();
+    put_fields(fields, &mut text);
+    text
+}
+
 /// Returns what is behind the fields.
 fn put_fields<'a>(mut rest: &'a [u8], into: &mut String) -> &'a [u8] {
     let (mut batch, mut json) = (Batch::new(0, b""), vec![b'[']);

@@ -4,7 +4,7 @@ use super::cold::ColdKeys;
 use super::saved::{Saved, Saving};
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, Row};
-use crate::time::{Env, Timestamp};
+use crate::time::{Env, Interval, Timestamp};
 
 /// One way out of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +71,33 @@ pub trait Operator: Send {
     ///
     /// [`StepPlan::spills`]: super::StepPlan::spills
     fn spill(&mut self, _cold: ColdKeys) {}
+
+    /// What it waits for, where it waits for event time. Asked between two batches, when a person wants to know.
+    fn awaits(&self) -> Option<Awaits> {
+        None
+    }
+}
+
+/// What an operator waits for that acts when event time has come far enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaits {
+    /// What makes it act: `watermark`, `count`, or a trigger in words.
+    pub trigger: String,
+    /// Event time, as far as it came in.
+    pub watermark: Timestamp,
+    /// What it acts on next; None if nothing is open.
+    pub earliest: Option<OpenPane>,
+}
+
+/// What has begun and waits for its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPane {
+    /// Whose it is: the fields of the key, as bytes; None if it is of several keys, or of one that is not in memory.
+    pub key: Option<Vec<u8>>,
+    /// Where it starts and ends, where that is known.
+    pub window: Option<Interval>,
+    /// The watermark that it waits for; [`Timestamp::MAX`] is the end of input.
+    pub due: Timestamp,
 }
 
 /// What lies behind an operator.

@@ -158,6 +158,11 @@ pub trait RowSource: Send {
         None
     }
 
+    /// What people call what it reads, where a source has several: the path of a file, a topic and partition.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     /// How many events the server has beyond those that were given, as far as is known.
     fn lag(&self) -> Option<u64> {
         None

@@ -4,7 +4,9 @@ use super::connect::line;
 use super::source::asking;
 use super::{Plan, Planning, SinkNode, delivery};
 use crate::config::{Declaration, Delivery, Faults, PipelineFile, Place, Section, read};
-use crate::dataflow::{Batching, Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, formats};
+use crate::dataflow::{
+    Batching, Buffer, FormatPlan, NodeId, Point, Retry, Sink, SinkId, SinkPlan, SinkSpec, formats,
+};
 use crate::sinks::{DropSink, EncodePlan, ForgetPlan, LATER, SINKS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,19 +33,7 @@ impl Planning<'_> {
         let late = planner.late.take();
         let Some(mut plan) = (sink.plan)(&mut planner, setting) else { return };
         Batching::plan(&section, &mut *plan, sink.spec.name);
-        if let Some(format) = section.get("format").filter(|_| sink.encodes && !plan.chooses_format()) {
-            let message = format!("`{}` has no format: it takes the fields themselves", sink.spec.name);
-            format.faults.error(format.key, message).hint("leave `format` away");
-        }
-        if let Some(setting) =
-            section.get("format").filter(|_| format.registry().is_some() && !plan.takes_messages())
-        {
-            let message = format!(
-                "`{}` writes no messages, and only those have the numbers of a registry",
-                sink.spec.name
-            );
-            setting.error(message).hint("give `schema` instead of `registry`");
-        }
+        judge_format(&section, (&*format, &*plan), sink);
         let Some(entry) = planner.entered() else { return };
         if ordered {
             self.note_port(id, "late", late.as_ref());
@@ -138,6 +128,20 @@ impl Planning<'_> {
         self.plan.taps.push((name, step.sink));
         // What a tap cannot write is no reject of the node: at its `.rejected` port that would go round in a circle.
         self.plan.draft.attach_aside(&at, id, step);
+    }
+}
+
+/// Says where a format cannot stand beside a sink.
+fn judge_format(section: &Section<'_>, (format, plan): (&dyn FormatPlan, &dyn SinkPlan), sink: &SinkSpec) {
+    let Some(setting) = section.get("format") else { return };
+    let name = sink.spec.name;
+    if sink.encodes && !plan.chooses_format() {
+        let message = format!("`{name}` has no format: it takes the fields themselves");
+        setting.faults.error(setting.key, message).hint("leave `format` away");
+    }
+    if format.registry().is_some() && !plan.takes_messages() {
+        let message = format!("`{name}` writes no messages, and only those have the numbers of a registry");
+        setting.error(message).hint("give `schema` instead of `registry`");
     }
 }
 

@@ -12,8 +12,8 @@ use super::returned::Returned;
 use super::stats::Counters;
 use crate::config::Secrets;
 use crate::dataflow::{
-    ColdKeys, MAIN, Next, NodeId, Operator, Output, Port, Pressure, Room, Saving, Signal, StageId, StepId,
-    Target,
+    Awaits, ColdKeys, MAIN, Next, NodeId, Operator, Output, Port, Pressure, Room, Saving, Signal, StageId,
+    StepId, Target,
 };
 use crate::event::{BATCH_BYTES, Batch, Reason, RejectKind, Row, Unreadable};
 use crate::state::{Content, Entry, Overflow, StateError};
@@ -225,6 +225,17 @@ impl Driver {
                 inlet.save(&mut Saving::new(*id, worker, &self.env, entries));
             }
         }
+    }
+
+    /// How far event time has come at a stage.
+    pub fn watermark(&self, stage: StageId) -> Timestamp {
+        self.stages[stage.0 as usize].watermark
+    }
+
+    /// What the steps of a node wait for that wait for event time.
+    pub fn awaits(&self, node: NodeId) -> Vec<Awaits> {
+        let steps = self.steps.iter().filter(|step| step.node == node);
+        steps.filter_map(|step| step.operator.as_ref()?.awaits()).collect()
     }
 
     /// Keys of some steps may leave memory.

@@ -14,7 +14,7 @@ use crate::dataflow::{
 use crate::event::{Batch, Rejects, Row, Slot};
 use crate::expr::Program;
 use crate::time::{Clock, Timestamp};
-use crate::watermark::{Partition, TimeAssigner, Tournament, WatermarkTracker};
+use crate::watermark::{Partition, TimeAssigner, Tournament, TrackerView, WatermarkTracker};
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,19 @@ pub enum Step {
     Idle,
     /// The source has ended.
     Ended,
+}
+
+/// How far a source has come on one worker.
+#[derive(Clone, Debug)]
+pub struct IntakeView {
+    /// Its watermarks.
+    pub times: TrackerView,
+    /// What the partitions are called that are told of there, where they have names.
+    pub names: Vec<Option<String>>,
+    /// Whether it never ends by itself.
+    pub is_live: bool,
+    /// Whether it has ended.
+    pub has_ended: bool,
 }
 
 /// One source on one worker.
@@ -202,6 +215,14 @@ impl Intake {
     pub fn lag(&self) -> Option<(NodeId, u64)> {
         let known = self.partitions.iter().filter_map(|partition| partition.rows.lag());
         known.reduce(|one, other| one + other).map(|lag| (self.node, lag))
+    }
+
+    /// How far it has come, and what its partitions are called that are furthest behind.
+    pub fn view(&self) -> IntakeView {
+        let times = self.tracker.view();
+        let name = |number: Partition| self.partitions.get(number.0 as usize)?.rows.name();
+        let names = times.slowest.iter().map(|holder| name(holder.partition)).collect();
+        IntakeView { times, names, is_live: self.live, has_ended: self.ended }
     }
 
     /// The pipeline ends well, and all that was read has gone through and arrived.

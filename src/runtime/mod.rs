@@ -8,6 +8,7 @@ mod dead_letters;
 mod driver;
 mod exchange;
 mod inlet;
+mod inquiry;
 mod instruments;
 mod intake;
 mod merge;
@@ -21,6 +22,7 @@ mod returned;
 mod start;
 mod stats;
 mod tables;
+mod why;
 mod worker;
 
 pub use checkpoint::{
@@ -29,6 +31,7 @@ pub use checkpoint::{
 pub use dead_letters::{DeadLetters, SharedDeadLetters};
 pub use driver::Driver;
 pub use exchange::WorkerId;
+pub use inquiry::{Inquirer, WorkerView};
 pub use instruments::Instruments;
 pub use intake::{Intake, Step};
 pub use merge::{Drained, Merge, MergeOrder};
@@ -37,4 +40,5 @@ pub use pipeline::{Found, Pipeline, Spilling, Steps};
 pub use rejected::RejectPort;
 pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};
+pub use why::{Cause, Facts, Layout, NodeFacts, SourceFacts, shown_span, shown_time};
 pub use worker::{FLUSH_EVERY, Shared, Stepped};

@@ -6,6 +6,7 @@ use super::checkpoint::{
 };
 use super::dead_letters::SharedDeadLetters;
 use super::exchange::{Frontiers, Mail};
+use super::inquiry::{Inquirer, Inquiry};
 use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
 use super::patient::Patient;
@@ -56,6 +57,7 @@ struct Common {
     barrier: Option<Arc<Barrier>>,
     outlets: Vec<Outlet>,
     tables: Tables,
+    inquiry: Arc<Inquiry>,
 }
 
 impl Common {
@@ -73,6 +75,7 @@ impl Common {
             reports: &self.reports,
             failure: &self.failure,
             tables: &self.tables,
+            inquiry: &self.inquiry,
         }
     }
 
@@ -239,6 +242,7 @@ impl Pipeline {
             barrier,
             outlets,
             tables,
+            inquiry: Arc::default(),
         };
         Ok(Pipeline { workers, common, coordinator })
     }
@@ -296,6 +300,11 @@ impl Pipeline {
     /// A way to whoever keeps its state, for other threads; None where none is kept.
     pub fn keeper(&self) -> Option<KeeperHandle> {
         self.coordinator.as_ref().map(Coordinator::handle)
+    }
+
+    /// A way to ask its workers while it runs, for other threads.
+    pub fn inquirer(&self) -> Inquirer {
+        Inquirer::new(self.common.inquiry.clone(), self.workers.len())
     }
 
     /// Tells, also while it runs and behind that, whether another copy of this gateway has shut it out.

@@ -4,6 +4,7 @@ use super::checkpoint::{Barrier, Loading, Origins, Outlet, Part, StateIds};
 use super::dead_letters::DeadLetters;
 use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
+use super::inquiry::{Inquiry, WorkerView};
 use super::intake::{Intake, Step};
 use super::returned::ReturnIntake;
 use super::stats::Counters;
@@ -51,6 +52,8 @@ pub struct Shared<'a> {
     pub failure: &'a Mutex<Option<String>>,
     /// What events are looked up in.
     pub tables: &'a Tables,
+    /// What somebody wants to know.
+    pub inquiry: &'a Inquiry,
 }
 
 impl Shared<'_> {
@@ -114,6 +117,8 @@ pub struct Worker {
     told: Epoch,
     /// How many checkpoints it has saved for in all.
     meetings: usize,
+    /// The last inquiry that it has answered.
+    answered: u64,
     /// Of the checkpoint under way: how many rounds of letting rows arrive are done, and whether it waits in the next.
     rounds: (usize, bool),
 }
@@ -164,6 +169,7 @@ impl Worker {
             told: last,
             ids,
             meetings: 0,
+            answered: 0,
             rounds: (0, false),
         }
     }
@@ -232,6 +238,7 @@ impl Worker {
 
     /// One pass, or what comes next of a checkpoint.
     pub fn step(&mut self, shared: &Shared<'_>) -> Result<Stepped, String> {
+        self.tell(shared);
         if shared.must_stop() || shared.have_all_finished(self.mail.workers()) {
             return Ok(Stepped::Ended);
         }
@@ -272,6 +279,23 @@ impl Worker {
         self.check_sinks(shared)?;
         shared.barrier.map_or(Ok(()), check_memory)?;
         Ok(if received || read { Stepped::Worked } else { Stepped::Idle })
+    }
+
+    /// Answers whoever has asked since this was called last.
+    fn tell(&mut self, shared: &Shared<'_>) {
+        let asked = shared.inquiry.number();
+        if asked == self.answered {
+            return;
+        }
+        self.answered = asked;
+        shared.inquiry.answer(|node, stage| WorkerView {
+            number: self.number,
+            now: shared.clock.wall(),
+            intakes: self.intakes.iter().map(Intake::view).collect(),
+            watermark: self.driver.watermark(stage),
+            awaits: self.driver.awaits(node),
+            counters: self.driver.counters().clone(),
+        });
     }
 
     /// Takes part in a checkpoint if one is asked for; None if there is nothing to do for it.

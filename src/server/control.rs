@@ -51,6 +51,12 @@ pub trait Control: Send + Sync + 'static {
     /// Why not.
     fn compact(&self, pipeline: &str) -> Result<Value, Refusal>;
 
+    /// Why a node of a pipeline does not go on: causes, and what is known, as programs read it.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal>;
+
     /// What came of snapshots since the start; None where none are taken.
     fn snapshots(&self) -> Option<SnapshotStatus>;
 

@@ -23,6 +23,8 @@ pub enum Route {
     Check(String),
     /// Room that it no longer needs given back, now.
     Compact(String),
+    /// Why a node of a pipeline does not go on.
+    Why(String, String),
     /// Snapshots of all pipelines, now.
     Snapshots,
 }
@@ -78,6 +80,11 @@ pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
                 _ => return Err(Answer::error(404, "there is nothing of this name")),
             }
         }
+        ["api", "v1", "pipelines", name, "why", node]
+            if !name.is_empty() && name.len() <= MAX_NAME && !node.is_empty() && node.len() <= MAX_NAME =>
+        {
+            ("GET", Route::Why((*name).to_owned(), (*node).to_owned()))
+        }
         ["api", "v1", "pipelines", name, "state", what] if !name.is_empty() && name.len() <= MAX_NAME => {
             let name = (*name).to_owned();
             match *what {
@@ -116,6 +123,7 @@ pub fn answer(route: &Route, body: &[u8], control: &dyn Control) -> Answer {
             }
         },
         Route::State(name) => (name.as_str(), control.state(name)),
+        Route::Why(name, node) => (name.as_str(), control.why(name, node)),
         Route::Snapshots => ("", control.snapshot().map(|status| snapshots_to_json(&status))),
     };
     match done {
@@ -204,6 +212,9 @@ mod tests {
         assert_eq!(route("GET", "/api/v1/pipelines/a/state"), Ok(Route::State("a".to_owned())));
         assert_eq!(route("POST", "/api/v1/snapshots"), Ok(Route::Snapshots));
         assert_eq!(route("POST", "/api/v1/pipelines/a/state/keys"), Ok(Route::Keys("a".to_owned())));
+        let why = Route::Why("a".to_owned(), "n".to_owned());
+        assert_eq!(route("GET", "/api/v1/pipelines/a/why/n"), Ok(why));
+        assert_eq!(status("GET", "/api/v1/pipelines/a/why/"), Err(404));
         assert_eq!(status("GET", "/api/v1/pipelines/a/state/compact"), Err(405));
         assert_eq!(status("POST", "/api/v1/pipelines/a/state/other"), Err(404));
         for path in

@@ -6,9 +6,11 @@ mod tournament;
 mod tracker;
 
 pub use assign::{EventTime, TimeAssigner};
-pub use reader::{EARLIEST, LATEST, TimeForm, TimePattern, TimeReader, TimeUnit, parse_rfc3339};
+pub use reader::{
+    BEYOND_CALENDAR, EARLIEST, LATEST, TimeForm, TimePattern, TimeReader, TimeUnit, parse_rfc3339,
+};
 pub use tournament::Tournament;
 pub use tracker::{
-    KeyMark, LONGEST_POLL_GAP, Liveness, Partition, Progress, WatermarkTracker, WhenAllIdle, key_name,
-    read_key_name,
+    Hold, HolderView, KeyMark, LONGEST_POLL_GAP, Liveness, Partition, Progress, TOO_FAR_AHEAD, TrackerView,
+    WatermarkTracker, WhenAllIdle, key_name, read_key_name,
 };

@@ -10,6 +10,9 @@ pub const EARLIEST: Timestamp = Timestamp(-377_705_023_201_000);
 /// The latest time an event may have: the year 9999 has not ended anywhere. Numbers of a wrong unit lie beyond.
 pub const LATEST: Timestamp = Timestamp(253_402_207_200_999);
 
+/// What the reason says for which an event is rejected whose time the calendar does not know.
+pub const BEYOND_CALENDAR: &str = "beyond the year 9999 or before -9999";
+
 /// What a number of time units since the epoch counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeUnit {
@@ -201,7 +204,7 @@ impl TimeReader {
             }
             _ => String::new(),
         };
-        self.reject(&format!("is beyond the year 9999 or before -9999{hint}"))
+        self.reject(&format!("is {BEYOND_CALENDAR}{hint}"))
     }
 
     fn reject(&self, what: &str) -> Reason {

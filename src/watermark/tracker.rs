@@ -8,8 +8,10 @@
 //! (`partition_by`). It then holds W only until the first of its keys is seen.
 
 mod lasting;
+mod view;
 
 pub use lasting::{KeyMark, key_name, read_key_name};
+pub use view::{Hold, HolderView, TrackerView};
 
 use super::Tournament;
 use crate::event::{Reason, RejectKind};
@@ -69,6 +71,9 @@ pub enum WhenAllIdle {
 /// Of the time between two polls that found nothing, no more than this counts as known to be without events: a
 /// longer gap means that the worker was busy, blocked or stopped.
 pub const LONGEST_POLL_GAP: Millis = Millis(1_000);
+
+/// What the reason says for which an event is rejected that is too far ahead.
+pub const TOO_FAR_AHEAD: &str = "beyond the clock";
 
 /// How many keys `partition_by` tells apart.
 const MOST_KEYS: usize = 1 << 20;
@@ -288,7 +293,7 @@ impl WatermarkTracker {
     fn too_far_ahead(&self, time: Timestamp) -> Reason {
         let ahead = Millis(time.0.saturating_sub(self.now.wall.0));
         let most = self.live.unwrap_or_default().max_ahead;
-        let text = format!("the event time is {ahead} beyond the clock, more than max_ahead ({most})");
+        let text = format!("the event time is {ahead} {TOO_FAR_AHEAD}, more than max_ahead ({most})");
         Reason::new(RejectKind::Time, text)
     }
 

@@ -11,7 +11,7 @@ use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan, gcd};
 use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
-use crate::dataflow::{Ages, ColdKeys, ColdTable, KeyId, KeyReader, Keys, Output, Saving};
+use crate::dataflow::{Ages, ColdKeys, ColdTable, KeyId, KeyReader, Keys, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number, put_time};
 use crate::time::{Interval, Millis, Timestamp};
@@ -180,6 +180,14 @@ impl Windowing for Count {
     fn next(&mut self) -> Option<Timestamp> {
         let forgotten = self.ages.as_ref().and_then(Ages::next);
         forgotten.or_else(|| self.has_keys().then_some(Timestamp::MAX))
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.has_keys().then_some(OpenPane { key: None, window: None, due: Timestamp::MAX })
+    }
+
+    fn trigger(&self) -> String {
+        "count".to_owned()
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

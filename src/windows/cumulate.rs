@@ -14,7 +14,7 @@ use super::keyed::{KeyedPanes, Outlook};
 use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Panes};
 use super::plan::{WindowKind, WindowPlan};
-use crate::dataflow::{KeyId, KeyReader, Output, Saving};
+use crate::dataflow::{KeyId, KeyReader, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader};
 use crate::time::{Interval, Millis, Timestamp};
@@ -141,6 +141,10 @@ impl Windowing for Cumulate {
 
     fn next(&mut self) -> Option<Timestamp> {
         self.keyed.next()
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.keyed.earliest(|span| span)
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

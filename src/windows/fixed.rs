@@ -7,7 +7,7 @@ use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::placement::Placement;
 use super::plan::WindowPlan;
-use crate::dataflow::{KeyReader, Output, Saving};
+use crate::dataflow::{KeyReader, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader};
 use crate::time::{Millis, Timestamp};
@@ -64,6 +64,10 @@ impl Windowing for Fixed {
 
     fn next(&mut self) -> Option<Timestamp> {
         self.placement.keyed.next()
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.placement.keyed.earliest(|span| span)
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

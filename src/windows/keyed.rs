@@ -9,7 +9,7 @@ use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
 use super::triggers::Firings;
-use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, Output, Saving};
+use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, OpenPane, Output, Saving};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -98,6 +98,20 @@ impl KeyedPanes {
     pub fn next(&self) -> Option<Timestamp> {
         let cold = self.keys.cold().and_then(ColdTable::next_due);
         self.timers.next().into_iter().chain(cold).min()
+    }
+
+    /// The first pane that has not fired. `window` tells which window that is, given its stretch.
+    pub fn earliest(&self, window: impl Fn(Interval) -> Interval) -> Option<OpenPane> {
+        let panes = self.timers.all(&self.panes).map(|pane| &self.panes[pane]);
+        let first = panes.into_iter().find(|pane| pane.stage != Stage::Fired).map(|pane| OpenPane {
+            key: Some(self.keys.entry(pane.key).bytes().to_vec()),
+            window: Some(window(pane.span)),
+            due: pane.due,
+        });
+        // Of what is not in memory it is not known whether it has fired; where nothing stays behind its firing, it has not.
+        let cold = self.keys.cold().and_then(ColdTable::next_due).filter(|_| self.lateness == Millis::ZERO);
+        let cold = cold.map(|due| OpenPane { key: None, window: None, due });
+        first.into_iter().chain(cold).min_by_key(|pane| pane.due)
     }
 
     /// The latest pane of a key.

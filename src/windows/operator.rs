@@ -10,7 +10,7 @@ use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
 use super::triggered::Triggered;
-use crate::dataflow::{ColdKeys, KeyReader, Keys, Operator, Output, Saved, Saving, Signal};
+use crate::dataflow::{Awaits, ColdKeys, KeyReader, Keys, OpenPane, Operator, Output, Saved, Saving, Signal};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::event::{Batch, Reason, Row};
 use crate::time::{Env, Timestamp};
@@ -26,6 +26,14 @@ pub trait Windowing: Send {
 
     /// The earliest time at which the watermark makes something happen.
     fn next(&mut self) -> Option<Timestamp>;
+
+    /// What fires next; None if no window is open that has not fired.
+    fn earliest(&self) -> Option<OpenPane>;
+
+    /// What makes its windows fire.
+    fn trigger(&self) -> String {
+        "watermark".to_owned()
+    }
 
     /// Makes happen what happens at the time that [`Windowing::next`] says.
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output);
@@ -323,6 +331,11 @@ impl Operator for WindowOperator {
     fn spill(&mut self, cold: ColdKeys) {
         self.windows.spilling().spill(cold);
         self.spills = true;
+    }
+
+    fn awaits(&self) -> Option<Awaits> {
+        let (trigger, earliest) = (self.windows.trigger(), self.windows.earliest());
+        Some(Awaits { trigger, watermark: self.lasting_watermark(), earliest })
     }
 
     fn loaded(&mut self) {

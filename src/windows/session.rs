@@ -11,7 +11,7 @@ use super::merging::Merging;
 use super::operator::{Base, Desk, Windowing};
 use super::panes::{Pane, Stage};
 use super::plan::WindowPlan;
-use crate::dataflow::{KeyReader, Output, Saving};
+use crate::dataflow::{KeyReader, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::time::{Env, Millis, Timestamp};
@@ -79,6 +79,10 @@ impl Windowing for Sessions {
 
     fn next(&mut self) -> Option<Timestamp> {
         self.merging.keyed.next()
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.merging.keyed.earliest(|span| self.merging.bounds.window(span))
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

@@ -11,7 +11,7 @@ use super::panes::Panes;
 use super::plan::{WindowKind, WindowPlan};
 use super::queue::Queue;
 use super::stored::{restore_key, save_keys};
-use crate::dataflow::{ColdKeys, ColdTable, KeyId, KeyReader, Keys, Output, Saving};
+use crate::dataflow::{ColdKeys, ColdTable, KeyId, KeyReader, Keys, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::time::{Interval, Millis, Timestamp};
@@ -226,6 +226,10 @@ impl Windowing for Slices {
 
     fn next(&mut self) -> Option<Timestamp> {
         self.next.map(|window| window.end)
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.next.map(|window| OpenPane { key: None, window: Some(window), due: window.end })
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

@@ -22,13 +22,15 @@ use super::operator::{Base, Desk, Windowing};
 use super::panel::Panel;
 use super::panes::{Pane, Stage};
 use super::plan::WindowPlan;
-use crate::dataflow::{KeyId, KeyReader, Output, Saving};
+use crate::dataflow::{KeyId, KeyReader, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number};
 use crate::time::{Env, Interval, Millis, Timestamp};
 
 /// Windows that their trigger makes fire.
 pub struct Triggered {
+    /// The trigger in words.
+    trigger: String,
     kind: Kind,
     panel: Panel,
     due: Vec<PaneId>,
@@ -37,7 +39,8 @@ pub struct Triggered {
 impl Triggered {
     /// No windows yet.
     pub fn new(plan: &WindowPlan, base: Base) -> Triggered {
-        Triggered { kind: Kind::new(plan, base), panel: Panel::new(plan), due: Vec::new() }
+        let trigger = plan.firing.as_ref().map(|firing| firing.trigger.to_string()).unwrap_or_default();
+        Triggered { trigger, kind: Kind::new(plan, base), panel: Panel::new(plan), due: Vec::new() }
     }
 
     /// An event was added to a pane: the trigger is told, and asked if the pane is whole.
@@ -190,6 +193,17 @@ impl Windowing for Triggered {
 
     fn next(&mut self) -> Option<Timestamp> {
         self.kind.keyed().next()
+    }
+
+    fn earliest(&self) -> Option<OpenPane> {
+        self.kind.keyed_ref().earliest(|span| match &self.kind {
+            Kind::Placed(_) => span,
+            Kind::Merging(merging) => merging.bounds.window(span),
+        })
+    }
+
+    fn trigger(&self) -> String {
+        self.trigger.clone()
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

@@ -44,13 +44,7 @@ struct Reading<'s, 'r, 'b, 'i> {
 
 impl<'b> Reading<'_, '_, 'b, '_> {
     fn value(&mut self, ty: TypeId, depth: usize) -> Result<(), Fault> {
-        if depth >= MAX_DEPTH {
-            return Err(fault("values nested too deep"));
-        }
-        // Values may take no bytes at all, so that the input does not bound what they become.
-        if self.into.len() > MAX_JSON {
-            return Err(fault("values too long"));
-        }
+        self.judge(depth)?;
         match self.schema.ty(ty) {
             Type::Null => self.into.extend_from_slice(b"null"),
             Type::Bool => {
@@ -116,6 +110,14 @@ impl<'b> Reading<'_, '_, 'b, '_> {
             }
         }
         Ok(())
+    }
+
+    fn judge(&self, depth: usize) -> Result<(), Fault> {
+        if depth >= MAX_DEPTH {
+            return Err(fault("values nested too deep"));
+        }
+        // Values may take no bytes at all, so that the input does not bound what they become.
+        if self.into.len() > MAX_JSON { Err(fault("values too long")) } else { Ok(()) }
     }
 
     fn member(&mut self, key: &[u8], ty: TypeId, depth: usize) -> Result<(), Fault> {

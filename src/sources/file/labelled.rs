@@ -35,6 +35,10 @@ impl RowSource for Labelled {
         self.rows.position()
     }
 
+    fn name(&self) -> Option<String> {
+        self.rows.name()
+    }
+
     fn checkpointed(&mut self) {
         self.rows.checkpointed();
     }

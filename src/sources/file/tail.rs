@@ -217,6 +217,10 @@ impl RowSource for Tail {
         Ok(())
     }
 
+    fn name(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+
     fn position(&self) -> Option<Position> {
         let offset = self.framed.offset();
         let head = self.head.get().grown(&self.file, offset).unwrap_or(self.head.get());

@@ -139,6 +139,10 @@ impl RowSource for Whole {
         Ok(None)
     }
 
+    fn name(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+
     fn position(&self) -> Option<Position> {
         let (file, packed) = self.framed.bytes().again().filter(|_| !self.name.is_empty())?;
         let offset = self.framed.offset();

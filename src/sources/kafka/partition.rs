@@ -268,6 +268,10 @@ impl RowSource for Reading {
         Ok(())
     }
 
+    fn name(&self) -> Option<String> {
+        Some(format!("{}/{}", self.place.topic, self.place.partition))
+    }
+
     fn position(&self) -> Option<Position> {
         self.saved.set(self.taking.next);
         Some(self.place.position(self.taking.next))

@@ -60,7 +60,7 @@ pub fn read_key_name(name: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 }
 
 /// The partition and the key that stand together in the table.
-fn split(key: &[u8]) -> (Partition, &[u8]) {
+pub(super) fn split(key: &[u8]) -> (Partition, &[u8]) {
     // What is in the table was put together of both.
     key.split_first_chunk()
         .map_or((Partition(0), key), |(number, key)| (Partition(u32::from_le_bytes(*number)), key))

@@ -1,0 +1,162 @@
+//! `why`: broken set-ups that run in a process of their own, and the cause that it names.
+
+pub mod common;
+
+use common::{Folder, headwater, until, wait};
+use serde_json::Value;
+use std::process::{Child, Stdio};
+
+/// A pipeline that runs until the value goes.
+struct Run(Child);
+
+impl Run {
+    fn start(folder: &Folder, timing: &str, between: &str) -> Run {
+        let from = if between.is_empty() { "readings" } else { "between" };
+        let pipeline = format!(
+            "pipeline: plant
+sources:
+  readings:
+    file: {{ path: 'in/*.ndjson', follow: true }}
+    event_time: {{ {timing} }}
+{between}
+windows:
+  minutes:
+    from: {from}
+    tumbling: 1m
+    key: [id]
+    aggregate: {{ n: count(*) }}
+sinks:
+  out: {{ from: minutes, file: {{ path: out.ndjson }} }}
+"
+        );
+        folder.write("plant.yaml", pipeline);
+        let mut command = headwater(folder.path(), &["run", "plant.yaml", "--data-dir", "data"]);
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        Run(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn ask(folder: &Folder, node: &str) -> Value {
+    let ran = folder.run(&["why", node, "--data-dir", "data", "--format", "json"]);
+    serde_json::from_str(&ran.stdout).unwrap_or_default()
+}
+
+/// Waits until the first cause is this one, and returns all that is said, and the same for people.
+fn cause(folder: &Folder, code: &str) -> (Value, String) {
+    let mut said = Value::Null;
+    until(code, || {
+        said = ask(folder, "plant.minutes");
+        said["causes"][0]["code"] == code
+    });
+    let text = folder.run(&["why", "plant.minutes", "--data-dir", "data"]).succeeded().stdout;
+    (said, text)
+}
+
+/// Lines with these times in milliseconds since the epoch, as they stand in files.
+fn lines(times: &[i64]) -> String {
+    times.iter().map(|ts| format!("{{\"ts\":{ts},\"id\":\"a\",\"temp\":20}}\n")).collect()
+}
+
+const NOON: i64 = 1_700_000_040_000;
+const SECOND: i64 = 1_000;
+
+#[test]
+fn seconds_taken_for_milliseconds() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[1_700_000_040, 1_700_000_100, 1_700_000_200]));
+    let _run = Run::start(&folder, "field: ts", "");
+    let (said, text) = cause(&folder, "seconds_for_milliseconds");
+    assert!(text.starts_with("The latest event time of `readings` is 1970-01-20T"), "{text}");
+    assert!(text.contains("Write `unit: s`"), "{text}");
+    assert_eq!(said["watermark"], 1_700_000_200);
+    assert_eq!(said["earliest"]["key"], serde_json::json!(["a"]));
+    assert_eq!(said["earliest"]["window_end"], 1_700_040_000);
+    assert_eq!(said["trigger"], "watermark");
+}
+
+#[test]
+fn a_future_clock() {
+    let folder = Folder::empty();
+    // In the year 2100.
+    folder.write("in/a.ndjson", lines(&[4_102_444_800_000, NOON, NOON + SECOND]));
+    let _run = Run::start(&folder, "field: ts, max_ahead: 36525d", "");
+    let (said, text) = cause(&folder, "future_clock");
+    assert!(text.contains("the clock of a device is wrong"), "{text}");
+    assert_eq!(said["causes"][1]["code"], "late");
+}
+
+#[test]
+fn one_slow_partition() {
+    let folder = Folder::empty();
+    folder.write("in/fast.ndjson", lines(&[NOON, NOON + 600 * SECOND]));
+    folder.write("in/slow.ndjson", lines(&[NOON + 2 * SECOND]));
+    let _run = Run::start(&folder, "field: ts, idle_after: 1h", "");
+    let (said, text) = cause(&folder, "slow_partition");
+    assert!(said["held_by"]["partition"].as_str().unwrap().ends_with("in/slow.ndjson"), "{said}");
+    assert_eq!(said["held_by"]["last_event_time"], NOON + 2 * SECOND);
+    assert_eq!(said["missing_ms"], 58 * SECOND);
+    assert_eq!(said["sources"][0]["partitions"]["holding"], 2);
+    assert!(text.contains("slow.ndjson` holds the watermark back"), "{text}");
+    let ran = folder.run(&["why", "plant.minute", "--data-dir", "data"]);
+    assert!(ran.status == Some(1) && ran.stderr.contains("did you mean `minutes`?"), "{}", ran.stderr);
+}
+
+#[test]
+fn all_partitions_idle() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[NOON, NOON + SECOND]));
+    folder.write("in/b.ndjson", lines(&[NOON]));
+    let _run = Run::start(&folder, "field: ts, idle_after: 50ms, when_all_idle: hold", "");
+    let (said, text) = cause(&folder, "all_idle");
+    assert!(text.contains("`when_all_idle: hold`"), "{text}");
+    assert_eq!((&said["sources"][0]["idle"], &said["held_by"]), (&Value::Bool(true), &Value::Null));
+}
+
+#[test]
+fn null_times() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[NOON, NOON + 600 * SECOND]));
+    let _run = Run::start(&folder, "field: time", "");
+    let (said, text) = cause(&folder, "unreadable_times");
+    assert!(text.contains("rejects all of 2 events: the event time `time` is null or missing"), "{text}");
+    assert_eq!(said["path"][0]["rejected"]["time"], 2);
+}
+
+#[test]
+fn a_filter_that_is_never_true() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[NOON, NOON + 600 * SECOND]));
+    let between = "transforms: { between: { from: readings, where: temperature > 10 } }";
+    let _run = Run::start(&folder, "field: ts", between);
+    let (said, text) = cause(&folder, "filter_never_true");
+    assert!(text.starts_with("None of 2 events passes the filter `between`"), "{text}");
+    assert_eq!(said["path"][1]["discarded"]["filtered"], 2);
+    assert!(text.contains("between: 2 in, 0 out, 2 filtered"), "{text}");
+}
+
+#[test]
+fn all_events_are_late() {
+    let folder = Folder::empty();
+    let times: Vec<i64> = (0..20).map(|n| NOON + 6_000 * SECOND - n * 120 * SECOND).collect();
+    folder.write("in/a.ndjson", lines(&times));
+    let _run = Run::start(&folder, "field: ts", "");
+    let (said, text) = cause(&folder, "late");
+    assert!(text.contains("19 of 20 events came to `minutes` when their windows were closed"), "{text}");
+    assert!(said["path"].as_array().unwrap().iter().any(|node| node["discarded"]["late"] == 19), "{said}");
+}
+
+#[test]
+fn nobody_runs() {
+    let folder = Folder::empty();
+    let ran = folder.run(&["why", "plant.minutes", "--data-dir", "data"]);
+    assert!(ran.status == Some(1) && ran.stderr.contains("no process runs"), "{}", ran.stderr);
+    let mut run = headwater(folder.path(), &["why", "plant"]).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(wait(&mut run).code(), Some(2));
+}
