@@ -23,10 +23,10 @@ pub static HTTP: ComponentSpec = ComponentSpec {
               and with 404, 405 and 410 where the URL is the same for all events: they say that something is wrong here, \
               not with an event, so nothing is thrown away; it is told, and what comes waits until somebody has mended it. \
               Any other 4xx is about the events: of several the halves are sent by themselves, until those that the \
-              server does not take are known; they go to the dead letters, and the others arrive. A server that keeps a \
+              server does not take are known; they leave by `.rejected`, and the others arrive. A server that keeps a \
               part of what it refuses gets that part twice. A 2xx is success, but where its \
               body tells of each event by itself, as Elasticsearch's bulk does (`errors: true`, and an item an event): those \
-              that were refused go to the dead letters, and those that it had no room for are sent again.",
+              that were refused leave by `.rejected`, and those that it had no room for are sent again.",
     short: None,
     options: &[
         OptionSpec::required(

@@ -20,7 +20,7 @@ pub static INFLUX: ComponentSpec = ComponentSpec {
               left is rejected, as is one with a list or map. At least once: a point that is written again takes its own \
               place, as series and time are the same. A server that takes nothing is tried again; so it is where the token \
               or the bucket is wrong, which is told. Points that it refuses (400, 413, 422: another type than before, a \
-              time outside of what is retained) are looked for by halves and go to the dead letters; what it has kept of \
+              time outside of what is retained) are looked for by halves and leave by `.rejected`; what it has kept of \
               such a request is written once more, to the same effect.",
     short: None,
     options: &[

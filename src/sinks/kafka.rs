@@ -35,7 +35,7 @@ pub static KAFKA: ComponentSpec = ComponentSpec {
               an `instance` of its own, and where the cluster has ACLs the user needs Write and Describe on that id, Read \
               on that group, and Read beside Write on the topic. A transaction is open for a few seconds at the most, and \
               one that was cut off is ended by the next start, else after `transaction.timeout.ms`. Events that the broker \
-              refuses for good are kept as dead letters. Keys lie in the same partitions as with Java's clients.",
+              refuses for good leave by `.rejected`. Keys lie in the same partitions as with Java's clients.",
     short: None,
     options: &[
         BROKERS,

@@ -18,7 +18,7 @@ pub static POSTGRES: ComponentSpec = ComponentSpec {
               its text as a value of the column's type. So text takes anything, `jsonb` whole lists and maps, `bytea` \
               base64, arrays lists, and `timestamptz` text or milliseconds since the epoch. A field that is null gives \
               NULL, one that is missing the column's default. A row that the table refuses (a field without a column, a \
-              value that does not fit, a constraint) goes to the dead letters and holds nothing up; everything else is \
+              value that does not fit, a constraint) leaves by `.rejected` and holds nothing up; everything else is \
               tried again until it goes. With `exactly_once` the rows of a checkpoint are written in one transaction with \
               how far the sink has come, in the table `headwater_epochs`: the user needs SELECT, INSERT and UPDATE on it, \
               and where it is not there yet the right to make it; one row there is one sink of one instance. Otherwise \

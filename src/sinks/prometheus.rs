@@ -18,9 +18,9 @@ pub static PROMETHEUS: ComponentSpec = ComponentSpec {
     summary: "Writes each event as a sample by Prometheus remote write 1.0: to Prometheus itself (with \
               `--web.enable-remote-write-receiver`), Mimir, Thanos, VictoriaMetrics and others. The time is the event's. \
               Samples of a request are sorted by time, but Prometheus takes none that is older than what it has of the \
-              series, unless its `out_of_order_time_window` says so: what it refuses (400) is looked for by halves and goes \
-              to the dead letters, and the others arrive. Receivers that keep a part of what they refuse may then call \
-              samples out of order that they have: a few dead letters may have arrived. At least once: the same sample \
+              series, unless its `out_of_order_time_window` says so: what it refuses (400) is looked for by halves and leaves \
+              by `.rejected`, and the others arrive. Receivers that keep a part of what they refuse may then call \
+              samples out of order that they have: a few of those that left may have arrived. At least once: the same sample \
               again changes nothing.",
     short: None,
     options: &[

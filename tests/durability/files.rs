@@ -62,7 +62,7 @@ pub fn events(count: u64, seed: u64) -> Vec<u8> {
 }
 
 /// The same; those that are furthest behind are so by that many milliseconds.
-fn disordered(count: u64, seed: u64, furthest: u64) -> Vec<u8> {
+pub fn disordered(count: u64, seed: u64, furthest: u64) -> Vec<u8> {
     let mut numbers = Numbers(seed);
     let mut text = String::new();
     for n in 0..count {

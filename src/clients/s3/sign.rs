@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub struct Signing<'s> {
     /// Method.
     pub method: &'s str,
-    /// The path, encoded by [`encode`].
+    /// The path, encoded by [`crate::event::percent_encode`].
     pub path: &'s str,
     /// The query in the order of names, encoded likewise.
     pub query: &'s str,
