@@ -16,6 +16,9 @@ use std::time::Duration;
 const SOON: Millis = Millis(1_000);
 /// How soon, while workers are not ready to take partitions.
 const AT_ONCE: Millis = Millis(10);
+/// How often, once a second, a topic must be missing until it counts as deleted: brokers that have just started do not
+/// know all topics yet, and a partition that was let go begins anew.
+const LOOKS: u32 = 30;
 /// Attempts without an answer until that is said.
 const ATTEMPTS: u32 = 3;
 /// How many partitions a client is made for before it is known how many there are.
@@ -37,8 +40,8 @@ pub struct Discovery {
     sized: (usize, usize),
     /// Attempts without an answer.
     attempts: u32,
-    /// Topics that were gone when it was looked last.
-    missing: BTreeSet<String>,
+    /// Topics that are missing, and for how many looks.
+    missing: BTreeMap<String, u32>,
     /// What is wrong and was said.
     said: BTreeSet<String>,
 }
@@ -55,7 +58,7 @@ impl Discovery {
             complete: false,
             sized: (USUAL, USUAL),
             attempts: 0,
-            missing: BTreeSet::new(),
+            missing: BTreeMap::new(),
             said: BTreeSet::new(),
         }
     }
@@ -162,23 +165,23 @@ impl Discovery {
         true
     }
 
-    /// Ends partitions of topics that were gone twice.
+    /// Ends partitions of topics that have been missing for long.
     fn let_go(&mut self, listing: &Listing) {
         let is_named = matches!(self.kept.choice.topics, Topics::Named(_));
-        let is_gone = |topic: &str| match is_named {
+        let is_missing = |topic: &str| match is_named {
             true => listing.missing.contains(topic),
             false => !listing.seen.contains(topic) || listing.missing.contains(topic),
         };
         let topics: BTreeSet<&str> = self.known.iter().map(|place| &*place.topic).collect();
-        let gone: BTreeSet<String> =
-            topics.into_iter().filter(|topic| is_gone(topic)).map(str::to_owned).collect();
-        let before = std::mem::replace(&mut self.missing, gone);
-        for topic in self.missing.intersection(&before) {
+        let looks = |topic: &str| self.missing.get(topic).map_or(1, |looks| looks + 1);
+        let missing = topics.into_iter().filter(|topic| is_missing(topic));
+        self.missing = missing.map(|topic| (topic.to_owned(), looks(topic))).collect();
+        let deleted: BTreeSet<String> =
+            self.missing.extract_if(.., |_, looks| *looks >= LOOKS).map(|(topic, _)| topic).collect();
+        for topic in &deleted {
             tracing::error!("{}: the topic `{topic}` was deleted", self.kept.connection.who);
         }
-        let is_lost = |place: &Place| before.contains(&*place.topic) && self.missing.contains(&*place.topic);
-        let lost: Vec<Place> = self.known.extract_if(.., |place| is_lost(place)).collect();
-        self.shared.let_go(lost);
+        self.shared.let_go(self.known.extract_if(.., |place| deleted.contains(&*place.topic)).collect());
     }
 
     /// Where new partitions begin: where a checkpoint says; else as `start` says, if they were there at the start; else,
