@@ -11,6 +11,9 @@ use prost_reflect::{
 };
 use std::ops::Range;
 
+/// Most bytes of a message that is read: decoded it takes up to some thirty times as many in memory.
+const LARGEST: usize = 4 << 20;
+
 /// A message type.
 pub struct Protobuf {
     message: MessageDescriptor,
@@ -64,6 +67,9 @@ impl Transcode for Protobuf {
 
     fn to_json(&self, record: &[u8], into: &mut Vec<u8>) -> Result<(), String> {
         let name = self.message.full_name();
+        if record.len() > LARGEST {
+            return Err(format!("the message has {} bytes, more than {LARGEST}", record.len()));
+        }
         let message = DynamicMessage::decode(self.message.clone(), record)
             .map_err(|error| format!("the bytes are no `{name}`: {error}"))?;
         let options = SerializeOptions::new()

@@ -43,6 +43,7 @@ fn what_does_not_fit_is_told() {
             .unwrap_err()
             .contains("are no `plant.v1.Reading`")
     );
+    assert!(reading.to_json(&vec![0; (4 << 20) + 1], &mut Vec::new()).unwrap_err().contains("4194305 bytes"));
     assert!(reading.next(&[0xff; 12]).is_err());
     let missing = Protobuf::new(DESCRIPTORS, "Reading").err().unwrap();
     assert!(missing.contains("but ") && missing.contains("plant.v1.Reading"), "{missing}");
