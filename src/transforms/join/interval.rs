@@ -3,10 +3,11 @@
 //! A right event may be up to `before` earlier and `after` later than a left one (Flink's interval join). So a row waits
 //! until the watermark is past its last possible partner: then all of them have come.
 
+use super::Shape;
+use super::late::Late;
 use super::store::{Store, between};
-use super::{LATE, Shape};
 use crate::dataflow::{
-    Copier, KeptRow, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
+    KeptRow, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
 };
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row};
@@ -50,10 +51,9 @@ impl StepPlan for IntervalPlan {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        let late = context.is_connected(LATE);
         Box::new(Interval {
             store: Store::new(&self.shape.key, context),
-            late: late.then(|| [0, 1].map(|side| Copier::new(&context.copies(LATE, side)))),
+            late: Late::new(context, 2),
             shape: self.shape.clone(),
             reach: self.reach,
             alone: BTreeMap::new(),
@@ -68,7 +68,7 @@ struct Interval {
     shape: Shape,
     reach: [Millis; 2],
     store: Store,
-    late: Option<[Copier; 2]>,
+    late: Late,
     /// How many rows of each time wait that will leave by themselves if no partner comes.
     alone: BTreeMap<Timestamp, u32>,
     /// The watermark as far as it was handed on.
@@ -133,10 +133,7 @@ impl Interval {
     fn take(&mut self, batch: &Batch, row: Row, out: &mut dyn Output) {
         let (side, time) = (self.shape.side_of(batch, row), batch.times[row.index()]);
         if time < batch.watermarks[row.index()] {
-            out.discard("late", 1);
-            if let Some(late) = &mut self.late {
-                late[side].copy(batch, row, batch.watermarks[row.index()], out.emit(LATE));
-            }
+            self.late.take(side, batch, row, batch.watermarks[row.index()], out);
             return;
         }
         let kept = self.store.keepers[side].keep(batch, row);
@@ -188,15 +185,10 @@ impl Operator for Interval {
     }
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
-        let mut told = signal;
         if let Signal::Watermark(watermark) = signal {
             self.advance(watermark, out);
-            told = Signal::Watermark(self.passed);
         }
-        out.signal(MAIN, told);
-        if self.late.is_some() {
-            out.signal(LATE, signal);
-        }
+        self.late.signal(signal, self.passed, out);
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {

@@ -4,6 +4,7 @@
 //! their side and go to the worker that owns their key. Behind the join both maps stand in one row.
 
 mod interval;
+mod late;
 mod matching;
 mod meeting;
 mod side;

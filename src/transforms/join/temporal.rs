@@ -4,10 +4,11 @@
 //! that the watermark has passed stays, and all later ones.
 
 use super::LATE;
+use super::late::Late;
 use super::meeting::{Input, Meeting, Part, mark, meet};
 use super::store::{Sides, Store, between};
 use crate::dataflow::{
-    Binding, Copier, KeyId, MAIN, NodePlanner, Operator, Origin, Output, Point, Saved, Saving, Scope, Signal,
+    Binding, KeyId, MAIN, NodePlanner, Operator, Origin, Output, Point, Saved, Saving, Scope, Signal,
     StartContext, StepPlan,
 };
 use crate::event::bytes::Malformed;
@@ -122,7 +123,7 @@ impl StepPlan for AsOfPlan {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        let late = context.is_connected(LATE).then(|| Copier::new(&context.copies(LATE, 0)));
+        let late = Late::new(context, 1);
         let store = Store::new(&self.key, context);
         Box::new(AsOf { plan: self.clone(), store, late, passed: Timestamp::MIN })
     }
@@ -132,7 +133,7 @@ impl StepPlan for AsOfPlan {
 struct AsOf {
     plan: AsOfPlan,
     store: Store,
-    late: Option<Copier>,
+    late: Late,
     /// The watermark as far as it was handed on.
     passed: Timestamp,
 }
@@ -184,10 +185,7 @@ impl AsOf {
     fn take_event(&mut self, batch: &Batch, row: Row, out: &mut dyn Output) {
         let (time, watermark) = (batch.times[row.index()], batch.watermarks[row.index()]);
         if time < watermark {
-            out.discard("late", 1);
-            if let Some(late) = &mut self.late {
-                late.copy(batch, row, watermark, out.emit(LATE));
-            }
+            self.late.take(EVENTS, batch, row, watermark, out);
             return;
         }
         // Rows have keys that are not null, so for an event with a null there is none.
@@ -223,10 +221,7 @@ impl Operator for AsOf {
         if let Signal::Watermark(watermark) = signal {
             self.advance(watermark, out);
         }
-        out.signal(MAIN, signal);
-        if self.late.is_some() {
-            out.signal(LATE, signal);
-        }
+        self.late.signal(signal, self.passed, out);
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {

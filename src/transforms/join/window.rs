@@ -3,9 +3,10 @@
 //! A window gives its pairs when the watermark reaches its end. They have their own times, so nothing beyond the start of
 //! the first window that is open may be told to what follows.
 
+use super::Shape;
+use super::late::Late;
 use super::store::{Store, between};
-use super::{LATE, Shape};
-use crate::dataflow::{Copier, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
+use crate::dataflow::{KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Row};
 use crate::time::{Cuts, Env, Millis, Timestamp};
@@ -55,10 +56,9 @@ impl StepPlan for WindowJoinPlan {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
-        let late = context.is_connected(LATE);
         Box::new(WindowJoin {
             store: Store::new(&self.shape.key, context),
-            late: late.then(|| [0, 1].map(|side| Copier::new(&context.copies(LATE, side)))),
+            late: Late::new(context, 2),
             shape: self.shape.clone(),
             size: self.windows.size,
             starts: Cuts::new(self.windows.every, Millis::ZERO, None),
@@ -76,7 +76,7 @@ struct WindowJoin {
     size: Millis,
     starts: Cuts,
     store: Store,
-    late: Option<[Copier; 2]>,
+    late: Late,
     /// The watermark as far as it came in: windows that end there have given their pairs.
     reached: Timestamp,
     /// The same, but at the end of input, where it is the end of the last window that gave its pairs.
@@ -176,10 +176,7 @@ impl WindowJoin {
         let (side, time) = (self.shape.side_of(batch, row), batch.times[row.index()]);
         if self.next_end(time, Timestamp::MIN) != self.next_end(time, self.reached) {
             // It misses a window at least.
-            out.discard("late", 1);
-            if let Some(late) = &mut self.late {
-                late[side].copy(batch, row, self.reached, out.emit(LATE));
-            }
+            self.late.take(side, batch, row, self.reached, out);
         }
         let Some(mut end) = self.next_end(time, self.reached) else { return };
         let kept = self.store.keepers[side].keep(batch, row);
@@ -211,15 +208,10 @@ impl Operator for WindowJoin {
     }
 
     fn signal(&mut self, signal: Signal, out: &mut dyn Output) {
-        let mut told = signal;
         if let Signal::Watermark(watermark) = signal {
             self.advance(watermark, out);
-            told = Signal::Watermark(self.passed);
         }
-        out.signal(MAIN, told);
-        if self.late.is_some() {
-            out.signal(LATE, signal);
-        }
+        self.late.signal(signal, self.passed, out);
     }
 
     fn save(&mut self, into: &mut Saving<'_>) {
