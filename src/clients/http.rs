@@ -6,6 +6,7 @@
 mod answer;
 mod options;
 mod outbox;
+mod plan;
 mod posting;
 mod probe;
 mod request;
@@ -13,6 +14,7 @@ mod sender;
 mod url;
 
 pub use options::{AUTH, Authorisation, TIMEOUT, read_auth, read_posting, secret};
+pub use plan::PostingPlan;
 pub use posting::Posting;
 pub use probe::{reach, rehearse};
 pub use request::{Compose, Event, Fate, Job, Outgoing};

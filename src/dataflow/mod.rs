@@ -86,4 +86,4 @@ pub use template::{Check, MAX_RENDERED, Template};
 pub use timers::Timers;
 pub use timing::{TIMING_INSIDE, TIMING_OPTIONS, Timing, TimingPlace};
 pub use unique::USUAL_WITHIN;
-pub use upkeep::{Durable, Startup, UPKEEP_OPTIONS, USUAL_SYNC, Upkeep};
+pub use upkeep::{Durable, Startup, UPKEEP_OPTIONS, Upkeep};

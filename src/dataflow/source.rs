@@ -2,12 +2,12 @@
 
 use super::journal::{FrameNumber, Journal};
 use super::planning::NodePlanner;
-use super::{ComponentSpec, FormatPlan, StageId, USUAL_SYNC, Upkeep};
+use super::{ComponentSpec, Durable, FormatPlan, StageId, Upkeep};
 use crate::config::Setting;
 use crate::event::{Batch, Rejects, Slot, Unreadable};
 use crate::expr::{SourceField, Type};
 use crate::formats::Decoder;
-use crate::time::{Env, Millis};
+use crate::time::Env;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -296,24 +296,14 @@ pub trait SourcePlan: fmt::Debug + Send {
         false
     }
 
-    /// Whether it keeps what it got in a journal until a checkpoint covers it.
-    fn keeps_journal(&self) -> bool {
-        false
-    }
-
-    /// Whether what it got is acknowledged only when a checkpoint covers it.
-    fn waits_for_checkpoint(&self) -> bool {
-        false
+    /// How what it got survives that it cannot be asked for again.
+    fn durable(&self) -> Durable {
+        Durable::No
     }
 
     /// How its server hands events over, for `explain`; None where there is no server.
     fn handover(&self) -> Option<Handover> {
         None
-    }
-
-    /// How often its journal is written.
-    fn journal_sync(&self) -> Millis {
-        USUAL_SYNC
     }
 
     /// How many events may be under way to it unacknowledged; None where that is the server's business.

@@ -54,7 +54,7 @@ pub enum Durable {
 }
 
 /// How often a journal is written where nothing else is said.
-pub const USUAL_SYNC: Millis = Millis(200);
+const USUAL_SYNC: Millis = Millis(200);
 /// The longest that an acknowledgement may wait for the journal.
 const LONGEST_SYNC: Millis = Millis(60_000);
 /// Events a second below which a source that waits for checkpoints is said to be slow.

@@ -17,7 +17,7 @@ use super::tables::Tables;
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
 use crate::dataflow::{
-    FrameNumber, Journal, Pressure, Room, SharedSink, SharedTable, Sink, SinkId, SinkStatus, StepId,
+    Durable, FrameNumber, Journal, Pressure, Room, SharedSink, SharedTable, Sink, SinkId, SinkStatus, StepId,
 };
 use crate::plan::Plan;
 use crate::state::disk::Disk;
@@ -127,16 +127,10 @@ impl Found {
         for (number, source) in plan.sources.iter_mut().enumerate() {
             let node = ids.sources[number];
             let origin = Origins::of(backend, node).map_err(|error| error.to_string())?;
-            if source.plan.keeps_journal() {
+            if let Durable::Journal(sync) = source.plan.durable() {
                 let journal = Arc::new(Journal::behind(FrameNumber(origin.unread.len() as u64)));
                 source.plan.journal(journal.clone());
-                feeds.push(JournalFeed::new(
-                    number,
-                    node,
-                    journal,
-                    source.plan.journal_sync(),
-                    &origin.unread,
-                ));
+                feeds.push(JournalFeed::new(number, node, journal, sync, &origin.unread));
             }
             origins.push(origin);
         }

@@ -1,9 +1,13 @@
 //! What of an event a sink takes: a list of fields, or a map of names and expressions.
 
-use crate::config::Setting;
-use crate::dataflow::NodePlanner;
+use crate::config::{Setting, read};
+use crate::dataflow::{NodePlanner, OptionKind};
 use crate::event::Slot;
 use crate::expr::{Expr, Type};
+
+/// What [`read_columns`] reads.
+pub const COLUMNS: OptionKind =
+    OptionKind::Any(&[OptionKind::OneOrList(&OptionKind::Text), OptionKind::Map(&OptionKind::Expression)]);
 
 /// A value that is written under a name.
 pub struct Column {
@@ -49,9 +53,8 @@ fn read_column(
     is_name: fn(&str) -> Result<(), &'static str>,
 ) -> Option<Column> {
     let expr = planner.parse(setting)?;
-    let path = expr.as_path();
-    let field = path.filter(|path| path.rest().is_empty()).map(|path| path.root().to_owned());
-    let name = match path {
+    let field = field_of(&expr);
+    let name = match expr.as_path() {
         _ if is_map => planner.field_name(setting),
         Some(path) => path.name().to_owned(),
         None => {
@@ -72,12 +75,26 @@ fn read_column(
     Some(Column { name, slot, ty, field })
 }
 
-/// The cell that holds a value where events enter the sink, and its type.
-pub fn slot_and_type(
+/// The field that an expression is, where it is nothing but that.
+pub fn field_of(expr: &Expr) -> Option<String> {
+    let path = expr.as_path().filter(|path| path.rest().is_empty());
+    path.map(|path| path.root().to_owned())
+}
+
+/// The value of the expression that stands there, or of a usual one in its place: as it is, its cell and its type.
+pub fn read_value(
     planner: &mut NodePlanner<'_>,
     setting: Setting<'_>,
-    expr: &Expr,
-) -> Option<(Slot, Type)> {
+    usual: Option<&str>,
+) -> Option<(Expr, Slot, Type)> {
+    let text = usual.map_or_else(|| Some(read::expression(setting)?.text), Some)?;
+    let expr = planner.parse_text(setting, text)?;
+    let (slot, ty) = slot_and_type(planner, setting, &expr)?;
+    Some((expr, slot, ty))
+}
+
+/// The cell that holds a value where events enter the sink, and its type.
+fn slot_and_type(planner: &mut NodePlanner<'_>, setting: Setting<'_>, expr: &Expr) -> Option<(Slot, Type)> {
     let mut entry = planner.entry.take()?;
     let ty = planner.type_of(&entry, setting, expr);
     let slot = planner.slot_of(&mut entry, setting, expr, "columns");

@@ -8,6 +8,7 @@ use crate::clients::http::TIMEOUT;
 use crate::clients::tls::TLS;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
+use crate::sinks::columns::COLUMNS;
 
 pub use plan::plan;
 
@@ -44,18 +45,12 @@ pub static INFLUX: ComponentSpec = ComponentSpec {
         ),
         OptionSpec::optional(
             "tags",
-            OptionKind::Any(&[
-                OptionKind::OneOrList(&OptionKind::Text),
-                OptionKind::Map(&OptionKind::Expression),
-            ]),
+            COLUMNS,
             "Tags: a list of fields, or a map of names and expressions. One that is null or empty is left out.",
         ),
         OptionSpec::optional(
             "fields",
-            OptionKind::Any(&[
-                OptionKind::OneOrList(&OptionKind::Text),
-                OptionKind::Map(&OptionKind::Expression),
-            ]),
+            COLUMNS,
             "The same for fields; absent: all fields of the event that measurement, tags and time do not take.",
         ),
         OptionSpec::or("time", "event_time()", OptionKind::Expression, "The time of each point."),

@@ -7,6 +7,7 @@ use crate::clients::postgres::{PASSWORD, URL};
 use crate::clients::tls::TLS;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
+use crate::sinks::columns::COLUMNS;
 
 pub use plan::plan;
 
@@ -46,10 +47,7 @@ pub static POSTGRES: ComponentSpec = ComponentSpec {
         ),
         OptionSpec::optional(
             "columns",
-            OptionKind::Any(&[
-                OptionKind::Map(&OptionKind::Expression),
-                OptionKind::OneOrList(&OptionKind::Text),
-            ]),
+            COLUMNS,
             "What is written: a list of fields, or a map of columns and expressions, where a field that is missing \
              is null; absent: all fields.",
         ),

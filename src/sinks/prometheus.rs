@@ -8,6 +8,7 @@ use crate::clients::http::{AUTH, TIMEOUT};
 use crate::clients::tls::TLS;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
+use crate::sinks::columns::COLUMNS;
 
 pub use plan::plan;
 
@@ -39,10 +40,7 @@ pub static PROMETHEUS: ComponentSpec = ComponentSpec {
         ),
         OptionSpec::optional(
             "labels",
-            OptionKind::Any(&[
-                OptionKind::OneOrList(&OptionKind::Text),
-                OptionKind::Map(&OptionKind::Expression),
-            ]),
+            COLUMNS,
             "Labels: a list of fields, or a map of names and expressions. One that is null or empty is left out.",
         ),
         AUTH,

@@ -3,7 +3,7 @@
 use crate::broker::Broker;
 use crate::process::{pass, patiently};
 use headwater::config::{Faults, ProcessEnvironment, SourceFile, Surroundings, read_pipeline};
-use headwater::dataflow::{FrameNumber, Journal, Offset, Position, Refused, Resume, RowSource};
+use headwater::dataflow::{Durable, FrameNumber, Journal, Offset, Position, Refused, Resume, RowSource};
 use headwater::event::{Batch, Row, Slot};
 use headwater::plan::{self, Plan};
 use headwater::runtime;
@@ -37,7 +37,7 @@ impl Run {
     fn start(mut plan: Plan, last: FrameNumber, resume: Resume) -> Run {
         let journal = Arc::new(Journal::behind(last));
         let source = &mut plan.sources[0].plan;
-        if source.keeps_journal() {
+        if matches!(source.durable(), Durable::Journal(_)) {
             source.journal(journal.clone());
         }
         let source = &plan.sources[0];

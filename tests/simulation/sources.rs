@@ -5,7 +5,7 @@ use crate::draw::Draw;
 use crate::events::Event;
 use crate::world::World;
 use headwater::dataflow::{
-    FrameNumber, Journal, Offset, Polled, Position, Refused, Replay, Resume, RowSource, SourceError,
+    Durable, FrameNumber, Journal, Offset, Polled, Position, Refused, Replay, Resume, RowSource, SourceError,
     SourcePlan,
 };
 use headwater::event::Batch;
@@ -139,12 +139,11 @@ impl SourcePlan for SimulatedSource {
         true
     }
 
-    fn keeps_journal(&self) -> bool {
-        matches!(&*self.input, Input::Server(_))
-    }
-
-    fn journal_sync(&self) -> Millis {
-        Millis(20)
+    fn durable(&self) -> Durable {
+        match &*self.input {
+            Input::Files(_) => Durable::No,
+            Input::Server(_) => Durable::Journal(Millis(20)),
+        }
     }
 
     fn journal(&mut self, journal: Arc<Journal>) {

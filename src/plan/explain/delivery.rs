@@ -2,7 +2,7 @@
 
 use super::{Flow, PathWords};
 use crate::config::Delivery;
-use crate::dataflow::{Handover, NodeId, Replay, StageId};
+use crate::dataflow::{Durable, Handover, NodeId, Replay, StageId};
 use crate::plan::{Plan, SinkNode, SourceNode};
 use crate::time::Millis;
 use std::collections::BTreeSet;
@@ -110,7 +110,7 @@ enum Kept {
 
 impl Input {
     fn of(plan: &Plan, flow: &Flow, source: &SourceNode, sink: &SinkNode) -> Input {
-        let held = source.plan.keeps_journal() || source.plan.waits_for_checkpoint();
+        let held = source.plan.durable() != Durable::No;
         let kept = match source.plan.resumes() {
             true => Kept::Replayed,
             false if held => Kept::Held,

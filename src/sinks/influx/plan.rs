@@ -3,16 +3,17 @@
 use super::INFLUX;
 use super::line::{LinePlan, is_measurement};
 use super::write::WriteLines;
-use crate::clients::http::{self, Authorisation, HttpUrl, Job, Posting, encode_query};
+use crate::clients::http::{self, Authorisation, HttpUrl, PostingPlan, encode_query};
 use crate::config::{Section, Setting, read};
-use crate::dataflow::{
-    Batching, Binding, FormatPlan, NodePlanner, Probed, Retry, Scope, Sink, SinkPlan, Template,
-};
+use crate::dataflow::{Binding, NodePlanner, Scope, SinkPlan, Template};
 use crate::expr::Type;
 use crate::formats::influx::{MEASUREMENT, TIME};
-use crate::sinks::columns::{Column, read_columns, slot_and_type};
+use crate::sinks::columns::{Column, field_of, read_columns, read_value};
 use hyper::StatusCode;
 use std::sync::Arc;
+
+/// What a server that takes no request without points says only to those who may write there.
+const NO_POINTS: &[StatusCode] = &[StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
 
 /// Plans an `influx` sink.
 pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<dyn SinkPlan>> {
@@ -47,10 +48,11 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let lines =
         LinePlan { measurement, tags: tags.iter().map(|tag| tag.name.clone()).collect(), time: time.slot };
     bind(planner, &lines.measurement, &tags, fields.as_deref(), &time);
-    let compose = Arc::new(WriteLines { url, auth });
-    let shown = compose.url.server.to_string();
-    let job = http::read_posting(planner, &section, Some(&shown), compose.clone());
-    Some(Box::new(InfluxSinkPlan { job, compose, lines: Arc::new(lines), address: vec![Template::room()] }))
+    let text = format!("influx {}", lines.measurement.written());
+    let compose = WriteLines { url, auth };
+    let (shown, rehearsal) = (compose.url.server.to_string(), compose.rehearsal());
+    let job = http::read_posting(planner, &section, Some(&shown), Arc::new(compose));
+    Some(Box::new(PostingPlan::new(job, text, Arc::new(lines), rehearsal, NO_POINTS)))
 }
 
 /// Where lines are written to.
@@ -79,15 +81,12 @@ fn url(setting: Setting<'_>, section: &Section<'_>) -> Option<HttpUrl> {
 
 /// The time of points: the expression that stands there, or another in its place.
 fn time(planner: &mut NodePlanner<'_>, setting: Setting<'_>, usual: Option<&str>) -> Option<Column> {
-    let text = usual.map_or_else(|| Some(read::expression(setting)?.text), Some)?;
-    let expr = planner.parse_text(setting, text)?;
-    let (slot, ty) = slot_and_type(planner, setting, &expr)?;
+    let (expr, slot, ty) = read_value(planner, setting, usual)?;
     if !ty.meets(Type::TIMESTAMP.or(Type::INT)) {
         setting.error(format!("the time is {}, not a timestamp or milliseconds", ty.noun()));
         return None;
     }
-    let field = expr.as_path().filter(|path| path.rest().is_empty()).map(|path| path.root().to_owned());
-    Some(Column { name: TIME.to_owned(), slot, ty, field })
+    Some(Column { name: TIME.to_owned(), slot, ty, field: field_of(&expr) })
 }
 
 fn is_name(name: &str) -> Result<(), &'static str> {
@@ -125,59 +124,4 @@ fn bind(
     }
     entry.scope = scope;
     planner.entry = Some(entry);
-}
-
-#[derive(Debug)]
-struct InfluxSinkPlan {
-    job: Job,
-    compose: Arc<WriteLines>,
-    lines: Arc<LinePlan>,
-    /// Room that keeps events apart.
-    address: Vec<Template>,
-}
-
-impl SinkPlan for InfluxSinkPlan {
-    fn describe(&self) -> String {
-        let server = self.compose.url.server.to_string();
-        format!("influx {} at {}", self.lines.measurement.written(), self.job.secrets.mask(&server))
-    }
-
-    fn address(&self) -> &[Template] {
-        &self.address
-    }
-
-    fn takes_messages(&self) -> bool {
-        true
-    }
-
-    fn chooses_format(&self) -> bool {
-        false
-    }
-
-    fn format(&self) -> Option<Arc<dyn FormatPlan>> {
-        Some(self.lines.clone())
-    }
-
-    fn retried_by(&mut self, retry: Retry) {
-        self.job.retry = retry;
-    }
-
-    fn gather(&mut self, batching: Batching) -> bool {
-        self.job.batching = batching;
-        true
-    }
-
-    fn refuses(&self) -> bool {
-        true
-    }
-
-    /// A server that takes no request without points says so only to those who may write there.
-    fn probe(&self) -> Option<Probed> {
-        let expected = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
-        Some(http::rehearse(&self.job, &self.compose.rehearsal(), &expected))
-    }
-
-    fn sink(&self, _preamble: Vec<u8>) -> Box<dyn Sink> {
-        Box::new(Posting::new(self.job.clone()))
-    }
 }

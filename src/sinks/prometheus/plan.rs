@@ -3,14 +3,12 @@
 use super::PROMETHEUS;
 use super::sample::{SamplePlan, is_label, is_metric};
 use super::write::WriteSamples;
-use crate::clients::http::{self, Authorisation, HttpUrl, Job, Posting};
+use crate::clients::http::{self, Authorisation, HttpUrl, PostingPlan};
 use crate::config::{Setting, read};
-use crate::dataflow::{
-    Batching, Binding, FormatPlan, NodePlanner, Probed, Retry, Scope, Sink, SinkPlan, Template,
-};
+use crate::dataflow::{Binding, NodePlanner, Scope, SinkPlan, Template};
 use crate::event::Slot;
 use crate::expr::Type;
-use crate::sinks::columns::{Column, read_columns, slot_and_type};
+use crate::sinks::columns::{Column, read_columns, read_value};
 use std::sync::Arc;
 
 /// Plans a `prometheus` sink.
@@ -32,25 +30,23 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
         None => number(planner, place, Some("value")),
     };
     let labels = section.get("labels").map(|setting| read_columns(planner, setting, is_label));
-    let event_time = planner.parse_text(place, "event_time()")?;
-    let time = slot_and_type(planner, place, &event_time);
-    let (url, auth, name, value, time) = (url?, auth?, name?, value?, time?.0);
+    let time = read_value(planner, place, Some("event_time()"));
+    let (url, auth, name, value, time) = (url?, auth?, name?, value?, time?.1);
     let mut labels = labels.unwrap_or_else(|| Some(Vec::new()))?;
     labels.sort_by(|a, b| a.name.cmp(&b.name));
     bind(planner, &labels, value);
     let labels = labels.into_iter().map(|label| (label.name, label.slot)).collect();
-    let samples = Arc::new(SamplePlan { name, labels, value: value.0, time });
-    let compose = Arc::new(WriteSamples { url, auth });
-    let shown = compose.url.server.to_string();
-    let job = http::read_posting(planner, &section, Some(&shown), compose.clone());
-    Some(Box::new(PrometheusSinkPlan { job, compose, samples, address: vec![Template::room()] }))
+    let text = format!("prometheus {}", name.written());
+    let samples = SamplePlan { name, labels, value: value.0, time };
+    let compose = WriteSamples { url, auth };
+    let (shown, rehearsal) = (compose.url.server.to_string(), compose.rehearsal());
+    let job = http::read_posting(planner, &section, Some(&shown), Arc::new(compose));
+    Some(Box::new(PostingPlan::new(job, text, Arc::new(samples), rehearsal, &[])))
 }
 
 /// The value of samples: the expression that stands there, or another in its place.
 fn number(planner: &mut NodePlanner<'_>, setting: Setting<'_>, usual: Option<&str>) -> Option<(Slot, Type)> {
-    let text = usual.map_or_else(|| Some(read::expression(setting)?.text), Some)?;
-    let expr = planner.parse_text(setting, text)?;
-    let (slot, ty) = slot_and_type(planner, setting, &expr)?;
+    let (_, slot, ty) = read_value(planner, setting, usual)?;
     if !ty.meets(Type::NUMBER.or(Type::BOOL)) {
         setting.error(format!("the value is {}, not a number", ty.noun()));
         return None;
@@ -66,58 +62,5 @@ fn bind(planner: &mut NodePlanner<'_>, labels: &[Column], (value, ty): (Slot, Ty
             scope = scope.with(label.name.clone(), Binding::Slot(label.slot, label.ty));
         }
         entry.scope = scope.with("value", Binding::Slot(value, ty));
-    }
-}
-
-#[derive(Debug)]
-struct PrometheusSinkPlan {
-    job: Job,
-    compose: Arc<WriteSamples>,
-    samples: Arc<SamplePlan>,
-    /// Room that keeps events apart.
-    address: Vec<Template>,
-}
-
-impl SinkPlan for PrometheusSinkPlan {
-    fn describe(&self) -> String {
-        let server = self.compose.url.server.to_string();
-        format!("prometheus {} at {}", self.samples.name.written(), self.job.secrets.mask(&server))
-    }
-
-    fn address(&self) -> &[Template] {
-        &self.address
-    }
-
-    fn takes_messages(&self) -> bool {
-        true
-    }
-
-    fn chooses_format(&self) -> bool {
-        false
-    }
-
-    fn format(&self) -> Option<Arc<dyn FormatPlan>> {
-        Some(self.samples.clone())
-    }
-
-    fn retried_by(&mut self, retry: Retry) {
-        self.job.retry = retry;
-    }
-
-    fn gather(&mut self, batching: Batching) -> bool {
-        self.job.batching = batching;
-        true
-    }
-
-    fn refuses(&self) -> bool {
-        true
-    }
-
-    fn probe(&self) -> Option<Probed> {
-        Some(self.compose.rehearsal().and_then(|request| http::rehearse(&self.job, &request, &[])))
-    }
-
-    fn sink(&self, _preamble: Vec<u8>) -> Box<dyn Sink> {
-        Box::new(Posting::new(self.job.clone()))
     }
 }

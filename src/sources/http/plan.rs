@@ -9,12 +9,11 @@ use crate::clients::tls::{TlsFiles, read_server_tls};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
     Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, Probed, PushSource, Replay,
-    RowSource, SourcePlan, USUAL_SYNC, Upkeep,
+    RowSource, SourcePlan, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::SourceField;
 use crate::formats::Decoder;
-use crate::time::Millis;
 use hyper::Method;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -164,19 +163,8 @@ impl SourcePlan for HttpSourcePlan {
         Some(&mut self.upkeep)
     }
 
-    fn keeps_journal(&self) -> bool {
-        matches!(self.upkeep.durable, Durable::Journal(_))
-    }
-
-    fn waits_for_checkpoint(&self) -> bool {
-        self.upkeep.durable == Durable::Checkpoint
-    }
-
-    fn journal_sync(&self) -> Millis {
-        match self.upkeep.durable {
-            Durable::Journal(sync) => sync,
-            _ => USUAL_SYNC,
-        }
+    fn durable(&self) -> Durable {
+        self.upkeep.durable
     }
 
     fn journal(&mut self, journal: Arc<Journal>) {

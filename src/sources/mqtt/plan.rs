@@ -7,7 +7,7 @@ use crate::clients::mqtt::{self, Connecting, Qos, Subscription, Version};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{
     Durable, FormatPlan, Handover, Journal, NodePlanner, PlannedSource, Probed, PushSource, Replay,
-    RowSource, SourcePlan, StageId, USUAL_SYNC, Upkeep,
+    RowSource, SourcePlan, StageId, Upkeep,
 };
 use crate::event::Slot;
 use crate::expr::{SourceField, Type};
@@ -175,19 +175,8 @@ impl SourcePlan for MqttSourcePlan {
         Some(&mut self.upkeep)
     }
 
-    fn keeps_journal(&self) -> bool {
-        matches!(self.upkeep.durable, Durable::Journal(_))
-    }
-
-    fn waits_for_checkpoint(&self) -> bool {
-        self.upkeep.durable == Durable::Checkpoint
-    }
-
-    fn journal_sync(&self) -> Millis {
-        match self.upkeep.durable {
-            Durable::Journal(sync) => sync,
-            _ => USUAL_SYNC,
-        }
+    fn durable(&self) -> Durable {
+        self.upkeep.durable
     }
 
     fn journal(&mut self, journal: Arc<Journal>) {
