@@ -3,10 +3,12 @@
 //! A client owns a thread with a runtime of its own, or blocks the one that calls it. Nothing above this folder is
 //! asynchronous.
 
+mod backlog;
 pub mod hidden;
 pub mod http;
 pub mod http_server;
 pub mod kafka;
+pub mod keeper;
 pub mod mqtt;
 pub mod postgres;
 pub mod registry;

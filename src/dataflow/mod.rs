@@ -2,6 +2,7 @@
 
 mod addressed;
 mod ages;
+mod arrival;
 mod batching;
 mod beside;
 mod buffer;
@@ -44,6 +45,7 @@ mod upkeep;
 
 pub use addressed::{read_addressed, write_addressed};
 pub use ages::Ages;
+pub use arrival::{UnderWay, await_arrival};
 pub use batching::{BATCH, Batching};
 pub use beside::beside;
 pub use buffer::{Buffer, DELIVERY_OPTIONS, DrainOrder, WhenFull};

@@ -125,7 +125,7 @@ fn a_stop_without_a_broker_says_what_is_lost() {
     pass(Duration::from_millis(500));
     let (status, said, _) = running.stop_anyhow();
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("has not acknowledged 10 messages within 5s of the stop: they are lost"), "{said}");
+    assert!(said.contains("has not taken 10 events within 5s of the stop: they are lost"), "{said}");
 }
 
 #[test]

@@ -1,24 +1,15 @@
 //! What is to be posted and was not taken yet.
 
 use super::{Event, Fate};
+use crate::clients::backlog::{self, Backlog};
 use crate::dataflow::{Batching, RefusedEvent, write_addressed};
 use crate::time::{Clock, Millis, SystemClock};
 use hyper::body::Bytes;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
 
-/// Bytes with which the outbox counts as full.
-const FULL_BYTES: usize = 8 << 20;
-/// Bytes beyond which a writer waits: what a full outbox still takes comes from one pass of a pipeline.
-const MOST_BYTES: usize = 128 << 20;
 /// What an event takes in memory besides its bytes.
 const OVERHEAD: usize = 64;
-/// How long a waiting writer sleeps at the most before it looks again.
-const LOOK: Duration = Duration::from_millis(100);
-
 /// A queue between workers and the thread that posts. An event stays until it is taken or refused.
 ///
 /// The first events are cut into *parts*: what goes in one request. A part is cut once and stays as it is, also over a
@@ -32,14 +23,13 @@ pub struct Outbox {
     /// What the ids of this run begin with; None without ids.
     run: Option<u64>,
     clock: SystemClock,
-    state: Mutex<State>,
-    changed: Condvar,
-    /// Something came, or nothing more will.
-    pub wake: Notify,
+    /// What waits, and how the server stands.
+    pub backlog: Backlog<Parts>,
 }
 
+/// What waits: events, of which the first are cut into parts.
 #[derive(Default)]
-struct State {
+pub struct Parts {
     entries: VecDeque<Entry>,
     /// What the first entries are cut into.
     parts: VecDeque<Part>,
@@ -47,18 +37,9 @@ struct State {
     cut: usize,
     /// How many parts were given an id.
     ids: u64,
-    bytes: usize,
-    /// How often [`Outbox::secure`] was called.
-    rounds: u64,
-    connected: bool,
-    /// Why the server takes nothing for now.
-    trouble: Option<String>,
-    closing: bool,
-    /// Those that nobody has taken out yet; they count for how full it is.
-    refused: Vec<RefusedEvent>,
-    refused_bytes: usize,
-    failed: Option<String>,
 }
+
+type State = backlog::State<Parts>;
 
 struct Entry {
     record: Bytes,
@@ -102,13 +83,7 @@ impl Outbox {
     pub fn new(texts: usize, shared: usize, batching: Batching, has_ids: bool) -> Outbox {
         let clock = SystemClock::new();
         let run = has_ids.then(|| clock.entropy());
-        let (state, changed, wake) = (Mutex::default(), Condvar::new(), Notify::new());
-        Outbox { texts, shared, batching, run, clock, state, changed, wake }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked left the queue as it was between two events.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Outbox { texts, shared, batching, run, clock, backlog: Backlog::default() }
     }
 
     fn event<'r>(&self, mut record: &'r [u8]) -> Option<Event<'r>> {
@@ -122,13 +97,7 @@ impl Outbox {
     pub fn push(&self, chunk: &[u8]) -> Result<(), String> {
         let chunk = Bytes::copy_from_slice(chunk);
         let came = self.clock.elapsed();
-        let mut state = self.lock();
-        while state.bytes > MOST_BYTES && state.failed.is_none() {
-            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if let Some(why) = &state.failed {
-            return Err(why.clone());
-        }
+        let mut state = self.backlog.lock_with_room()?;
         let mut rest = &chunk[..];
         loop {
             let start = chunk.len() - rest.len();
@@ -139,23 +108,23 @@ impl Outbox {
             if !id.is_empty() {
                 // It was cut by an earlier run.
                 while self.cut(&mut state) {}
-                match state.parts.back_mut().filter(|part| part.id == id) {
+                match state.queue.parts.back_mut().filter(|part| part.id == id) {
                     Some(part) => part.events += 1,
-                    None => state.parts.push_back(Part { id: id.to_owned(), events: 1 }),
+                    None => state.queue.parts.push_back(Part { id: id.to_owned(), events: 1 }),
                 }
-                state.cut += 1;
+                state.queue.cut += 1;
             }
             state.bytes += entry.bytes();
-            state.entries.push_back(entry);
+            state.queue.entries.push_back(entry);
         }
         drop(state);
-        self.wake.notify_one();
+        self.backlog.wake.notify_one();
         Ok(())
     }
 
     /// Cuts one more part off what is not cut yet; false if there is nothing.
     fn cut(&self, state: &mut State) -> bool {
-        let rest = state.entries.range(state.cut..);
+        let rest = state.queue.entries.range(state.queue.cut..);
         let (mut events, mut bytes) = (0, 0);
         let mut first: Option<Event<'_>> = None;
         for entry in rest {
@@ -173,63 +142,64 @@ impl Outbox {
             return false;
         }
         let id = self.run.map(|run| {
-            state.ids += 1;
-            format!("{run:016x}-{:x}", state.ids)
+            state.queue.ids += 1;
+            format!("{run:016x}-{:x}", state.queue.ids)
         });
-        state.parts.push_back(Part { id: id.unwrap_or_default(), events });
-        state.cut += events;
+        state.queue.parts.push_back(Part { id: id.unwrap_or_default(), events });
+        state.queue.cut += events;
         true
     }
 
     /// What is to be posted next.
     pub fn next(&self) -> Next {
-        let mut state = self.lock();
-        if state.parts.is_empty() {
-            let Some(first) = state.entries.front() else { return Next::Wait(None) };
+        let mut state = self.backlog.lock();
+        if state.queue.parts.is_empty() {
+            let Some(first) = state.queue.entries.front() else { return Next::Wait(None) };
             let due = first.came + self.batching.every;
             let now = self.clock.elapsed();
-            let is_full = state.entries.len() >= self.batching.events || state.bytes >= self.batching.bytes;
+            let is_full =
+                state.queue.entries.len() >= self.batching.events || state.bytes >= self.batching.bytes;
             if now < due && !is_full && !state.closing {
                 return Next::Wait(Some(due - now));
             }
             self.cut(&mut state);
         }
-        let Some(part) = state.parts.front() else { return Next::Wait(None) };
-        let records = state.entries.range(..part.events).map(|entry| entry.record.clone()).collect();
+        let Some(part) = state.queue.parts.front() else { return Next::Wait(None) };
+        let records = state.queue.entries.range(..part.events).map(|entry| entry.record.clone()).collect();
         Next::Batch(Batch { id: part.id.clone(), records })
     }
 
     /// The first part was taken.
     pub fn taken(&self) {
-        let mut state = self.lock();
-        let events = state.parts.pop_front().map_or(0, |part| part.events);
+        let mut state = self.backlog.lock();
+        let events = state.queue.parts.pop_front().map_or(0, |part| part.events);
         state.take(events);
-        self.changed.notify_all();
+        self.backlog.tell();
     }
 
     /// The first part was refused: of several events the halves are tried, a single one is given up.
     pub fn refused(&self, why: &str) {
-        let mut state = self.lock();
-        let Some(part) = state.parts.pop_front() else { return };
+        let mut state = self.backlog.lock();
+        let Some(part) = state.queue.parts.pop_front() else { return };
         if part.events > 1 {
             let half = part.events / 2;
             let name = |number: u32| {
                 if part.id.is_empty() { String::new() } else { format!("{}.{number}", part.id) }
             };
-            state.parts.push_front(Part { id: name(1), events: part.events - half });
-            state.parts.push_front(Part { id: name(0), events: half });
+            state.queue.parts.push_front(Part { id: name(1), events: part.events - half });
+            state.queue.parts.push_front(Part { id: name(0), events: half });
             return;
         }
         for entry in state.take(part.events) {
             self.give_up(&mut state, &entry, why);
         }
-        self.changed.notify_all();
+        self.backlog.tell();
     }
 
     /// Of the first part each event has a fate of its own; those to be sent again go first.
     pub fn settle(&self, fates: Vec<Fate>) {
-        let mut state = self.lock();
-        let Some(part) = state.parts.pop_front() else { return };
+        let mut state = self.backlog.lock();
+        let Some(part) = state.queue.parts.pop_front() else { return };
         let (entries, mut again) = (state.take(part.events), Vec::new());
         let fates = fates.into_iter().chain(std::iter::repeat(Fate::Again(String::new())));
         for (entry, fate) in entries.into_iter().zip(fates) {
@@ -241,34 +211,20 @@ impl Outbox {
         }
         if !again.is_empty() {
             let id = if part.id.is_empty() { String::new() } else { again_as(&part.id) };
-            state.parts.push_front(Part { id, events: again.len() });
-            state.cut += again.len();
+            state.queue.parts.push_front(Part { id, events: again.len() });
+            state.queue.cut += again.len();
             for entry in again.into_iter().rev() {
                 state.bytes += entry.bytes();
-                state.entries.push_front(entry);
+                state.queue.entries.push_front(entry);
             }
         }
-        self.changed.notify_all();
+        self.backlog.tell();
     }
 
     /// Keeps an event that was refused for whoever wants to know.
     fn give_up(&self, state: &mut State, entry: &Entry, why: &str) {
         let bytes = self.event(&entry.record).map(|event| event.bytes.to_vec()).unwrap_or_default();
-        state.refused_bytes += bytes.len();
-        state.refused.push(RefusedEvent { reason: why.to_owned(), bytes, record: None });
-    }
-
-    /// Takes out what was refused.
-    pub fn take_refused(&self) -> Vec<RefusedEvent> {
-        let mut state = self.lock();
-        state.refused_bytes = 0;
-        std::mem::take(&mut state.refused)
-    }
-
-    /// Whether more should be written now.
-    pub fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.bytes + state.refused_bytes < FULL_BYTES
+        state.refuse([RefusedEvent { reason: why.to_owned(), bytes, record: None }]);
     }
 
     /// Appends the records that came since the call before and were not taken. With ids all that is here is cut before,
@@ -277,20 +233,19 @@ impl Outbox {
     /// # Errors
     /// Why nothing is posted any more.
     pub fn secure(&self, pending: &mut Vec<u8>) -> Result<(), String> {
-        let mut state = self.lock();
-        if let Some(why) = &state.failed {
-            return Err(why.clone());
-        }
-        let new = state.entries.partition_point(|entry| entry.round < state.rounds);
+        let mut state = self.backlog.lock();
+        state.hopes()?;
+        let new = state.queue.entries.partition_point(|entry| entry.round < state.rounds);
         if self.run.is_some() {
             while self.cut(&mut state) {}
-            let ids = state.parts.iter().flat_map(|part| std::iter::repeat_n(part.id.as_str(), part.events));
-            for (entry, id) in state.entries.iter().zip(ids).skip(new) {
+            let ids =
+                state.queue.parts.iter().flat_map(|part| std::iter::repeat_n(part.id.as_str(), part.events));
+            for (entry, id) in state.queue.entries.iter().zip(ids).skip(new) {
                 let Some(event) = self.event(&entry.record) else { continue };
                 with_id(&event, id, pending);
             }
         } else {
-            state.entries.range(new..).for_each(|entry| pending.extend_from_slice(&entry.record));
+            state.queue.entries.range(new..).for_each(|entry| pending.extend_from_slice(&entry.record));
         }
         state.rounds += 1;
         Ok(())
@@ -298,80 +253,29 @@ impl Outbox {
 
     /// How many calls of [`Outbox::secure`], from the first on, gave nothing that is not taken by now.
     pub fn acknowledged(&self) -> u64 {
-        let state = self.lock();
-        state.entries.front().map_or(state.rounds, |entry| entry.round)
+        let state = self.backlog.lock();
+        state.queue.entries.front().map_or(state.rounds, |entry| entry.round)
     }
 
     /// Whether all that waits was given to be kept.
     pub fn is_kept(&self) -> bool {
-        let state = self.lock();
-        state.entries.back().is_none_or(|entry| entry.round < state.rounds)
+        let state = self.backlog.lock();
+        state.queue.entries.back().is_none_or(|entry| entry.round < state.rounds)
     }
 
     /// How many events wait.
     pub fn waiting(&self) -> usize {
-        self.lock().entries.len()
-    }
-
-    /// The server takes what it is given.
-    pub fn note_connected(&self) {
-        let mut state = self.lock();
-        (state.connected, state.trouble) = (true, None);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// The server takes nothing for now: why.
-    pub fn note_trouble(&self, why: &str) {
-        let mut state = self.lock();
-        (state.connected, state.trouble) = (false, Some(why.to_owned()));
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Why the server takes nothing for now; None where it does, as far as is known.
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
-    }
-
-    /// Whether the server takes what it is given, as far as is known.
-    pub fn is_connected(&self) -> bool {
-        self.lock().connected
-    }
-
-    /// Nothing is posted any more.
-    pub fn fail(&self, why: String) {
-        self.lock().failed.get_or_insert(why);
-        self.changed.notify_all();
-    }
-
-    /// Why nothing is posted any more.
-    pub fn failed(&self) -> Option<String> {
-        self.lock().failed.clone()
-    }
-
-    /// Nothing more will come: requests go as they are.
-    pub fn close(&self) {
-        self.lock().closing = true;
-        self.wake.notify_one();
-    }
-
-    /// Waits a little for a change.
-    pub fn wait_for_change(&self) {
-        let state = self.lock();
-        if !state.entries.is_empty() && state.failed.is_none() {
-            drop(self.changed.wait_timeout(state, LOOK));
-        }
+        self.backlog.lock().queue.entries.len()
     }
 }
 
 impl State {
     /// Takes out so many of the first events, which were cut.
     fn take(&mut self, events: usize) -> Vec<Entry> {
-        let events = events.min(self.entries.len());
-        let taken: Vec<Entry> = self.entries.drain(..events).collect();
+        let events = events.min(self.queue.entries.len());
+        let taken: Vec<Entry> = self.queue.entries.drain(..events).collect();
         self.bytes -= taken.iter().map(Entry::bytes).sum::<usize>();
-        self.cut -= events.min(self.cut);
+        self.queue.cut -= events.min(self.queue.cut);
         taken
     }
 }

@@ -2,19 +2,16 @@
 
 use super::outbox::Outbox;
 use super::request::Job;
-use super::sender::Sender;
-use crate::dataflow::{RefusedEvent, Sink, SinkError};
-use crate::time::{Clock, Millis, SystemClock};
+use super::sender;
+use crate::clients::keeper::Keeper;
+use crate::dataflow::{RefusedEvent, Sink, SinkError, UnderWay, await_arrival};
 use std::sync::Arc;
-
-/// How long a stop waits for answers: less than the process gives its pipelines.
-const PATIENCE: Millis = Millis(5_000);
 
 /// The target of a sink that posts.
 pub struct Posting {
     job: Arc<Job>,
     outbox: Arc<Outbox>,
-    sender: Option<Sender>,
+    keeper: Option<Keeper>,
     /// Whether what was not taken outlives this run.
     lasting: bool,
 }
@@ -24,20 +21,20 @@ impl Posting {
     pub fn new(job: Job) -> Posting {
         let (texts, shared) = (job.compose.texts(), job.compose.shared());
         let outbox = Arc::new(Outbox::new(texts, shared, job.batching, job.ids));
-        Posting { job: Arc::new(job), outbox, sender: None, lasting: false }
+        Posting { job: Arc::new(job), outbox, keeper: None, lasting: false }
     }
 
     /// Whether the server is still tried.
     fn hopes(&self) -> Result<(), SinkError> {
-        self.outbox.failed().map_or(Ok(()), |why| Err(SinkError::Failed(why)))
+        self.outbox.backlog.failed().map_or(Ok(()), |why| Err(SinkError::Failed(why)))
     }
 }
 
 impl Sink for Posting {
     /// A server that cannot be reached is no reason to stop.
     fn open(&mut self) -> Result<(), SinkError> {
-        let started = Sender::start(self.job.clone(), self.outbox.clone());
-        self.sender = Some(started.map_err(SinkError::Failed)?);
+        let started = sender::start(self.job.clone(), self.outbox.clone());
+        self.keeper = Some(started.map_err(SinkError::Failed)?);
         Ok(())
     }
 
@@ -56,11 +53,11 @@ impl Sink for Posting {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.outbox.trouble()
+        self.outbox.backlog.trouble()
     }
 
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
-        into.append(&mut self.outbox.take_refused());
+        into.append(&mut self.outbox.backlog.lock().take_refused());
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
@@ -73,36 +70,22 @@ impl Sink for Posting {
     }
 
     fn is_ready(&self) -> bool {
-        self.outbox.has_room()
+        self.outbox.backlog.has_room()
     }
 
     /// Where state is kept, nothing is lost that was given to be kept: nobody waits for a server that takes nothing.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        self.outbox.close();
-        let clock = SystemClock::new();
-        let mut stopped_at = None;
-        loop {
+        let outbox = &self.outbox;
+        outbox.backlog.close();
+        let under_way = || {
             self.hopes()?;
-            let waiting = self.outbox.waiting();
-            if waiting == 0 {
-                break;
-            }
-            if stopped() {
-                let is_kept = self.lasting && self.outbox.is_kept();
-                let since = *stopped_at.get_or_insert(clock.elapsed());
-                let waited = clock.elapsed().0 - since.0 >= PATIENCE.0;
-                if is_kept && (waited || !self.outbox.is_connected()) {
-                    break;
-                }
-                if waited {
-                    return Err(SinkError::Failed(format!(
-                        "{waiting} events were not taken within {PATIENCE} of the stop: they are lost"
-                    )));
-                }
-            }
-            self.outbox.wait_for_change();
-        }
-        self.sender = None;
+            let events = outbox.waiting();
+            let is_kept = self.lasting && outbox.is_kept();
+            let (target, is_connected) = ("the server".to_owned(), outbox.backlog.is_connected());
+            Ok((events > 0).then_some(UnderWay { target, events, is_kept, is_connected }))
+        };
+        await_arrival(stopped, under_way, || outbox.backlog.wait_for_change())?;
+        self.keeper = None;
         Ok(())
     }
 }

@@ -4,15 +4,12 @@ use super::answer::{Verdict, judge};
 use super::outbox::{Batch, Next, Outbox};
 use super::request::{Event, Fate, Job, Outgoing};
 use super::{Answer, HttpLink, HttpOptions, HttpServer, NoAnswer};
+use crate::clients::keeper::{Keeper, Keeping};
 use crate::clients::tls::Stamp;
 use crate::time::{Clock, Millis, Random, SystemClock};
 use hyper::StatusCode;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 /// Servers to which connections are kept.
@@ -22,66 +19,18 @@ pub(super) const ANSWER_LIMIT: usize = 4 << 20;
 /// How often it is looked whether there is something to do, should nobody say so.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A thread that posts. Dropping it ends it at once: what was not taken stays in the outbox.
-pub struct Sender {
-    stop: Arc<Stop>,
-    thread: Option<JoinHandle<()>>,
+/// Starts a thread that posts. What was not taken when it is stopped stays in the outbox.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn start(job: Arc<Job>, outbox: Arc<Outbox>) -> Result<Keeper, String> {
+    let clock = SystemClock::new();
+    let random = Random::seeded(clock.entropy());
+    let links = Links { all: Vec::new(), stamp: job.tls.stamp() };
+    Keeper::start("http", Sender { job, outbox, links, clock, random, outage: None, refused: 0 })
 }
 
-#[derive(Default)]
-struct Stop {
-    wanted: AtomicBool,
-    wake: Notify,
-}
-
-impl Sender {
-    /// Starts to post.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub fn start(job: Arc<Job>, outbox: Arc<Outbox>) -> Result<Sender, String> {
-        let cannot = |error: std::io::Error| format!("cannot start a connection: {error}");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-        let stop = Arc::new(Stop::default());
-        let stopped = stop.clone();
-        let clock = SystemClock::new();
-        let random = Random::seeded(clock.entropy());
-        let links = Links { all: Vec::new(), stamp: job.tls.stamp() };
-        let mut work = Work { job, outbox, links, clock, random, outage: None, refused: 0 };
-        let run = move || {
-            while !stopped.wanted.load(Ordering::Relaxed) && work.outbox.failed().is_none() {
-                let posting = async {
-                    tokio::select! { () = stopped.wake.notified() => {}, () = work.keep() => {} }
-                };
-                if catch_unwind(AssertUnwindSafe(|| runtime.block_on(posting))).is_err() {
-                    let who = &work.job.who;
-                    tracing::error!(
-                        "{who}: posting panicked: this is a fault of Headwater, please report it"
-                    );
-                    runtime.block_on(sleep(LOOK));
-                }
-            }
-            drop(work);
-            // A name that is being looked up holds nobody up.
-            runtime.shutdown_background();
-        };
-        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(run).map_err(cannot)?;
-        Ok(Sender { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.stop.wanted.store(true, Ordering::Relaxed);
-        self.stop.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // One that panicked is over as well.
-            let _ = thread.join();
-        }
-    }
-}
-
-struct Work {
+struct Sender {
     job: Arc<Job>,
     outbox: Arc<Outbox>,
     links: Links,
@@ -102,21 +51,30 @@ struct Outage {
     pause: Millis,
 }
 
-impl Work {
-    /// Posts until nothing must be posted any more.
+impl Keeping for Sender {
     async fn keep(&mut self) {
-        while self.outbox.failed().is_none() {
+        while !self.is_over() {
             match self.outbox.next() {
                 Next::Batch(batch) => self.post(&batch).await,
                 Next::Wait(span) => {
                     let span = span.map_or(LOOK, |span| Duration::from_millis(span.0.max(1) as u64));
                     // What wakes it is looked at in either case.
-                    let _ = timeout(span.min(LOOK), self.outbox.wake.notified()).await;
+                    let _ = timeout(span.min(LOOK), self.outbox.backlog.wake.notified()).await;
                 }
             }
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.outbox.backlog.failed().is_some()
+    }
+
+    fn who(&self) -> &str {
+        &self.job.who
+    }
+}
+
+impl Sender {
     /// Sends a request, and does what follows from its answer.
     async fn post(&mut self, batch: &Batch) {
         let job = self.job.clone();
@@ -183,7 +141,7 @@ impl Work {
             let span = self.clock.elapsed() - outage.since;
             tracing::info!("{}: {server} takes requests again, after {span}", self.job.who);
         }
-        self.outbox.note_connected();
+        self.outbox.backlog.note_connected();
     }
 
     fn refuse(&mut self, events: usize, why: &str) {
@@ -206,13 +164,13 @@ impl Work {
     async fn pause(&mut self, why: String, status: Option<StatusCode>, asked: Option<Millis>) {
         let (who, retry) = (&self.job.who, self.job.retry);
         let why = self.job.secrets.mask(&why);
-        self.outbox.note_trouble(&why);
+        self.outbox.backlog.note_trouble(&why);
         let is_new = self.outage.as_ref().is_none_or(|outage| outage.status != status);
         let since = self.clock.elapsed();
         let outage = self.outage.get_or_insert(Outage { since, status, failed: 0, pause: retry.first });
         if retry.attempts.is_some_and(|most| outage.failed >= most) {
             let tries = outage.failed;
-            self.outbox.fail(format!("{why}; it was tried {tries} times again, as `retry` says"));
+            self.outbox.backlog.fail(format!("{why}; it was tried {tries} times again, as `retry` says"));
             return;
         }
         let longest = outage.pause.0.max(1) as u64;

@@ -5,15 +5,12 @@ use super::lease::Lease;
 use super::queue::Queue;
 use super::reason::Failure;
 use super::session::{Session, WriteError};
+use crate::clients::keeper::{Keeper, Keeping};
 use crate::clients::tls::{Stamp, TlsFiles};
 use crate::dataflow::{Marked, RefusedEvent};
 use crate::time::{Clock, Millis, Random, SystemClock};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// The wait behind the first failure; each further one doubles it.
 const FIRST_WAIT: u64 = 100;
@@ -22,60 +19,17 @@ const LONGEST_WAIT: u64 = 30_000;
 /// How often certificates and the connection are looked at while there is nothing to do.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A thread that writes. Dropping it ends it at once: what is not committed stays in the queue.
-pub struct Keeper {
-    stop: Arc<Stop>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Stop {
-    wanted: AtomicBool,
-    wake: Notify,
-}
-
-impl Keeper {
-    /// Starts to connect.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub fn start(job: Arc<Job>, queue: Arc<Queue>) -> Result<Keeper, String> {
-        let cannot = |error: std::io::Error| format!("cannot start a connection: {error}");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-        let stop = Arc::new(Stop::default());
-        let stopped = stop.clone();
-        let entropy = SystemClock::new().entropy();
-        let mut random = Random::seeded(entropy);
-        let lease = job.exactly_once.then(|| Lease::new(job.name.clone(), random.bits()));
-        let mut writing = Writing { job, queue, lease, random, failures: 0, said: String::new(), refused: 0 };
-        let run = move || {
-            let ended = |stopped: &Stop| stopped.wanted.load(Ordering::Relaxed);
-            while !ended(&stopped) && writing.queue.failed().is_none() {
-                let work = async {
-                    tokio::select! { () = stopped.wake.notified() => {}, () = writing.keep() => {} }
-                };
-                if catch_unwind(AssertUnwindSafe(|| runtime.block_on(work))).is_err() {
-                    writing.panicked(&runtime);
-                }
-            }
-            writing.queue.note_connected(false);
-            // A name that is being looked up holds nobody up.
-            runtime.shutdown_background();
-        };
-        let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(run).map_err(cannot)?;
-        Ok(Keeper { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.stop.wanted.store(true, Ordering::Relaxed);
-        self.stop.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // One that panicked is over as well.
-            let _ = thread.join();
-        }
-    }
+/// Starts a thread that writes. What is not committed when it is stopped stays in the queue.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn start(job: Arc<Job>, queue: Arc<Queue>) -> Result<Keeper, String> {
+    let mut random = Random::seeded(SystemClock::new().entropy());
+    let lease = job.exactly_once.then(|| Lease::new(job.name.clone(), random.bits()));
+    Keeper::start(
+        "postgres",
+        Writing { job, queue, lease, random, failures: 0, said: String::new(), refused: 0 },
+    )
 }
 
 struct Writing {
@@ -91,8 +45,7 @@ struct Writing {
     refused: usize,
 }
 
-impl Writing {
-    /// Writes until nothing must be written any more.
+impl Keeping for Writing {
     async fn keep(&mut self) {
         loop {
             let job = self.job.clone();
@@ -100,12 +53,12 @@ impl Writing {
                 Ok(session) => self.serve(session).await,
                 Err(failure) => Err(WriteError::Again(failure)),
             };
-            self.queue.note_connected(false);
+            self.queue.backlog.note_lost();
             match outcome {
                 Ok(()) => self.failures = 0,
                 Err(WriteError::Over(why)) => {
                     tracing::error!("{}: {why}", self.job.server.who);
-                    self.queue.fail(why);
+                    self.queue.backlog.fail(why);
                     return;
                 }
                 Err(WriteError::Again(failure)) => self.pause(failure).await,
@@ -113,6 +66,20 @@ impl Writing {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.queue.backlog.failed().is_some()
+    }
+
+    fn who(&self) -> &str {
+        &self.job.server.who
+    }
+
+    fn rests(&mut self) {
+        self.queue.backlog.note_lost();
+    }
+}
+
+impl Writing {
     /// Says why the connection ended, once a change, and waits.
     async fn pause(&mut self, failure: Failure) {
         self.failures += 1;
@@ -120,7 +87,7 @@ impl Writing {
         let (who, server, delay) = (&self.job.server.who, &self.job.server.shown, Millis(wait as i64));
         let server = self.job.server.secrets.mask(server);
         let Failure { text, .. } = failure;
-        self.queue.note_trouble(format!("{server}: {text}"));
+        self.queue.backlog.note_trouble(&format!("{server}: {text}"));
         if self.said == text {
             tracing::debug!(
                 "{who}: still nothing can be written to {server}: {text}; next attempt in {delay}"
@@ -135,7 +102,7 @@ impl Writing {
     /// Writes batches until the connection should be made anew.
     async fn serve(&mut self, mut session: Session<'_>) -> Result<(), WriteError> {
         self.claim(&session).await?;
-        self.queue.note_connected(true);
+        self.queue.backlog.note_connected();
         let (who, server) = (&self.job.server.who, self.job.server.secrets.mask(&self.job.server.shown));
         tracing::info!("{who}: writes to {} at {server}", self.job.table);
         let stamp = self.job.server.tls.as_ref().map(TlsFiles::stamp);
@@ -143,7 +110,7 @@ impl Writing {
             let (batch, at_once) = self.queue.batch(&self.job.batching);
             if batch.is_empty() {
                 // What wakes it is looked at in either case.
-                let _ = tokio::time::timeout(LOOK, self.queue.wake.notified()).await;
+                let _ = tokio::time::timeout(LOOK, self.queue.backlog.wake.notified()).await;
             } else {
                 if !at_once {
                     self.gather().await;
@@ -182,7 +149,7 @@ impl Writing {
     async fn gather(&self) {
         let full = async {
             while !self.queue.batch(&self.job.batching).1 {
-                self.queue.wake.notified().await;
+                self.queue.backlog.wake.notified().await;
             }
         };
         let every = Duration::from_millis(self.job.batching.every.0.max(0) as u64);
@@ -215,13 +182,6 @@ impl Writing {
     fn has_new_certificates(&self, before: Option<&Stamp>) -> bool {
         let Some((files, before)) = self.job.server.tls.as_ref().zip(before) else { return false };
         files.stamp() != *before && files.load().is_ok()
-    }
-
-    fn panicked(&mut self, runtime: &tokio::runtime::Runtime) {
-        let who = &self.job.server.who;
-        tracing::error!("{who}: the connection panicked: this is a fault of Headwater, please report it");
-        self.queue.note_connected(false);
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(FIRST_WAIT)));
     }
 }
 

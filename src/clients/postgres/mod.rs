@@ -19,7 +19,7 @@ mod table;
 pub use asking::Asking;
 pub use connect::connect;
 pub use job::Job;
-pub use keeper::Keeper;
+pub use keeper::start;
 pub use options::{PASSWORD, URL, read_server};
 pub use probe::probe;
 pub use queue::Queue;

@@ -1,17 +1,10 @@
 //! What is to be written and was not committed yet.
 
+use crate::clients::backlog::Backlog;
 use crate::dataflow::{Batching, Marked, Marker, RefusedEvent, read_addressed};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::sync::Notify;
-
-/// Bytes with which the queue counts as full.
-const FULL_BYTES: usize = 8 << 20;
-/// Bytes beyond which a writer waits: what a full queue still takes comes from one pass of a pipeline.
-const MOST_BYTES: usize = 128 << 20;
-/// How long a waiting writer sleeps at the most before it looks again.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Whole records, written together with the marker that they have.
 #[derive(Clone, Debug)]
@@ -29,46 +22,23 @@ pub struct Chunk {
 /// A queue between workers and the connection's thread. A chunk stays until it is committed.
 #[derive(Default)]
 pub struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-    /// Something came, or nothing more will.
-    pub wake: Notify,
+    /// What waits, and how the server stands.
+    pub backlog: Backlog<Chunks>,
     /// What was refused is durable.
     kept: Notify,
 }
 
+/// What waits: chunks, and what is known of those before them.
 #[derive(Default)]
-struct State {
+pub struct Chunks {
     chunks: VecDeque<Chunk>,
-    bytes: usize,
     events: usize,
-    rounds: u64,
-    connected: bool,
-    /// Why nothing can be written for now.
-    trouble: Option<String>,
-    /// Nothing more will be written: a batch need not wait for more.
-    closing: bool,
     marked: Option<Option<Marker>>,
-    refused: Vec<RefusedEvent>,
-    refused_bytes: usize,
-    /// Whether some were taken out and are not known to be kept.
+    /// Whether refused events were taken out and are not known to be kept.
     is_keeping: bool,
-    failed: Option<String>,
-}
-
-impl State {
-    fn refuse(&mut self, events: Vec<RefusedEvent>) {
-        self.refused_bytes += events.iter().map(|event| event.bytes.len()).sum::<usize>();
-        self.refused.extend(events);
-    }
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked left the queue as it was between two chunks.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes a chunk. Waits only if there is many times as much as makes it full.
     ///
     /// # Errors
@@ -78,26 +48,14 @@ impl Queue {
         while read_addressed(&mut rest, &mut [""]).is_some() {
             events += 1;
         }
-        let mut state = self.lock();
-        while state.bytes > MOST_BYTES && state.failed.is_none() {
-            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if let Some(why) = &state.failed {
-            return Err(why.clone());
-        }
+        let mut state = self.backlog.lock_with_room()?;
         let round = state.rounds;
         state.bytes += bytes.len();
-        state.events += events;
-        state.chunks.push_back(Chunk { bytes: bytes.into(), events, marker, round });
+        state.queue.events += events;
+        state.queue.chunks.push_back(Chunk { bytes: bytes.into(), events, marker, round });
         drop(state);
-        self.wake.notify_one();
+        self.backlog.wake.notify_one();
         Ok(())
-    }
-
-    /// Whether more should be written now.
-    pub fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.bytes + state.refused_bytes < FULL_BYTES
     }
 
     /// Appends the records that came since the call before and are not committed.
@@ -105,13 +63,11 @@ impl Queue {
     /// # Errors
     /// Why nothing is written any more.
     pub fn secure(&self, pending: &mut Vec<u8>) -> Result<(), String> {
-        let mut state = self.lock();
-        if let Some(why) = &state.failed {
-            return Err(why.clone());
-        }
-        let new = state.chunks.partition_point(|chunk| chunk.round < state.rounds);
+        let mut state = self.backlog.lock();
+        state.hopes()?;
+        let new = state.queue.chunks.partition_point(|chunk| chunk.round < state.rounds);
         // What has a marker stands in the log already.
-        let unkept = state.chunks.range(new..).filter(|chunk| chunk.marker.is_none());
+        let unkept = state.queue.chunks.range(new..).filter(|chunk| chunk.marker.is_none());
         unkept.for_each(|chunk| pending.extend_from_slice(&chunk.bytes));
         state.rounds += 1;
         Ok(())
@@ -119,27 +75,27 @@ impl Queue {
 
     /// How many calls of [`Queue::secure`], from the first on, gave nothing that is not committed by now.
     pub fn acknowledged(&self) -> u64 {
-        let state = self.lock();
-        state.chunks.front().map_or(state.rounds, |chunk| chunk.round)
+        let state = self.backlog.lock();
+        state.queue.chunks.front().map_or(state.rounds, |chunk| chunk.round)
     }
 
     /// Whether all that waits stands in the log: it was given to be kept, or came from there.
     pub fn is_kept(&self) -> bool {
-        let state = self.lock();
-        state.chunks.iter().all(|chunk| chunk.marker.is_some() || chunk.round < state.rounds)
+        let state = self.backlog.lock();
+        state.queue.chunks.iter().all(|chunk| chunk.marker.is_some() || chunk.round < state.rounds)
     }
 
     /// How many events wait.
     pub fn waiting(&self) -> usize {
-        let state = self.lock();
-        state.events.max(state.chunks.len())
+        let state = self.backlog.lock();
+        state.queue.events.max(state.queue.chunks.len())
     }
 
     /// The first chunks, as many as make a batch, and whether that is full or is not to wait any more.
     pub fn batch(&self, batching: &Batching) -> (Vec<Chunk>, bool) {
-        let state = self.lock();
+        let state = self.backlog.lock();
         let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
-        for chunk in &state.chunks {
+        for chunk in &state.queue.chunks {
             if events >= batching.events || bytes >= batching.bytes {
                 break;
             }
@@ -154,16 +110,16 @@ impl Queue {
 
     /// So many of the first chunks are committed, but for what the target refused.
     pub fn committed(&self, chunks: usize, refused: Vec<RefusedEvent>) {
-        let mut state = self.lock();
-        for chunk in state.chunks.drain(..chunks).collect::<Vec<_>>() {
+        let mut state = self.backlog.lock();
+        for chunk in state.queue.chunks.drain(..chunks).collect::<Vec<_>>() {
             state.bytes -= chunk.bytes.len();
-            state.events -= chunk.events;
+            state.queue.events -= chunk.events;
             if let Some(marker) = chunk.marker {
-                state.marked = Some(Some(marker));
+                state.queue.marked = Some(Some(marker));
             }
         }
         state.refuse(refused);
-        self.changed.notify_all();
+        self.backlog.tell();
     }
 
     /// Hands out what the target has refused, and waits until it is durable.
@@ -171,8 +127,8 @@ impl Queue {
         if refused.is_empty() {
             return;
         }
-        self.lock().refuse(refused);
-        self.changed.notify_all();
+        self.backlog.lock().refuse(refused);
+        self.backlog.tell();
         while self.is_held() {
             self.kept.notified().await;
         }
@@ -180,19 +136,19 @@ impl Queue {
 
     /// Whether chunks wait until what was refused of them is where it is kept.
     pub fn is_held(&self) -> bool {
-        let state = self.lock();
-        state.is_keeping || !state.refused.is_empty()
+        let state = self.backlog.lock();
+        state.queue.is_keeping || state.has_refused()
     }
 
     /// What was taken out is durable.
     pub fn refused_kept(&self) {
-        self.lock().is_keeping = false;
+        self.backlog.lock().queue.is_keeping = false;
         self.kept.notify_one();
     }
 
     /// All chunks up to the one with this marker are committed, as the target says. False if no chunk has it.
     pub fn committed_through(&self, marker: Marker) -> bool {
-        let at = self.lock().chunks.iter().position(|chunk| chunk.marker == Some(marker));
+        let at = self.backlog.lock().queue.chunks.iter().position(|chunk| chunk.marker == Some(marker));
         if let Some(at) = at {
             self.committed(at + 1, Vec::new());
         }
@@ -201,10 +157,9 @@ impl Queue {
 
     /// Takes out what the target has refused.
     pub fn take_refused(&self) -> Vec<RefusedEvent> {
-        let mut state = self.lock();
-        state.refused_bytes = 0;
-        state.is_keeping |= !state.refused.is_empty();
-        std::mem::take(&mut state.refused)
+        let mut state = self.backlog.lock();
+        state.queue.is_keeping |= state.has_refused();
+        state.take_refused()
     }
 
     /// The marker that stands in the target, if that is known.
@@ -212,67 +167,18 @@ impl Queue {
     /// # Errors
     /// Why nothing is written any more.
     pub fn marked(&self) -> Result<Marked, String> {
-        let state = self.lock();
-        match (&state.failed, state.marked) {
-            (Some(why), _) => Err(why.clone()),
-            (None, None) => Ok(Marked::Unknown),
-            (None, Some(None)) => Ok(Marked::Absent),
-            (None, Some(Some(marker))) => Ok(Marked::At(marker)),
-        }
+        let state = self.backlog.lock();
+        state.hopes()?;
+        Ok(match state.queue.marked {
+            None => Marked::Unknown,
+            Some(None) => Marked::Absent,
+            Some(Some(marker)) => Marked::At(marker),
+        })
     }
 
     /// This marker, or none, stands in the target.
     pub fn note_marked(&self, marked: Option<Marker>) {
-        self.lock().marked = Some(marked);
-    }
-
-    /// Whether there is a connection.
-    pub fn note_connected(&self, connected: bool) {
-        let mut state = self.lock();
-        state.connected = connected;
-        state.trouble = state.trouble.take().filter(|_| !connected);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Nothing can be written for now: why.
-    pub fn note_trouble(&self, why: String) {
-        self.lock().trouble = Some(why);
-    }
-
-    /// The same; None where there is a connection, or none was tried yet.
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
-    }
-
-    /// Whether there is a connection.
-    pub fn is_connected(&self) -> bool {
-        self.lock().connected
-    }
-
-    /// Nothing is written any more.
-    pub fn fail(&self, why: String) {
-        self.lock().failed.get_or_insert(why);
-        self.changed.notify_all();
-    }
-
-    /// Why nothing is written any more.
-    pub fn failed(&self) -> Option<String> {
-        self.lock().failed.clone()
-    }
-
-    /// Nothing more will come: batches go as they are.
-    pub fn close(&self) {
-        self.lock().closing = true;
-        self.wake.notify_one();
-    }
-
-    /// Waits a little for a change.
-    pub fn wait_for_change(&self) {
-        let state = self.lock();
-        if !state.chunks.is_empty() && state.failed.is_none() {
-            drop(self.changed.wait_timeout(state, LOOK));
-        }
+        self.backlog.lock().queue.marked = Some(marked);
     }
 }
 
@@ -326,7 +232,7 @@ mod tests {
         assert_eq!((batch.len(), full), (2, true));
         queue.committed(2, Vec::new());
         assert!(!queue.batch(&THREE).1);
-        queue.close();
+        queue.backlog.close();
         assert!(queue.batch(&THREE).1);
     }
 
@@ -339,7 +245,7 @@ mod tests {
         assert!(queue.committed_through(marker(1)));
         assert_eq!((queue.waiting(), queue.marked()), (1, Ok(Marked::At(marker(1)))));
         assert!(!queue.committed_through(marker(1)));
-        queue.fail("gone".to_owned());
+        queue.backlog.fail("gone".to_owned());
         assert_eq!(queue.push(&[], None), Err("gone".to_owned()));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::outbox::Outbox;
 use super::producer::{Batching, Manner, Reporter};
-use crate::dataflow::{RefusedEvent, Sink, SinkError};
+use crate::dataflow::{RefusedEvent, Sink, SinkError, UnderWay, await_arrival};
 use crate::time::{Clock, Millis, SystemClock};
 use rdkafka::producer::{BaseProducer, Producer};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a stop waits for acknowledgements: less than the process gives its pipelines.
-const PATIENCE: Millis = Millis(5_000);
 /// How long reports are listened for before anything else is looked after.
 const TURN: Duration = Duration::from_millis(100);
 /// The wait before records are handed over again: doubled each time, up to the second.
@@ -230,30 +228,17 @@ impl Sink for Producing {
 
     /// Where state is kept, nothing is lost that was given to be kept: without a broker nobody waits for it.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        let clock = SystemClock::new();
-        let outbox = self.shared.outbox.clone();
-        let mut since = None;
-        while outbox.unacknowledged() > 0 {
-            if stopped() {
-                let now = clock.elapsed();
-                let has_waited = now - *since.get_or_insert(now) >= PATIENCE;
-                let is_connected = self
-                    .shared
-                    .producer()
-                    .is_some_and(|producer| producer.context().connection().is_connected());
-                if self.lasting && outbox.unkept() == 0 && (has_waited || !is_connected) {
-                    break;
-                }
-                if has_waited {
-                    let (left, brokers) =
-                        (outbox.unacknowledged(), outbox.manner().connection.shown_brokers());
-                    return Err(SinkError::Failed(format!(
-                        "{brokers} has not acknowledged {left} records within {PATIENCE} of the stop: they are lost"
-                    )));
-                }
-            }
-            outbox.wait(TURN);
-        }
+        let outbox = &self.shared.outbox;
+        let under_way = || {
+            let events = outbox.unacknowledged();
+            let (target, is_kept) =
+                (outbox.manner().connection.shown_brokers(), self.lasting && outbox.unkept() == 0);
+            let producer = self.shared.producer();
+            let is_connected =
+                producer.is_some_and(|producer| producer.context().connection().is_connected());
+            Ok((events > 0).then_some(UnderWay { target, events, is_kept, is_connected }))
+        };
+        await_arrival(stopped, under_way, || outbox.wait(TURN))?;
         self.leave();
         Ok(())
     }

@@ -2,12 +2,11 @@
 
 use super::outbox::{Manner, Outbox};
 use crate::clients::mqtt::{Connecting, Endpoint, Keeper, Outgoing};
-use crate::dataflow::{RefusedEvent, Sink, SinkError, read_addressed, write_addressed};
-use crate::time::{Clock, Millis, SystemClock};
+use crate::dataflow::{
+    RefusedEvent, Sink, SinkError, UnderWay, await_arrival, read_addressed, write_addressed,
+};
+use crate::time::{Clock, SystemClock};
 use std::sync::Arc;
-
-/// How long a stop waits for acknowledgements: less than the process gives its pipelines.
-const PATIENCE: Millis = Millis(5_000);
 
 /// The user property that holds a message's id.
 pub const ID: &str = "headwater-id";
@@ -154,30 +153,18 @@ impl Sink for Publishing {
 
     /// Where state is kept, nothing is lost that was given to be kept: without a connection nobody waits for it.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        let clock = SystemClock::new();
-        let mut stopped_at = None;
-        loop {
-            let left = self.outbox.unacknowledged();
-            if left == 0 {
-                break;
+        let outbox = &self.outbox;
+        let under_way = || {
+            let events = outbox.unacknowledged();
+            if events == 0 {
+                return Ok(None);
             }
             self.hopes()?;
-            if stopped() {
-                let is_kept = self.lasting && self.outbox.unkept() == 0;
-                let since = *stopped_at.get_or_insert(clock.elapsed());
-                let waited = clock.elapsed().0 - since.0 >= PATIENCE.0;
-                if is_kept && (waited || !self.outbox.is_served()) {
-                    break;
-                }
-                if waited {
-                    let broker = &self.connecting.address;
-                    return Err(SinkError::Failed(format!(
-                        "{broker} has not acknowledged {left} messages within {PATIENCE} of the stop: they are lost"
-                    )));
-                }
-            }
-            self.outbox.wait_for_change();
-        }
+            let (target, is_connected) = (self.connecting.address.to_string(), outbox.is_served());
+            let is_kept = self.lasting && outbox.unkept() == 0;
+            Ok(Some(UnderWay { target, events, is_kept, is_connected }))
+        };
+        await_arrival(stopped, under_way, || outbox.wait_for_change())?;
         if let Some(mut keeper) = self.keeper.take() {
             keeper.stop();
         }

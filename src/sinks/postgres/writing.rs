@@ -1,12 +1,9 @@
 //! The sink that workers and the coordinator write to.
 
-use crate::clients::postgres::{Job, Keeper, Queue};
-use crate::dataflow::{Marked, Marker, RefusedEvent, Sink, SinkError};
-use crate::time::{Clock, Millis, SystemClock};
+use crate::clients::keeper::Keeper;
+use crate::clients::postgres::{self, Job, Queue};
+use crate::dataflow::{Marked, Marker, RefusedEvent, Sink, SinkError, UnderWay, await_arrival};
 use std::sync::Arc;
-
-/// How long a stop waits for commits: less than the process gives its pipelines.
-const PATIENCE: Millis = Millis(5_000);
 
 /// The target of a `postgres` sink.
 pub struct Writing {
@@ -36,7 +33,7 @@ impl Writing {
 impl Sink for Writing {
     /// A server that cannot be reached is no reason to stop.
     fn open(&mut self) -> Result<(), SinkError> {
-        let started = Keeper::start(self.job.clone(), self.queue.clone());
+        let started = postgres::start(self.job.clone(), self.queue.clone());
         self.keeper = Some(started.map_err(SinkError::Failed)?);
         Ok(())
     }
@@ -77,7 +74,7 @@ impl Sink for Writing {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.queue.trouble()
+        self.queue.backlog.trouble()
     }
 
     fn refused(&mut self, into: &mut Vec<RefusedEvent>) {
@@ -98,39 +95,23 @@ impl Sink for Writing {
     }
 
     fn is_ready(&self) -> bool {
-        self.queue.has_room()
+        self.queue.backlog.has_room()
     }
 
     /// Where state is kept, nothing is lost that was given to be kept: without a connection nobody waits for it.
     fn close(&mut self, stopped: &dyn Fn() -> bool) -> Result<(), SinkError> {
-        self.queue.close();
-        let clock = SystemClock::new();
-        let mut stopped_at = None;
-        loop {
-            if let Some(why) = self.queue.failed() {
-                return Err(SinkError::Failed(why));
-            }
-            let waiting = self.queue.waiting();
+        let queue = &self.queue;
+        queue.backlog.close();
+        let under_way = || {
+            queue.backlog.lock().hopes().map_err(SinkError::Failed)?;
+            let events = queue.waiting();
+            let (target, is_kept) = (self.job.server.shown.clone(), self.lasting && queue.is_kept());
+            let is_connected = queue.backlog.is_connected();
             // What waits for refused rows to be kept has a marker, and stands in the log.
-            if waiting == 0 || (self.job.exactly_once && self.queue.is_held()) {
-                break;
-            }
-            if stopped() {
-                let is_kept = self.lasting && self.queue.is_kept();
-                let since = *stopped_at.get_or_insert(clock.elapsed());
-                let waited = clock.elapsed().0 - since.0 >= PATIENCE.0;
-                if is_kept && (waited || !self.queue.is_connected()) {
-                    break;
-                }
-                if waited {
-                    let server = &self.job.server.shown;
-                    return Err(SinkError::Failed(format!(
-                        "{server} has not taken {waiting} events within {PATIENCE} of the stop: they are lost"
-                    )));
-                }
-            }
-            self.queue.wait_for_change();
-        }
+            let is_over = events == 0 || (self.job.exactly_once && queue.is_held());
+            Ok((!is_over).then_some(UnderWay { target, events, is_kept, is_connected }))
+        };
+        await_arrival(stopped, under_way, || queue.backlog.wait_for_change())?;
         self.keeper = None;
         Ok(())
     }

@@ -41,11 +41,11 @@ fn a_request_holds_events_of_one_url_in_order_until_it_is_full() {
     outbox.push(&records("b", &["5"])).unwrap();
     outbox.push(&records("a", &["6"])).unwrap();
     assert_eq!(bodies(&outbox), ["1 2 3", "4"], "the rest waits for more");
-    outbox.close();
+    outbox.backlog.close();
     assert_eq!(bodies(&outbox), ["5", "6"]);
     outbox.push(&records("a", &[&"x".repeat(2000), "y"])).unwrap();
     assert_eq!(bodies(&outbox), [&"x".repeat(2000), "y"], "what is too long goes alone");
-    assert_eq!((outbox.waiting(), outbox.has_room()), (0, true));
+    assert_eq!((outbox.waiting(), outbox.backlog.has_room()), (0, true));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn one_that_is_refused_takes_no_other_with_it() {
     }
     assert_eq!(taken, ["1 2", "4 5"]);
     assert_eq!(ids, ["1", "1.0", "1.1", "1.1.0", "1.1.1"]);
-    let refused = outbox.take_refused();
+    let refused = outbox.backlog.lock().take_refused();
     assert_eq!(
         refused,
         [RefusedEvent { reason: "it is bad".to_owned(), bytes: b"bad".to_vec(), record: None }]
@@ -112,7 +112,7 @@ fn what_comes_from_an_earlier_run_is_cut_as_it_was() {
         "what had been cut to be kept is not joined by what comes later"
     );
     again.taken();
-    again.close();
+    again.backlog.close();
     let (_, id, body) = next(&again).unwrap();
     assert_eq!(body, "4");
     assert_ne!(id.split_once('-').unwrap().0, third.1.split_once('-').unwrap().0);
