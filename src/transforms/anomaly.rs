@@ -2,6 +2,7 @@
 
 use super::baseline::{Baseline, Score};
 use super::hysteresis::number;
+use super::retain::retain;
 use crate::config::{Role, Section, Setting, StateTtl, read};
 use crate::dataflow::{
     Binding, Codec, ColdKeys, ComponentSpec, KeyedState, MAIN, NodePlanner, Operator, OptionKind, OptionSpec,
@@ -287,27 +288,17 @@ fn take(buckets: usize, reader: &mut Reader<'_>) -> Result<Baselines, Malformed>
 impl Operator for Anomaly {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.keys.read(batch, rows);
-        let mut dropped = 0;
-        rows.retain(|&row| {
+        retain(batch, rows, out, "usual", |batch, row| {
             let judged = self.judge(batch, row);
             self.keys.advance();
-            match judged {
-                Ok(Some(score)) => {
-                    let score = match score {
-                        Score::Deviations(deviations) => Value::float(deviations),
-                        Score::Unlike => Value::NULL,
-                    };
-                    batch.set(row, self.plan.slot, score);
-                    return true;
-                }
-                Ok(None) => dropped += 1,
-                Err(reason) => out.reject(batch, row, reason),
-            }
-            false
+            let Some(score) = judged? else { return Ok(false) };
+            let score = match score {
+                Score::Deviations(deviations) => Value::float(deviations),
+                Score::Unlike => Value::NULL,
+            };
+            batch.set(row, self.plan.slot, score);
+            Ok(true)
         });
-        if dropped > 0 {
-            out.discard("usual", dropped);
-        }
     }
 
     fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {

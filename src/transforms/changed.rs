@@ -1,6 +1,7 @@
 //! `changed`: an event goes on only when a value has moved since the last one that did.
 
 use super::deadband::Deadband;
+use super::retain::retain;
 use crate::config::{Role, Setting, StateTtl, read};
 use crate::dataflow::{
     Codec, ColdKeys, ComponentSpec, KeyField, KeyedState, MAIN, NodePlanner, Operator, OptionKind,
@@ -279,16 +280,12 @@ impl Passed {
 impl Operator for Changed {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.passed.read(batch, rows);
-        let before = rows.len();
-        rows.retain(|&row| {
+        retain(batch, rows, out, "unchanged", |batch, row| {
             self.reach(batch.watermarks[row.index()]);
             let passes = self.passes(batch, row);
             self.passed.advance();
-            passes
+            Ok(passes)
         });
-        if rows.len() < before {
-            out.discard("unchanged", (before - rows.len()) as u64);
-        }
     }
 
     fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {

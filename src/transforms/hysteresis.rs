@@ -1,5 +1,6 @@
 //! `hysteresis`: an alarm that is raised by one condition and cleared by another.
 
+use super::retain::retain;
 use super::threshold::{Direction, Threshold};
 use crate::config::{Role, Section, Setting, StateTtl, read};
 use crate::dataflow::{
@@ -299,24 +300,14 @@ impl Alarm {
 impl Operator for Hysteresis {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.alarms.read(batch, rows);
-        let mut dropped = 0;
-        rows.retain(|&row| {
+        retain(batch, rows, out, "unchanged", |batch, row| {
             let change = self.changes(batch, row);
             self.alarms.advance();
-            match change {
-                Ok(Some(is_raised)) => {
-                    let word = Value::plain_text(self.plan.words[usize::from(is_raised)]);
-                    batch.set(row, self.plan.slot, word);
-                    return true;
-                }
-                Ok(None) => dropped += 1,
-                Err(reason) => out.reject(batch, row, reason),
-            }
-            false
+            let Some(is_raised) = change? else { return Ok(false) };
+            let word = Value::plain_text(self.plan.words[usize::from(is_raised)]);
+            batch.set(row, self.plan.slot, word);
+            Ok(true)
         });
-        if dropped > 0 {
-            out.discard("unchanged", dropped);
-        }
     }
 
     fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {

@@ -92,9 +92,9 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let matching = section.required("match", Some);
     let (table, matching) = (table?, matching?);
     let mut at = at.clone();
-    let asked = Asked::of(planner, table);
-    let key = match_key(planner, &mut at, &asked, matching);
-    let Some(fields) = selected(planner, &section, &asked)? else {
+    let outline = TableOutline::of(planner, table);
+    let key = match_key(planner, &mut at, &outline, matching);
+    let Some(fields) = selected(planner, &section, &outline)? else {
         key?;
         return Some(vec![(String::new(), anything(planner))]);
     };
@@ -134,7 +134,7 @@ fn ask_server(
 }
 
 /// A table as far as planning a lookup needs to know it.
-struct Asked {
+struct TableOutline {
     name: String,
     /// The columns of its key.
     key: Vec<String>,
@@ -144,10 +144,10 @@ struct Asked {
     is_faulty: bool,
 }
 
-impl Asked {
-    fn of(planner: &NodePlanner<'_>, table: TableId) -> Asked {
+impl TableOutline {
+    fn of(planner: &NodePlanner<'_>, table: TableId) -> TableOutline {
         let table = &planner.draft.tables[usize::from(table.0)];
-        Asked {
+        TableOutline {
             name: table.name.clone(),
             key: table.layout.key().to_vec(),
             columns: table.plan.columns().map(<[String]>::to_vec),
@@ -174,9 +174,9 @@ fn as_of(
     let matching = section.required("match", Some);
     let (_, rows) = planner.sides.first().cloned()?;
     let columns = planner.draft.known(rows.stage, &rows.scope);
-    let asked = Asked { name: name.to_owned(), key: key.to_vec(), columns, is_faulty: false };
+    let outline = TableOutline { name: name.to_owned(), key: key.to_vec(), columns, is_faulty: false };
     let (mut at, matching) = (at.clone(), matching?);
-    if let Some((known, strange)) = asked.columns.as_ref().and_then(|known| {
+    if let Some((known, strange)) = outline.columns.as_ref().and_then(|known| {
         let strange = key.iter().find(|column| !known.contains(column))?;
         Some((known, strange))
     }) {
@@ -184,8 +184,8 @@ fn as_of(
         planner.faults.unknown(matching, message, strange, known.iter().map(String::as_str));
         return None;
     }
-    let slots = match_key(planner, &mut at, &asked, matching);
-    let fields = selected(planner, section, &asked)?;
+    let slots = match_key(planner, &mut at, &outline, matching);
+    let fields = selected(planner, section, &outline)?;
     let temporal = Temporal {
         name: name.to_owned(),
         text: matching.node.scalar().unwrap_or_default().trim().to_owned(),
@@ -202,7 +202,7 @@ fn as_of(
 fn match_key(
     planner: &mut NodePlanner<'_>,
     at: &mut Point,
-    Asked { name, key, .. }: &Asked,
+    TableOutline { name, key, .. }: &TableOutline,
     setting: Setting<'_>,
 ) -> Option<Vec<Slot>> {
     let expr = planner.parse(setting)?;
@@ -242,7 +242,7 @@ fn sides<'e>(equation: &'e Expr, key: &[String]) -> Option<(usize, &'e Expr)> {
 fn selected(
     planner: &NodePlanner<'_>,
     section: &Section<'_>,
-    table: &Asked,
+    table: &TableOutline,
 ) -> Option<Option<Vec<(String, String)>>> {
     let known = table.columns.as_deref();
     let Some(setting) = section.get("select") else {

@@ -19,6 +19,7 @@ mod hysteresis;
 mod join;
 mod lookup;
 mod parse;
+mod retain;
 mod route;
 mod sample;
 mod spacing;

@@ -1,5 +1,6 @@
 //! Events of a key no closer to each other than a span of event time: what `dedupe` and `throttle` let pass.
 
+use super::retain::retain;
 use super::spans::{Span, Spans};
 use crate::dataflow::{
     Codec, ColdKeys, KeyedState, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
@@ -100,16 +101,13 @@ fn take(reader: &mut Reader<'_>) -> Result<Spans<()>, Malformed> {
 impl Operator for Spacing {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.passed.read(batch, rows);
-        let before = rows.len();
-        rows.retain(|&row| {
+        let reason = self.reason;
+        retain(batch, rows, out, reason, |batch, row| {
             self.reach(batch.watermarks[row.index()]);
             let passes = self.passes(batch, row);
             self.passed.advance();
-            passes
+            Ok(passes)
         });
-        if rows.len() < before {
-            out.discard(self.reason, (before - rows.len()) as u64);
-        }
     }
 
     fn signal(&mut self, signal: Signal, _out: &mut dyn Output) {
