@@ -4,6 +4,7 @@ use crate::common::{Folder, pause, until};
 use crate::process::Running;
 use crate::servers::postgres::{Database, Postgres};
 use crate::victim::{Numbers, Victim, kills};
+use std::path::Path;
 
 /// So many that the input does not end before the last kill.
 fn events() -> i64 {
@@ -92,7 +93,7 @@ sinks:
 ";
 
 #[test]
-fn a_second_copy_shuts_the_first_out() {
+fn a_second_copy_leaves_the_first_alone() {
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();
     database.execute("CREATE TABLE t (n int)");
@@ -101,19 +102,42 @@ fn a_second_copy_shuts_the_first_out() {
     until("rows", || database.number("SELECT count(*) FROM t") > 0);
     // The same instance, as when a whole gateway is copied.
     let copy = Folder::empty();
-    let id = std::fs::read_dir(first.place().join("data")).unwrap();
-    std::fs::create_dir(copy.path().join("data")).unwrap();
-    for entry in id.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file()) {
-        std::fs::copy(entry.path(), copy.path().join("data").join(entry.file_name())).unwrap();
-    }
+    copy_files(&first.place().join("data"), &copy.path().join("data"));
     let second = Running::start_in(copy, &text, &["--data-dir", "data"]);
     second.until_said("knows nothing of");
-    let (status, said) = first.finish();
-    assert_ne!(status, Some(0));
-    assert!(said.contains("another process writes as") && said.contains("an `instance` each"), "{said}");
     let (status, said) = second.finish();
     assert_ne!(status, Some(0));
     assert!(said.contains("--accept-duplicates"), "{said}");
+    let count = || database.number("SELECT count(*) FROM t");
+    let before = count();
+    until("further rows of the first", || count() > before);
+    first.stop();
+    assert_eq!(database.number("SELECT count(*) - count(DISTINCT n) FROM t"), 0);
+}
+
+#[test]
+fn a_copy_that_may_go_on_shuts_the_other_out() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let database = postgres.database();
+    database.execute("CREATE TABLE t (n int)");
+    let text = LIVE.replace("URL", &database.url());
+    let first = Running::start_in(Folder::empty(), &text, &["--data-dir", "data"]);
+    until("rows", || database.number("SELECT count(*) FROM t") > 0);
+    let copy = Folder::empty();
+    copy_files(&first.place().join("data"), &copy.path().join("data"));
+    let second = Running::start_in(copy, &text, &["--data-dir", "data", "--accept-duplicates"]);
+    let (status, said) = first.finish();
+    assert_ne!(status, Some(0));
+    assert!(said.contains("another process writes as") && said.contains("an `instance` each"), "{said}");
+    second.stop();
+}
+
+/// Copies the files of a data directory, which make the same instance of another process.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 #[test]

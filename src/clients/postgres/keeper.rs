@@ -101,7 +101,7 @@ impl Writing {
 
     /// Writes batches until the connection should be made anew.
     async fn serve(&mut self, mut session: Session<'_>) -> Result<(), WriteError> {
-        self.claim(&session).await?;
+        self.look(&session).await?;
         self.queue.backlog.note_connected();
         let (who, server) = (&self.job.server.who, self.job.server.secrets.mask(&self.job.server.shown));
         tracing::info!("{who}: writes to {} at {server}", self.job.table);
@@ -158,15 +158,15 @@ impl Writing {
     }
 
     /// Finds out what has arrived, before anything is written.
-    async fn claim(&mut self, session: &Session<'_>) -> Result<(), WriteError> {
+    async fn look(&mut self, session: &Session<'_>) -> Result<(), WriteError> {
         let Some(lease) = &mut self.lease else { return Ok(()) };
-        let (was_known, before) = (self.queue.marked() != Ok(Marked::Unknown), lease.stands());
-        let found = session.claim(lease).await?;
-        match found {
-            _ if !was_known => self.queue.note_marked(found),
-            _ if found == before => {}
+        let found = session.look(lease).await?;
+        match found.marker {
+            _ if self.queue.marked() == Ok(Marked::Unknown) => self.queue.note_marked(found.marker),
+            marker if marker == lease.stands() => {}
             // A commit whose outcome was unknown has been one.
             Some(marker) if self.queue.committed_through(marker) => {}
+            Some(_) if found.is_foreign => return Err(session.of_lease(lease.lost())),
             _ => {
                 let server = &self.job.server.shown;
                 return Err(WriteError::Over(format!(
@@ -175,6 +175,7 @@ impl Writing {
                 )));
             }
         }
+        lease.accept(&found);
         Ok(())
     }
 

@@ -12,11 +12,9 @@ pub const EPOCHS: &str = "headwater_epochs";
 pub const CREATE: &str = "\
     CREATE TABLE IF NOT EXISTS headwater_epochs (sink text PRIMARY KEY, marker text NOT NULL, writer text NOT NULL, \
     changed timestamptz NOT NULL DEFAULT now())";
-const FIND: &str = "SELECT marker, writer FROM headwater_epochs WHERE sink = $1";
-/// Waits for a transaction of ours that is still under way.
-const CLAIM: &str = "UPDATE headwater_epochs SET writer = $2 WHERE sink = $1 RETURNING marker";
-const CLAIM_AGAIN: &str = "\
-    UPDATE headwater_epochs SET writer = $2 WHERE sink = $1 AND split_part(writer, '-', 1) = $3 RETURNING marker";
+/// Changes nothing, but waits for a transaction that is still under way, which may be ours.
+const FIND: &str = "SELECT marker, writer FROM headwater_epochs WHERE sink = $1 FOR UPDATE";
+const CLAIM: &str = "UPDATE headwater_epochs SET writer = $2 WHERE sink = $1 AND marker = $3";
 const INSERT: &str = "\
     INSERT INTO headwater_epochs (sink, marker, writer) VALUES ($1, $2, $3) ON CONFLICT (sink) DO NOTHING";
 const MOVE: &str = "\
@@ -27,7 +25,8 @@ const CAN_BE_MADE: &str = "\
 const REHEARSAL: &str = "EXPLAIN UPDATE headwater_epochs SET marker = '' WHERE sink = ''";
 
 /// Who may write for a sink. Every connection has a name of its own, so that an earlier one, whose end the server may not
-/// have noticed, is shut out.
+/// have noticed, is shut out: not when it connects, but when it writes first. Until then what stands in the target has been
+/// judged, so that a process that finds it has no business there stops nobody who has.
 #[derive(Debug)]
 pub struct Lease {
     /// What the row is called: `instance/pipeline/sink`.
@@ -37,8 +36,19 @@ pub struct Lease {
     connections: u64,
     /// What stood there when we looked or wrote last.
     stands: Option<Marker>,
-    /// Whether an earlier connection of this process has looked.
-    was_claimed: bool,
+    /// Whether this connection may write.
+    is_claimed: bool,
+    /// Whether this process has written.
+    has_written: bool,
+}
+
+/// What stands in the target.
+#[derive(Debug)]
+pub struct Found {
+    /// The marker; None where there is no row.
+    pub marker: Option<Marker>,
+    /// Whether another process has put it there.
+    pub is_foreign: bool,
 }
 
 /// Why the row was not changed.
@@ -48,7 +58,7 @@ pub enum LeaseError {
     Failed(Error),
     /// Somebody else writes under our name.
     Lost(String),
-    /// The row has come about meanwhile.
+    /// The row has come about meanwhile, or is another one.
     Changed,
 }
 
@@ -63,7 +73,7 @@ impl fmt::Display for LeaseError {
         match self {
             LeaseError::Failed(error) => error.fmt(f),
             LeaseError::Lost(why) => f.write_str(why),
-            LeaseError::Changed => f.write_str("its row has come about meanwhile"),
+            LeaseError::Changed => f.write_str("its row has changed meanwhile"),
         }
     }
 }
@@ -73,7 +83,14 @@ impl StdError for LeaseError {}
 impl Lease {
     /// Nothing is known yet. `run` is a number that no other process has.
     pub fn new(sink: String, run: u64) -> Lease {
-        Lease { sink, run: format!("{run:016x}"), connections: 0, stands: None, was_claimed: false }
+        Lease {
+            sink,
+            run: format!("{run:016x}"),
+            connections: 0,
+            stands: None,
+            is_claimed: false,
+            has_written: false,
+        }
     }
 
     fn writer(&self) -> String {
@@ -96,35 +113,45 @@ impl Lease {
         client.simple_query(REHEARSAL).await.map(|_| ())
     }
 
-    /// Shuts out who wrote before under this name, and tells what stands there.
-    pub async fn claim(&mut self, client: &Client) -> Result<Option<Marker>, LeaseError> {
-        self.connections += 1;
-        let writer = self.writer();
-        let found = match (self.was_claimed, self.stands.is_some()) {
-            (false, _) => client.query_opt(CLAIM, &[&self.sink, &writer]).await?,
-            (true, _) => client.query_opt(CLAIM_AGAIN, &[&self.sink, &writer, &self.run]).await?,
-        };
-        self.was_claimed = true;
-        let Some(row) = found else {
-            let somebody = client.query_opt(FIND, &[&self.sink]).await?;
-            if somebody.is_some() {
-                return Err(self.lost());
-            }
-            if self.stands.is_some() {
-                return Err(LeaseError::Lost(format!(
+    /// Looks what stands there, on a new connection.
+    pub async fn look(&mut self, client: &Client) -> Result<Found, LeaseError> {
+        (self.connections, self.is_claimed) = (self.connections + 1, false);
+        let Some(row) = client.query_opt(FIND, &[&self.sink]).await? else {
+            return match self.stands {
+                None => Ok(Found { marker: None, is_foreign: false }),
+                Some(_) => Err(LeaseError::Lost(format!(
                     "the row `{}` of `{EPOCHS}` was deleted while this process wrote: it is unknown what has arrived; \
                      start again to decide",
                     self.sink
-                )));
-            }
-            return Ok(None);
+                ))),
+            };
         };
-        let text: String = row.get(0);
+        let (text, writer): (String, String) = (row.get(0), row.get(1));
         let marker = Marker::parse(&text).ok_or_else(|| {
             LeaseError::Lost(format!("the row `{}` of `{EPOCHS}` holds no marker: `{text}`", self.sink))
         })?;
-        self.stands = Some(marker);
-        Ok(Some(marker))
+        let is_foreign = writer.split('-').next() != Some(&self.run);
+        if is_foreign && self.has_written {
+            return Err(self.lost());
+        }
+        Ok(Found { marker: Some(marker), is_foreign })
+    }
+
+    /// What was found is as it should be: from there this process goes on.
+    pub fn accept(&mut self, found: &Found) {
+        self.stands = found.marker;
+    }
+
+    /// Shuts out who wrote before under this name, if what stands there is still what was accepted.
+    pub async fn claim(&mut self, client: &Client) -> Result<(), LeaseError> {
+        if let Some(stands) = self.stands.filter(|_| !self.is_claimed) {
+            let claimed = client.execute(CLAIM, &[&self.sink, &self.writer(), &stands.to_string()]).await?;
+            if claimed == 0 {
+                return Err(LeaseError::Changed);
+            }
+            (self.is_claimed, self.has_written) = (true, true);
+        }
+        Ok(())
     }
 
     /// Within a transaction, puts `next` in place of what stands there.
@@ -140,7 +167,7 @@ impl Lease {
 
     /// The transaction is committed.
     pub fn advanced(&mut self, to: Marker) {
-        self.stands = Some(to);
+        (self.stands, self.is_claimed, self.has_written) = (Some(to), true, true);
     }
 
     /// What stood there when we looked or wrote last.
@@ -148,7 +175,8 @@ impl Lease {
         self.stands
     }
 
-    fn lost(&self) -> LeaseError {
+    /// What is to be said where somebody else writes under our name.
+    pub fn lost(&self) -> LeaseError {
         LeaseError::Lost(format!(
             "another process writes as `{}`: two that run the same pipeline need an `instance` each (in headwater.yaml)",
             self.sink

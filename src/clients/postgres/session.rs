@@ -2,7 +2,7 @@
 
 use super::connect;
 use super::job::Job;
-use super::lease::{CREATE, EPOCHS, Lease, LeaseError};
+use super::lease::{CREATE, EPOCHS, Found, Lease, LeaseError};
 use super::queue::{Chunk, Queue};
 use super::reason::{Failure, Kind, Need, explain, kind_of};
 use super::row::{Row, row};
@@ -80,9 +80,20 @@ impl<'j> Session<'j> {
         self.client.is_closed()
     }
 
-    /// Shuts out who wrote before under this name, and tells what has arrived.
-    pub async fn claim(&self, lease: &mut Lease) -> Result<Option<Marker>, WriteError> {
-        lease.claim(&self.client).await.map_err(|error| self.of_lease(error))
+    /// Looks what has arrived.
+    pub async fn look(&self, lease: &mut Lease) -> Result<Found, WriteError> {
+        lease.look(&self.client).await.map_err(|error| self.of_lease(error))
+    }
+
+    /// What a fault of the lease means for what is written.
+    pub fn of_lease(&self, error: LeaseError) -> WriteError {
+        match error {
+            LeaseError::Failed(error) => {
+                WriteError::Again(explain(&error, &self.job.server, Need::Table(EPOCHS)))
+            }
+            LeaseError::Changed => WriteError::Again(Failure::of_connection(error.to_string())),
+            LeaseError::Lost(why) => WriteError::Over(format!("{why} ({})", self.job.server.shown)),
+        }
     }
 
     /// Writes chunks and the marker of the last of them in one transaction. Returns what the table refuses.
@@ -92,13 +103,16 @@ impl<'j> Session<'j> {
         lease: &mut Option<Lease>,
         queue: &Queue,
     ) -> Result<Vec<RefusedEvent>, WriteError> {
+        let marker = chunks.last().and_then(|chunk| chunk.marker);
+        if let (Some(_), Some(lease)) = (marker, &mut *lease) {
+            lease.claim(&self.client).await.map_err(|error| self.of_lease(error))?;
+        }
         let mut refused = Vec::new();
         let rows = self.rows(chunks, &mut refused);
         let before = refused.len();
         for careful in [false, true] {
             // Constraints are to speak while it is known which row is meant.
             self.run("BEGIN; SET CONSTRAINTS ALL IMMEDIATE").await?;
-            let marker = chunks.last().and_then(|chunk| chunk.marker);
             if let (Some(marker), Some(lease)) = (marker, &*lease) {
                 lease.advance(&self.client, marker).await.map_err(|error| self.of_lease(error))?;
             }
@@ -267,16 +281,6 @@ impl<'j> Session<'j> {
 
     fn again(&self, error: &Error) -> WriteError {
         WriteError::Again(explain(error, &self.job.server, Need::Table(&self.job.table)))
-    }
-
-    fn of_lease(&self, error: LeaseError) -> WriteError {
-        match error {
-            LeaseError::Failed(error) => {
-                WriteError::Again(explain(&error, &self.job.server, Need::Table(EPOCHS)))
-            }
-            LeaseError::Changed => WriteError::Again(Failure::of_connection(error.to_string())),
-            LeaseError::Lost(why) => WriteError::Over(format!("{why} ({})", self.job.server.shown)),
-        }
     }
 }
 
