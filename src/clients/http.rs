@@ -13,12 +13,13 @@ mod request;
 mod sender;
 mod url;
 
+pub use answer::excerpt;
 pub use options::{AUTH, Authorisation, TIMEOUT, read_auth, read_posting, secret};
 pub use plan::PostingPlan;
 pub use posting::Posting;
 pub use probe::{reach, rehearse};
 pub use request::{Compose, Event, Fate, Job, Outgoing};
-pub use url::{HttpUrl, encode_query, is_url};
+pub use url::{HttpUrl, escape, is_url};
 
 use super::tls::{TlsFiles, explain_certificate};
 use http_body_util::{BodyExt, Full};

@@ -3,9 +3,10 @@
 //! What values are read by is asked for on a thread of its own, from the first number that is not known on: whoever
 //! reads waits meanwhile and asks again. A registry that is away is tried until it is there.
 
-use super::http::{Answer, HttpClient, HttpOptions, HttpServer};
+use super::http::{Answer, HttpClient, HttpOptions, HttpServer, excerpt};
 use super::tls::TlsFiles;
-use crate::dataflow::formats::RegistryOptions;
+use crate::dataflow::{Probed, formats::RegistryOptions};
+use crate::event::percent_encode;
 use crate::formats::avro::{Avro, Schema, SchemaRegistry, Sought};
 use crate::time::{Clock, Millis, SystemClock};
 use base64::Engine;
@@ -71,6 +72,22 @@ impl RegistryClient {
         let (clock, state, changed) = (SystemClock::new(), Mutex::default(), Condvar::new());
         RegistryClient { shared: Arc::new(Shared { options, clock, state, changed }) }
     }
+
+    /// Asks what a run would ask at its start, or for any schema where it only reads, and changes nothing: for
+    /// `check --connect`.
+    pub fn probe(&self, writes: bool) -> Probed {
+        let shared = &self.shared;
+        let subject = shared.options.subject.as_deref().unwrap_or_default();
+        let looked = shared.client(1).and_then(|mut client| match writes {
+            false => shared.look(&mut client),
+            true => shared.find_writing(&mut client).map(|found| match found {
+                Some((number, _)) => format!("has schema {number} for `{subject}`"),
+                None => format!("will be given the schema of `{subject}`"),
+            }),
+        });
+        let looked = looked.map(|found| format!("the schema registry {} {found}", shared.shown()));
+        looked.map_err(|why| shared.named(&why))
+    }
 }
 
 impl Drop for RegistryClient {
@@ -103,9 +120,11 @@ impl SchemaRegistry for RegistryClient {
 
     fn writing(&self) -> Result<(u32, Arc<Schema>), String> {
         let shared = &self.shared;
-        let shown = shared.shown();
-        let found = shared.client(TRIES).and_then(|mut client| shared.find_writing(&mut client));
-        found.map_err(|why| format!("the schema registry {shown}: {}", shared.options.secrets.mask(&why)))
+        let found = shared.client(TRIES).and_then(|mut client| {
+            let found = shared.find_writing(&mut client)?;
+            found.map_or_else(|| shared.register(&mut client), Ok)
+        });
+        found.map_err(|why| shared.named(&why))
     }
 }
 
@@ -117,6 +136,10 @@ impl Shared {
 
     fn shown(&self) -> String {
         self.options.secrets.mask(&self.options.url).into_owned()
+    }
+
+    fn named(&self, why: &str) -> String {
+        format!("the schema registry {}: {}", self.shown(), self.options.secrets.mask(why))
     }
 
     fn client(&self, tries: u32) -> Result<HttpClient, String> {
@@ -225,10 +248,11 @@ impl Shared {
         schema.map_err(Trouble::None)
     }
 
-    fn find_writing(&self, client: &mut HttpClient) -> Result<(u32, Arc<Schema>), String> {
+    /// What values are written by; None where the registry is to be given it.
+    fn find_writing(&self, client: &mut HttpClient) -> Result<Option<(u32, Arc<Schema>)>, String> {
         let RegistryOptions { subject, schema, register, .. } = &self.options;
         let subject = subject.as_deref().unwrap_or_default();
-        let path = format!("/subjects/{}", encoded(subject));
+        let path = format!("/subjects/{}", percent_encode(subject, false));
         let Some(text) = schema else {
             let answer = self.send(client, ("GET", &format!("{path}/versions/latest")), None)?;
             let said = found(&answer).map_err(|why| match answer.status {
@@ -239,12 +263,11 @@ impl Shared {
             })?;
             let schema =
                 schema_of(&said).map_err(|why| format!("the latest schema of `{subject}`: {why}"))?;
-            return Ok((number_of(&said)?, Arc::new(schema)));
+            return Ok(Some((number_of(&said)?, Arc::new(schema))));
         };
-        let body = json!({ "schema": text });
-        let mut answer = self.send(client, ("POST", &path), Some(&body))?;
+        let answer = self.send(client, ("POST", &path), Some(&json!({ "schema": text })))?;
         if answer.status == StatusCode::NOT_FOUND && *register {
-            answer = self.send(client, ("POST", &format!("{path}/versions")), Some(&body))?;
+            return Ok(None);
         }
         let said = found(&answer).map_err(|why| match answer.status {
             StatusCode::NOT_FOUND => format!(
@@ -252,7 +275,25 @@ impl Shared {
             ),
             _ => why,
         })?;
-        Ok((number_of(&said)?, Arc::new(Schema::parse(text)?)))
+        Ok(Some((number_of(&said)?, Arc::new(Schema::parse(text)?))))
+    }
+
+    /// Gives the registry what values are written by.
+    fn register(&self, client: &mut HttpClient) -> Result<(u32, Arc<Schema>), String> {
+        let RegistryOptions { subject, schema, .. } = &self.options;
+        let (subject, text) = (subject.as_deref().unwrap_or_default(), schema.as_deref().unwrap_or_default());
+        let path = format!("/subjects/{}/versions", percent_encode(subject, false));
+        let answer = self.send(client, ("POST", &path), Some(&json!({ "schema": text })))?;
+        Ok((number_of(&found(&answer)?)?, Arc::new(Schema::parse(text)?)))
+    }
+
+    /// Whether the registry answers those who read.
+    fn look(&self, client: &mut HttpClient) -> Result<String, String> {
+        // No matter whether it has this one.
+        match self.find(client, 1) {
+            Ok(_) | Err(Trouble::None(_)) => Ok("answers".to_owned()),
+            Err(Trouble::Passing(why)) => Err(why),
+        }
     }
 }
 
@@ -287,25 +328,13 @@ fn schema_of(said: &Value) -> Result<Schema, String> {
 /// Why a registry does not answer as it should, and what to do.
 fn refusal(answer: &Answer) -> String {
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let message = said["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+    let message = said["message"].as_str().map(|text| format!(": {}", excerpt(text))).unwrap_or_default();
     match answer.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             format!("it answers {}{message}; are `username` and `password` right?", answer.status)
         }
         status => format!("it answers {status}{message}"),
     }
-}
-
-/// A name as part of a path.
-fn encoded(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(byte.into()),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }
 
 #[cfg(test)]

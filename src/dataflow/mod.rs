@@ -84,7 +84,7 @@ pub use table::{
     Address, Answer, AskedTable, MatchKey, OpenTable, SharedTable, TableDraft, TableHead, TableId,
     TableKeeper, TableLayout, TablePlan, TableRows, TableSpec, TableView, column_names, read_rows,
 };
-pub use template::{Check, MAX_RENDERED, Template};
+pub use template::{Check, Escape, MAX_RENDERED, Template};
 pub use timers::Timers;
 pub use timing::{TIMING_INSIDE, TIMING_OPTIONS, Timing, TimingPlace};
 pub use unique::USUAL_WITHIN;

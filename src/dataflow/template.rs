@@ -5,13 +5,13 @@ use super::scope::Point;
 use crate::config::{Setting, Snippet, read};
 use crate::event::{Batch, Kind, Reason, RejectKind, Row, Slot};
 use crate::expr::functions::write_scalar;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The longest text that a template gives, in bytes.
 pub const MAX_RENDERED: usize = (64 << 10) - 1;
 
 /// A text that is written anew for each event: `plant/{line}/spend`, `{{` being a brace.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Template {
     /// As it stands in the file, before substitution.
     written: String,
@@ -19,14 +19,53 @@ pub struct Template {
     check: Check,
 }
 
+/// Its own texts may hold secrets that were put in place of variables.
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({})", self.written)
+    }
+}
+
 /// Whether a rendered text will do; if not, why. It is told how many bytes at the text's beginning are the template's own.
 pub type Check = fn(&str, usize) -> Result<(), &'static str>;
 
-#[derive(Clone, Debug, PartialEq)]
+/// How a value is written into a text: in a form that fits there.
+pub type Escape = fn(&str) -> String;
+
+#[derive(Clone)]
 enum Piece {
     Text(String),
-    /// The value of an expression, with the expression for messages.
-    Value(Slot, String),
+    Value(Value),
+}
+
+/// The value of an expression.
+#[derive(Clone)]
+struct Value {
+    slot: Slot,
+    /// The expression, for messages.
+    name: String,
+    escape: Option<Escape>,
+}
+
+impl Value {
+    fn write(&self, batch: &Batch, row: Row, into: &mut String) -> Result<(), &'static str> {
+        let (value, start) = (batch.get(row, self.slot), into.len());
+        match value.kind() {
+            Kind::Null => return Err("is null"),
+            Kind::Bytes => return Err("is bytes, not text"),
+            Kind::Timestamp => {
+                // Writing into a string does not fail.
+                let _ = write!(into, "{}", value.as_timestamp().unwrap_or_default());
+            }
+            _ => write_scalar(batch, value, into).map_err(|_| "is not text")?,
+        }
+        if let Some(escape) = self.escape {
+            let escaped = escape(&into[start..]);
+            into.truncate(start);
+            into.push_str(&escaped);
+        }
+        Ok(())
+    }
 }
 
 /// A piece of a template's text: where it stands there, and the text or expression.
@@ -85,8 +124,21 @@ impl Template {
         let mut entry = planner.entry.take()?;
         let slot = planner.slot_of(&mut entry, setting, &expr, "template");
         planner.entry = Some(entry);
-        let pieces = vec![Piece::Value(slot?, expr.to_string())];
+        let pieces = vec![Piece::Value(Value { slot: slot?, name: expr.to_string(), escape: None })];
         Some(Template { written: format!("{{{text}}}"), pieces, check })
+    }
+
+    /// The same, but values are written as `escape` says where they stand, which is told all of the template's own text in
+    /// front of them.
+    pub fn escaped(mut self, escape: fn(&str) -> Option<Escape>) -> Template {
+        let mut before = String::new();
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Text(text) => before.push_str(text),
+                Piece::Value(value) => value.escape = escape(&before),
+            }
+        }
+        self
     }
 
     /// An empty text for every event: room in its address for what only the sink can say.
@@ -126,19 +178,9 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => into.push_str(text),
-                Piece::Value(slot, name) => {
-                    let value = batch.get(row, *slot);
-                    let written = match value.kind() {
-                        Kind::Null => Err("is null"),
-                        Kind::Bytes => Err("is bytes, not text"),
-                        Kind::Timestamp => {
-                            // Writing into a string does not fail.
-                            let _ = write!(into, "{}", value.as_timestamp().unwrap_or_default());
-                            Ok(())
-                        }
-                        _ => write_scalar(batch, value, into).map_err(|_| "is not text"),
-                    };
-                    written.map_err(|why| refused(&self.written, &format!("`{name}` {why}")))?;
+                Piece::Value(value) => {
+                    let written = value.write(batch, row, into);
+                    written.map_err(|why| refused(&self.written, &format!("`{}` {why}", value.name)))?;
                 }
             }
         }
@@ -165,7 +207,7 @@ fn piece(planner: &mut NodePlanner<'_>, setting: Setting<'_>, part: Part<'_>) ->
     let mut entry = planner.entry.take()?;
     let slot = planner.slot_of(&mut entry, setting, &expr, "template");
     planner.entry = Some(entry);
-    Some(Piece::Value(slot?, expr.to_string()))
+    Some(Piece::Value(Value { slot: slot?, name: expr.to_string(), escape: None }))
 }
 
 /// Cuts a template into texts and expressions. A fault is the byte where it is, and what it is.
@@ -250,13 +292,18 @@ mod tests {
         let span = batch.store("hä".as_bytes());
         batch.set(row, Slot(0), crate::event::Value::text(span));
         batch.set(row, Slot(1), crate::event::Value::timestamp(1500));
-        let value = |slot| Piece::Value(Slot(slot), "x".to_owned());
+        let value = |slot| Piece::Value(Value { slot: Slot(slot), name: "x".to_owned(), escape: None });
         let pieces = vec![value(0), Piece::Text("/".to_owned()), value(1)];
         let check: Check = |text, _| if text.contains('!') { Err("it is loud") } else { Ok(()) };
         let template = Template { written: "{x}".to_owned(), pieces, check };
         let mut text = String::new();
         template.render(&batch, row, &mut text).unwrap();
         assert_eq!(text, "hä/1500");
+        text.clear();
+        let escaped = template.escaped(|before| before.is_empty().then_some(|_| "(escaped)".to_owned()));
+        escaped.render(&batch, row, &mut text).unwrap();
+        assert_eq!(text, "(escaped)/1500");
+        assert_eq!(format!("{escaped:?}"), "Template({x})", "its own texts may hold secrets");
         let missing = Template { written: "{x}".to_owned(), pieces: vec![value(2)], check };
         let reason = missing.render(&batch, row, &mut text).unwrap_err();
         assert_eq!(reason.text, "the template `{x}` cannot be filled in: `x` is null");

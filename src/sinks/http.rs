@@ -32,7 +32,10 @@ pub static HTTP: ComponentSpec = ComponentSpec {
         OptionSpec::required(
             "url",
             OptionKind::Template,
-            "Where each event goes: `https://host/path?query`. What a URL cannot hold, such as a blank, is percent-encoded.",
+            "Where each event goes: `https://host/path?query`. What a URL cannot hold, such as a blank, is percent-encoded. \
+             So is all else but letters, digits and `-._~` in values of events that stand behind the server: one in the \
+             path is one part of it, also where it holds a `/`, which stays as it is in the query; `.` and `..` are refused. \
+             A value that stands in front of the path is the server, or a whole URL, and is not changed.",
         ),
         OptionSpec::or("method", "POST", OptionKind::Word(&["POST", "PUT", "PATCH"]), "The method."),
         OptionSpec::optional(

@@ -1,10 +1,10 @@
 //! `http`: rows that a server is asked for, one at a time.
 
-use crate::clients::http::{HttpClient, HttpOptions, HttpServer};
+use crate::clients::http::{HttpClient, HttpOptions, HttpServer, reach};
 use crate::clients::tls::{TLS, TlsFiles, read_tls};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    Address, AskedTable, ComponentSpec, NodePlanner, OpenTable, OptionKind, OptionSpec, SharedTable,
+    Address, AskedTable, ComponentSpec, NodePlanner, OpenTable, OptionKind, OptionSpec, Probed, SharedTable,
     TableHead, TableKeeper, TableLayout, TablePlan, TableSpec,
 };
 use crate::time::{Millis, Timestamp};
@@ -128,6 +128,11 @@ impl TablePlan for HttpPlan {
 
     fn address(&self) -> Option<&Address> {
         Some(&self.address)
+    }
+
+    /// What a server says of a key that nobody has is known only to whoever runs it.
+    fn probe(&self, _layout: &TableLayout) -> Option<Probed> {
+        Some(reach(&self.tls, &self.server))
     }
 
     fn open(&self, layout: &TableLayout) -> Result<OpenTable, String> {

@@ -4,8 +4,8 @@ use crate::clients::postgres::{Asking, PASSWORD, Server, URL, read_server};
 use crate::clients::tls::TLS;
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
-    ComponentSpec, NodePlanner, OpenTable, OptionKind, OptionSpec, SharedTable, TableHead, TableKeeper,
-    TableLayout, TablePlan, TableRows, TableSpec, column_names, formats, read_rows,
+    ComponentSpec, NodePlanner, OpenTable, OptionKind, OptionSpec, Probed, SharedTable, TableHead,
+    TableKeeper, TableLayout, TablePlan, TableRows, TableSpec, column_names, formats, read_rows,
 };
 use crate::time::{Millis, Timestamp};
 
@@ -84,6 +84,18 @@ impl TablePlan for PostgresPlan {
         None
     }
 
+    fn probe(&self, layout: &TableLayout) -> Option<Probed> {
+        let mut asking = Asking::new(self.server.clone(), self.query.clone(), MOST_BYTES);
+        let server = asking.server();
+        let columns = asking.columns().map_err(|why| format!("{server}: {why}"));
+        Some(columns.and_then(|columns| {
+            missing_of(layout, &columns).map_or_else(
+                || Ok(format!("{server}: the query gives {}", columns.join(", "))),
+                |missing| Err(format!("{server}: {missing}")),
+            )
+        }))
+    }
+
     fn open(&self, layout: &TableLayout) -> Result<OpenTable, String> {
         let keeper = Refresh {
             who: self.server.who.clone(),
@@ -96,6 +108,12 @@ impl TablePlan for PostgresPlan {
         };
         Ok(OpenTable::of(None, Some(Box::new(keeper))))
     }
+}
+
+/// What is wrong with a query that gives these columns, if anything is.
+fn missing_of(layout: &TableLayout, columns: &[String]) -> Option<String> {
+    let missing = layout.columns.iter().find(|wanted| !columns.contains(wanted))?;
+    Some(format!("the query gives no column `{missing}`, but {}", columns.join(", ")))
 }
 
 /// Asks again and again.
@@ -122,9 +140,8 @@ impl Refresh {
         }
         let format = formats::json();
         let columns = column_names(&*format, &lines)?;
-        let missing = self.layout.columns.iter().find(|wanted| !columns.contains(wanted));
-        if let Some(missing) = missing.filter(|_| !lines.is_empty()) {
-            return Err(format!("the query gives no column `{missing}`, but {}", columns.join(", ")));
+        if let Some(missing) = missing_of(&self.layout, &columns).filter(|_| !lines.is_empty()) {
+            return Err(missing);
         }
         let rows = read_rows(&*format, &self.layout, lines.clone())?;
         self.held = Some(lines);

@@ -50,13 +50,17 @@ fn said(answer: &Answer) -> String {
         let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
         return format!("{text}{to}; redirects are not followed: write where it leads as `url`");
     }
-    let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(4 * SHOWN)]);
-    let body: Vec<&str> = body.split_whitespace().collect();
-    let body: String = body.join(" ").chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let body = excerpt(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(4 * SHOWN)]));
     if !body.is_empty() {
         text = format!("{text}: {body}");
     }
     text
+}
+
+/// The beginning of what a server said, on a line.
+pub fn excerpt(text: &str) -> String {
+    let plain = text.split_whitespace().flat_map(|word| [" ", word]).flat_map(str::chars).skip(1);
+    plain.filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
 /// How long the server asks to wait: seconds, or until a date.

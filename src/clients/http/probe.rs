@@ -4,6 +4,7 @@ use super::answer::{Verdict, judge};
 use super::request::{Job, Outgoing};
 use super::sender::ANSWER_LIMIT;
 use super::{HttpLink, HttpOptions, HttpServer};
+use crate::clients::tls::TlsFiles;
 use crate::dataflow::Probed;
 use crate::time::Timestamp;
 use hyper::StatusCode;
@@ -14,8 +15,8 @@ use tokio::runtime::Builder;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects, with TLS where the URL says so, and sends nothing: nobody knows what a request would do there.
-pub fn reach(job: &Job, server: &HttpServer) -> Probed {
-    with_link(job, server, async |link| link.connect().await.map_err(|failed| failed.text))?;
+pub fn reach(tls: &TlsFiles, server: &HttpServer) -> Probed {
+    with_link(tls, server, async |link| link.connect().await.map_err(|failed| failed.text))?;
     Ok(format!("{server} can be reached"))
 }
 
@@ -25,7 +26,7 @@ pub fn rehearse(job: &Job, outgoing: &Outgoing, expected: &[StatusCode]) -> Prob
     let server = &outgoing.url.server;
     let request = outgoing.request()?;
     let ask = async |link: &mut HttpLink| link.ask(request).await.map_err(|failed| failed.text);
-    let answer = with_link(job, server, ask)?;
+    let answer = with_link(&job.tls, server, ask)?;
     if expected.contains(&answer.status) {
         return Ok(format!("{server} lets us write"));
     }
@@ -36,11 +37,11 @@ pub fn rehearse(job: &Job, outgoing: &Outgoing, expected: &[StatusCode]) -> Prob
 }
 
 fn with_link<T>(
-    job: &Job,
+    tls: &TlsFiles,
     server: &HttpServer,
     ask: impl AsyncFnOnce(&mut HttpLink) -> Result<T, String>,
 ) -> Result<T, String> {
-    let tls = server.secure.then(|| job.tls.load()).transpose().map_err(|why| format!("{server}: {why}"))?;
+    let tls = server.secure.then(|| tls.load()).transpose().map_err(|why| format!("{server}: {why}"))?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("{server}: {error}"))?;
     let options = HttpOptions { timeout: PATIENCE, tries: 1, answer_limit: ANSWER_LIMIT };

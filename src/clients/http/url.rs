@@ -1,6 +1,8 @@
 //! Where a request goes.
 
 use super::HttpServer;
+use crate::dataflow::Escape;
+use crate::event::percent_encode;
 use std::fmt::{self, Write};
 
 /// What no URL holds as it is, beside blanks, controls and what is not ASCII.
@@ -54,26 +56,28 @@ impl HttpUrl {
     }
 }
 
-/// A text as a value of a query.
-pub fn encode_query(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a text does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
+/// How a value of an event is written into a URL, behind this text of its template: percent-encoded, in a path as a part of
+/// it between two slashes. In front of the path it stays as it is, as it names the server, or is a whole URL.
+pub fn escape(before: &str) -> Option<Escape> {
+    let behind_scheme = before.split_once("://").map_or(before, |(_, rest)| rest);
+    let at = behind_scheme.find(['/', '?'])?;
+    match behind_scheme[at..].contains('?') {
+        true => Some(|value| percent_encode(value, true)),
+        false => Some(|value| percent_encode(value, false)),
     }
-    encoded
 }
 
-/// Whether a text can be posted to.
+/// Whether a text can be posted to, of which so many bytes at the beginning are the template's own.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn is_url(text: &str) -> Result<(), &'static str> {
-    HttpUrl::parse(text).map(drop)
+pub fn is_url(text: &str, own: usize) -> Result<(), &'static str> {
+    let url = HttpUrl::parse(text)?;
+    let path = url.path.split('?').next().unwrap_or_default();
+    if own < text.len() && path.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err("`.` and `..` lead elsewhere, and cannot be encoded");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -93,5 +97,22 @@ mod tests {
             assert!(HttpUrl::parse(wrong).is_err(), "{wrong}");
         }
         assert!(HttpUrl::parse("http://a/x@y").is_ok(), "only in front of the path it means somebody");
+    }
+
+    #[test]
+    fn values_are_encoded_by_where_they_stand() {
+        let escaped = |before: &str| escape(before).map(|escape| escape("a/b?c=ä&d e.f%"));
+        for whole in ["", "http://", "https://plant-"] {
+            assert_eq!(escaped(whole), None, "{whole}");
+        }
+        for path in ["http://host/", "/", "://:80/x-", "http://host/x/"] {
+            assert_eq!(escaped(path).unwrap(), "a%2Fb%3Fc%3D%C3%A4%26d%20e.f%25", "{path}");
+        }
+        for query in ["http://host?q=", "http://host/x/?a=b&q=", "http://host/?q=/"] {
+            assert_eq!(escaped(query).unwrap(), "a/b%3Fc%3D%C3%A4%26d%20e.f%25", "{query}");
+        }
+        assert!(is_url("http://host/x/../y", 12).is_err());
+        assert!(is_url("http://host/x/../y", 18).is_ok(), "it was written like that");
+        assert!(is_url("http://host/x/..y?z=/../", 12).is_ok());
     }
 }

@@ -9,6 +9,8 @@ use tokio_postgres::{Client, Error};
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a look may take.
+const LOOK: Duration = Duration::from_secs(10);
 /// How many rows are fetched at a time.
 const AT_A_TIME: u32 = 5_000;
 
@@ -38,13 +40,39 @@ impl Asking {
     /// # Errors
     /// Why there are none, in words that say what to do.
     pub fn ask(&mut self) -> Result<Vec<u8>, String> {
+        self.run(PATIENCE, async |asking| asking.rows().await)
+    }
+
+    /// The names of the columns of these rows, asked without having any of them made. Blocks for some ten seconds at the
+    /// most.
+    ///
+    /// # Errors
+    /// Why there would be no rows.
+    pub fn columns(&mut self) -> Result<Vec<String>, String> {
+        self.run(LOOK, async |asking| {
+            let client = asking.connected().await?;
+            let failed = |error: Error| explain(&error, &asking.server, Need::Connection).text;
+            let query = asking.from("*");
+            // Rights are looked at only by what begins to execute.
+            client.batch_execute(&format!("EXPLAIN {query}")).await.map_err(failed)?;
+            let statement = client.prepare(&query).await.map_err(failed)?;
+            Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+        })
+    }
+
+    /// Waits for an answer, for so long at the most.
+    fn run<T>(
+        &mut self,
+        patience: Duration,
+        ask: impl AsyncFnOnce(&mut Asking) -> Result<T, String>,
+    ) -> Result<T, String> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?,
         };
         let asked = runtime.block_on(async {
-            let patient = tokio::time::timeout(PATIENCE, self.rows()).await;
-            patient.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+            let patient = tokio::time::timeout(patience, ask(self)).await;
+            patient.unwrap_or_else(|_| Err(format!("no answer within {} s", patience.as_secs())))
         });
         if asked.is_err() {
             // Whatever state the connection is in, the next one is fresh.
@@ -55,21 +83,30 @@ impl Asking {
     }
 
     async fn rows(&mut self) -> Result<Vec<u8>, String> {
-        let client = match self.client.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => connect(&self.server).await.map_err(|failure| failure.text)?,
-        };
+        let client = self.connected().await?;
         let rows = self.fetch(&client).await?;
         self.client = Some(client);
         Ok(rows)
+    }
+
+    /// That of all rows, by one statement.
+    fn from(&self, what: &str) -> String {
+        format!("SELECT {what} FROM (\n{}\n) given", self.query.trim().trim_end_matches(';'))
+    }
+
+    async fn connected(&mut self) -> Result<Client, String> {
+        match self.client.take().filter(|client| !client.is_closed()) {
+            Some(client) => Ok(client),
+            None => connect(&self.server).await.map_err(|failure| failure.text),
+        }
     }
 
     /// Reads by a cursor, so that no more than the limit is ever in memory.
     async fn fetch(&self, client: &Client) -> Result<Vec<u8>, String> {
         let failed = |error: Error| explain(&error, &self.server, Need::Connection).text;
         let begin = format!(
-            "BEGIN READ ONLY; DECLARE headwater_rows NO SCROLL CURSOR FOR SELECT row_to_json(given)::text FROM (\n{}\n) given",
-            self.query.trim().trim_end_matches(';')
+            "BEGIN READ ONLY; DECLARE headwater_rows NO SCROLL CURSOR FOR {}",
+            self.from("row_to_json(given)::text")
         );
         client.batch_execute(&begin).await.map_err(failed)?;
         let (mut lines, fetch) = (Vec::new(), format!("FETCH {AT_A_TIME} FROM headwater_rows"));

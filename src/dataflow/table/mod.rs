@@ -10,7 +10,7 @@ pub use reading::{column_names, read_rows};
 pub use rows::{MatchKey, TableRows};
 pub use shared::{OpenTable, SharedTable, TableKeeper, TableView};
 
-use super::{ComponentSpec, FormatPlan, NodePlanner};
+use super::{ComponentSpec, FormatPlan, NodePlanner, Probed};
 use crate::config::{Place, Setting, read};
 use crate::event::Slot;
 use crate::expr::Type;
@@ -100,6 +100,12 @@ pub trait TablePlan: fmt::Debug + Send + Sync {
 
     /// Where it is asked for one row at a time; None where all its rows are at hand.
     fn address(&self) -> Option<&Address> {
+        None
+    }
+
+    /// Connects as a run would, looks whether a run would find the columns of the layout, and changes nothing: for
+    /// `check --connect`. None where there is no server to connect to.
+    fn probe(&self, _layout: &TableLayout) -> Option<Probed> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! Answers of bulk requests, as Elasticsearch gives them: a success that tells of each event by itself.
 
-use crate::clients::http::Fate;
+use crate::clients::http::{Fate, excerpt};
 use memchr::memmem;
 use serde_json::Value;
 
@@ -32,8 +32,7 @@ fn words(item: &Value) -> String {
     let (status, error) = (&item["status"], &item["error"]);
     let part = |name: &str| error[name].as_str().unwrap_or_default();
     let cause = error["caused_by"]["reason"].as_str().map(|cause| format!(" ({cause})")).unwrap_or_default();
-    let text = format!("{status} {}: {}{cause}", part("type"), part("reason"));
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    excerpt(&format!("{status} {}: {}{cause}", part("type"), part("reason")))
 }
 
 #[cfg(test)]

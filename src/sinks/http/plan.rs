@@ -18,7 +18,8 @@ const ONE: Batching = Batching { events: 1, bytes: 1, every: Millis::ZERO };
 /// Plans an `http` sink.
 pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<dyn SinkPlan>> {
     let section = HTTP.open(setting);
-    let url = section.required("url", |setting| Template::plan(planner, setting, |text, _| is_url(text)));
+    let url = section
+        .required("url", |setting| Some(Template::plan(planner, setting, is_url)?.escaped(http::escape)));
     let methods = [("POST", Method::POST), ("PUT", Method::PUT), ("PATCH", Method::PATCH)];
     let words = [("POST", 0), ("PUT", 1), ("PATCH", 2)];
     let (_, method) = methods[section.or("method", 0, read::word(&words, &[]))].clone();
@@ -207,7 +208,7 @@ impl SinkPlan for HttpSinkPlan {
     }
 
     fn probe(&self) -> Option<Probed> {
-        Some(http::reach(&self.job, &self.fixed.as_ref()?.server))
+        Some(http::reach(&self.job.tls, &self.fixed.as_ref()?.server))
     }
 
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {

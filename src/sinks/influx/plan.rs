@@ -3,9 +3,10 @@
 use super::INFLUX;
 use super::line::{LinePlan, is_measurement};
 use super::write::WriteLines;
-use crate::clients::http::{self, Authorisation, HttpUrl, PostingPlan, encode_query};
+use crate::clients::http::{self, Authorisation, HttpUrl, PostingPlan};
 use crate::config::{Section, Setting, read};
 use crate::dataflow::{Binding, NodePlanner, Scope, SinkPlan, Template};
+use crate::event::percent_encode;
 use crate::expr::Type;
 use crate::formats::influx::{MEASUREMENT, TIME};
 use crate::sinks::columns::{Column, field_of, read_columns, read_value};
@@ -70,8 +71,8 @@ fn url(setting: Setting<'_>, section: &Section<'_>) -> Option<HttpUrl> {
             setting.error("with `bucket`, `url` is the server alone").hint("`http://host:8086`");
             return None;
         }
-        whole += &format!("?bucket={}", encode_query(bucket));
-        whole += &org.map(|org| format!("&org={}", encode_query(org))).unwrap_or_default();
+        whole += &format!("?bucket={}", percent_encode(bucket, true));
+        whole += &org.map(|org| format!("&org={}", percent_encode(org, true))).unwrap_or_default();
     }
     whole.push(if whole.contains('?') { '&' } else { '?' });
     whole += "precision=ms";
