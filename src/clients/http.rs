@@ -4,6 +4,7 @@
 //! taken, is in `http/`.
 
 mod answer;
+mod headers;
 mod options;
 mod outbox;
 mod plan;
@@ -14,6 +15,9 @@ mod sender;
 mod url;
 
 pub use answer::excerpt;
+pub use headers::{
+    FixedHeaders, HEADERS, is_free_header, is_header_value, read_headers, refuse_two_authorisations,
+};
 pub use options::{AUTH, Authorisation, TIMEOUT, read_auth, read_posting, secret};
 pub use plan::PostingPlan;
 pub use posting::Posting;

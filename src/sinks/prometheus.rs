@@ -4,7 +4,7 @@ mod plan;
 mod sample;
 mod write;
 
-use crate::clients::http::{AUTH, TIMEOUT};
+use crate::clients::http::{AUTH, HEADERS, TIMEOUT};
 use crate::clients::tls::TLS;
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec};
@@ -43,6 +43,7 @@ pub static PROMETHEUS: ComponentSpec = ComponentSpec {
             COLUMNS,
             "Labels: a list of fields, or a map of names and expressions. One that is null or empty is left out.",
         ),
+        HEADERS,
         AUTH,
         TIMEOUT,
         TLS,

@@ -1,6 +1,6 @@
 //! `http`: rows that a server is asked for, one at a time.
 
-use crate::clients::http::{HttpClient, HttpOptions, HttpServer, reach};
+use crate::clients::http::{AUTH, FixedHeaders, HEADERS, HttpClient, HttpOptions, HttpServer, reach};
 use crate::clients::tls::{TLS, TlsFiles, read_tls};
 use crate::config::{Role, Setting, read};
 use crate::dataflow::{
@@ -37,6 +37,8 @@ const SPEC: ComponentSpec = ComponentSpec {
             OptionKind::Duration,
             "How long an answer holds, also that there is no row.",
         ),
+        HEADERS,
+        AUTH,
         OptionSpec::or("timeout", "10s", OptionKind::Duration, "How long an answer may take."),
         OptionSpec::or("concurrency", "4", OptionKind::Integer, "How many calls may be under way at a time."),
         TLS,
@@ -74,9 +76,19 @@ fn plan(planner: &NodePlanner<'_>, head: &TableHead<'_>, setting: Setting<'_>) -
     let timeout = section.or("timeout", Millis(10_000), read::positive_duration);
     let threads = section.or("concurrency", 4, read::integer(1..=64));
     let tls = section.optional("tls", |setting| read_tls(planner, setting)).unwrap_or_default();
+    let headers = FixedHeaders::read(&section, &[]);
     let (server, address) = section.required("url", |setting| url(setting, head.key))?;
     let who = format!("`{}` of `{}`", planner.name, planner.pipeline);
-    Some(Box::new(HttpPlan { who, server, address, cache, timeout, threads: threads as usize, tls }))
+    Some(Box::new(HttpPlan {
+        who,
+        server,
+        address,
+        headers: headers?,
+        cache,
+        timeout,
+        threads: threads as usize,
+        tls,
+    }))
 }
 
 /// Reads the server and what is asked of it.
@@ -90,7 +102,7 @@ fn url(setting: Setting<'_>, key: &[String]) -> Option<(HttpServer, Address)> {
         setting.error(why).hint("each column of the key stands in the path: `http://host/devices/{device}`");
     });
     let plain: String = path.chars().filter(|c| !matches!(c, '{' | '}')).collect();
-    if request(&server, &plain).is_err() {
+    if request(&server, &plain, &FixedHeaders::default()).is_err() {
         setting
             .error("this is no URL")
             .hint("what is no letter, digit or one of `-._~/?=&` is percent-encoded");
@@ -99,8 +111,10 @@ fn url(setting: Setting<'_>, key: &[String]) -> Option<(HttpServer, Address)> {
     Some((server, address.ok()?))
 }
 
-fn request(server: &HttpServer, path: &str) -> Result<Request<Bytes>, String> {
-    let request = Request::get(path).header("host", server.authority()).header("accept", "application/json");
+fn request(server: &HttpServer, path: &str, headers: &FixedHeaders) -> Result<Request<Bytes>, String> {
+    let mut request =
+        Request::get(path).header("host", server.authority()).header("accept", "application/json");
+    request.headers_mut().into_iter().for_each(|all| headers.write(all));
     request.body(Bytes::new()).map_err(|error| error.to_string())
 }
 
@@ -111,6 +125,7 @@ struct HttpPlan {
     who: String,
     server: HttpServer,
     address: Address,
+    headers: FixedHeaders,
     cache: Millis,
     timeout: Millis,
     threads: usize,
@@ -165,9 +180,9 @@ impl Caller {
     /// # Errors
     /// Why there is no answer for now.
     fn call(&mut self, path: &str) -> Result<Result<Option<Bytes>, String>, String> {
-        let HttpPlan { server, timeout, tls, .. } = &self.plan;
+        let HttpPlan { server, headers, timeout, tls, .. } = &self.plan;
         // What is asked for was checked, and values are encoded; what is no path all the same has no row.
-        let Ok(first) = request(server, path) else { return Ok(Ok(None)) };
+        let Ok(first) = request(server, path, headers) else { return Ok(Ok(None)) };
         let client = match &mut self.client {
             Some(client) => client,
             empty => {

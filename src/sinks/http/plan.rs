@@ -9,7 +9,7 @@ use crate::dataflow::{Batching, NodePlanner, Probed, Retry, Sink, SinkPlan, Temp
 use crate::event::json;
 use crate::time::Millis;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use std::sync::Arc;
 
 /// A request for each event.
@@ -24,7 +24,11 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     let words = [("POST", 0), ("PUT", 1), ("PATCH", 2)];
     let (_, method) = methods[section.or("method", 0, read::word(&words, &[]))].clone();
     let auth = section.get("auth").map(http::read_auth);
-    let headers = section.get("headers").map_or(Some(Vec::new()), |setting| headers(planner, setting));
+    let headers = section.get("headers").map_or(Some(Vec::new()), |setting| {
+        http::read_headers(setting, &[], |entry| {
+            Template::plan(planner, entry, |text, _| http::is_header_value(text))
+        })
+    });
     let has_type = headers.iter().flatten().any(|(name, _)| name == CONTENT_TYPE);
     let body = section.get("body").map(|setting| body(planner, setting, has_type));
     let idempotency = section.get("idempotency_header").map(header_name);
@@ -60,39 +64,10 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     Some(Box::new(HttpSinkPlan { job, manner, address, written, fixed }))
 }
 
-/// Headers with the templates of their values.
-fn headers(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Vec<(HeaderName, Template)>> {
-    let planned = setting.entries()?.into_iter().map(|entry| {
-        let name = HeaderName::try_from(entry.name).ok();
-        if name.is_none() {
-            entry.faults.error(entry.key, format!("`{}` can be no header", entry.name));
-        }
-        let name = name.filter(|name| is_free(entry, name));
-        let template = Template::plan(planner, entry, |text, _| is_value(text));
-        Some((name?, template?))
-    });
-    planned.collect::<Vec<_>>().into_iter().collect()
-}
-
-/// Whether the header is not one of those that follow from everything else.
-fn is_free(setting: Setting<'_>, name: &HeaderName) -> bool {
-    let own = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
-    let is_free = !own.contains(name);
-    if !is_free {
-        setting.faults.error(setting.key, format!("the header `{name}` follows from the request"));
-    }
-    is_free
-}
-
-fn is_value(text: &str) -> Result<(), &'static str> {
-    let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-    if text.bytes().any(is_control) { Err("a header cannot hold control characters") } else { Ok(()) }
-}
-
 fn header_name(setting: Setting<'_>) -> Option<HeaderName> {
     let name = HeaderName::try_from(read::text(setting)?);
     match name {
-        Ok(name) => Some(name).filter(|name| is_free(setting, name)),
+        Ok(name) => Some(name).filter(|name| http::is_free_header(setting, name, &[])),
         Err(_) => {
             setting.wrong("the name of a header, such as `Idempotency-Key`");
             None
@@ -103,10 +78,7 @@ fn header_name(setting: Setting<'_>) -> Option<HeaderName> {
 /// Reports a header that would be written twice.
 fn refuse_twice(section: &Section<'_>, headers: &[(HeaderName, Template)], own: Option<&HeaderName>) {
     let has = |name: &HeaderName| headers.iter().any(|(header, _)| header == name);
-    if let (Some(setting), true) = (section.get("auth"), has(&AUTHORIZATION)) {
-        let reported = setting.faults.error(setting.key, "`headers` has `Authorization` as well as `auth`");
-        reported.hint("keep one of them");
-    }
+    http::refuse_two_authorisations(section, headers.iter().map(|(name, _)| name));
     if let Some(setting) = section.get("idempotency_header").filter(|_| own.is_some_and(has)) {
         let reported = setting.error("`headers` has this header, too");
         reported

@@ -2,8 +2,8 @@
 
 use super::PROMETHEUS;
 use super::sample::{SamplePlan, is_label, is_metric};
-use super::write::WriteSamples;
-use crate::clients::http::{self, Authorisation, HttpUrl, PostingPlan};
+use super::write::{OWN, WriteSamples};
+use crate::clients::http::{self, FixedHeaders, HttpUrl, PostingPlan};
 use crate::config::{Setting, read};
 use crate::dataflow::{Binding, NodePlanner, Scope, SinkPlan, Template};
 use crate::event::Slot;
@@ -18,7 +18,7 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
         let parsed = HttpUrl::parse(read::text(setting)?);
         parsed.map_err(|why| setting.error(why).hint("it is like `http://host:9090/api/v1/write`")).ok()
     });
-    let auth = section.get("auth").map_or_else(|| Some(Authorisation::default()), http::read_auth);
+    let headers = FixedHeaders::read(&section, &OWN);
     // What is left away is as if it stood in place of the URL, which must be there.
     let place = section.get("url")?;
     let name = match section.get("name") {
@@ -31,14 +31,14 @@ pub fn plan(planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<d
     };
     let labels = section.get("labels").map(|setting| read_columns(planner, setting, is_label));
     let time = read_value(planner, place, Some("event_time()"));
-    let (url, auth, name, value, time) = (url?, auth?, name?, value?, time?.1);
+    let (url, headers, name, value, time) = (url?, headers?, name?, value?, time?.1);
     let mut labels = labels.unwrap_or_else(|| Some(Vec::new()))?;
     labels.sort_by(|a, b| a.name.cmp(&b.name));
     bind(planner, &labels, value);
     let labels = labels.into_iter().map(|label| (label.name, label.slot)).collect();
     let text = format!("prometheus {}", name.written());
     let samples = SamplePlan { name, labels, value: value.0, time };
-    let compose = WriteSamples { url, auth };
+    let compose = WriteSamples { url, headers };
     let (shown, rehearsal) = (compose.url.server.to_string(), compose.rehearsal());
     let job = http::read_posting(planner, &section, Some(&shown), Arc::new(compose));
     Some(Box::new(PostingPlan::new(job, text, Arc::new(samples), rehearsal, &[])))

@@ -4,7 +4,7 @@
 //! value), a sample (1: value as a double, 2: milliseconds).
 
 use super::sample::Sample;
-use crate::clients::http::{Authorisation, Compose, Event, HttpUrl, Outgoing};
+use crate::clients::http::{Compose, Event, FixedHeaders, HttpUrl, Outgoing};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::collections::BTreeMap;
@@ -12,13 +12,16 @@ use std::collections::BTreeMap;
 /// The version of the protocol.
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
+/// The headers that follow from that.
+pub const OWN: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, VERSION];
+
 /// Where samples are written to, and as whom.
 #[derive(Clone, Debug)]
 pub struct WriteSamples {
     /// The URL.
     pub url: HttpUrl,
-    /// Who we are.
-    pub auth: Authorisation,
+    /// Who we are, and what else is to be said.
+    pub headers: FixedHeaders,
 }
 
 impl WriteSamples {
@@ -27,7 +30,7 @@ impl WriteSamples {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
         headers.insert(VERSION, HeaderValue::from_static("0.1.0"));
-        self.auth.write(&mut headers);
+        self.headers.write(&mut headers);
         Outgoing { method: Method::POST, url: self.url.clone(), headers, body: body.into() }
     }
 
