@@ -91,7 +91,12 @@ sinks:
   windows: { from: counted, file: { path: windows.ndjson } }
   bad: { from: placed.rejected, file: { path: bad.ndjson } }
 tables:
-  devices: { http: { url: \"http://127.0.0.1:PORT/devices/{device}?v=1\" }, key: [device] }
+  devices:
+    http:
+      url: \"http://127.0.0.1:PORT/devices/{device}?v=1\"
+      headers: { X-Plant: A7 }
+      auth: { bearer: secret }
+    key: [device]
 ";
 
 fn asking(port: u16, missing: &str) -> String {
@@ -127,6 +132,9 @@ fn answer(mut stream: TcpStream, log: &Asked) {
     let times = log.iter().filter(|known| *known == device).count();
     drop(log);
     let (status, body) = match device {
+        _ if !request.contains("authorization: Bearer secret") || !request.contains("x-plant: A7") => {
+            ("400 Bad Request", String::new())
+        }
         "none" => ("404 Not Found", String::new()),
         "odd" => ("200 OK", "[1]".to_owned()),
         "wrong" => ("400 Bad Request", String::new()),
@@ -174,6 +182,11 @@ fn a_server_is_asked_for_each_row_once() {
         line.split(r#""events":"#).nth(1).unwrap().split(',').next().unwrap().parse::<u32>().unwrap()
     };
     assert_eq!(folder.read("windows.ndjson").lines().map(count).sum::<u32>(), 2400);
+    let found = folder.run(&["check", "--connect", "p.yaml"]).succeeded().stderr;
+    assert!(
+        found.contains("table `devices`: http://127.0.0.1:") && found.contains("can be reached"),
+        "{found}"
+    );
     let asked = asked.lock().unwrap();
     let times = |device: &str| asked.iter().filter(|known| *known == device).count();
     assert_eq!((times("a"), times("none"), times("7"), times("busy")), (1, 1, 1, 3), "{asked:?}");

@@ -44,7 +44,8 @@ pub static HTTP: ComponentSpec = ComponentSpec {
             "token",
             OptionKind::Text,
             "What clients must send as `Authorization: Bearer TOKEN`, or are answered 401; best as `${file:…}` or \
-             `${credential:…}`.",
+             `${credential:…}`. Without it, what a browser sends for a page (with `Origin`, or `Sec-Fetch-Site: cross-site`) \
+             is answered 403: any page could send events to this machine.",
         ),
         OptionSpec::or(
             "max_body",

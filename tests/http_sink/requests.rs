@@ -47,6 +47,22 @@ fn events_of_one_url_and_headers_go_together_in_order() {
 }
 
 #[test]
+fn values_in_a_url_are_encoded_by_where_they_stand() {
+    let odd = "{\"to\":\"a/b?c=d&e=ä #\"}";
+    let (taken, _, folder) =
+        posted("", "", "/in/{to}/x?to={to}&n=1", &[odd, "{\"to\":\"..\"}", "{\"to\":\"..x\"}"]);
+    let paths: Vec<&str> = taken.iter().map(|(path, _)| path.as_str()).collect();
+    let first = "/in/a%2Fb%3Fc%3Dd%26e%3D%C3%A4%20%23/x?to=a/b%3Fc%3Dd%26e%3D%C3%A4%20%23&n=1";
+    assert_eq!(paths, [first, "/in/..x/x?to=..x&n=1"]);
+    assert!(dead_letters(&folder).contains("lead elsewhere"));
+    // A whole URL is what it is.
+    let server = Server::start(|_, _| TAKEN);
+    let line = format!("{{\"url\":\"{}/a/b?c=d\"}}", server.url());
+    run(&pipeline("{url}", "", ""), &[&line]).0.succeeded();
+    assert_eq!(crate::taken(&server)[0].0, "/a/b?c=d");
+}
+
+#[test]
 fn batches_are_full_by_events_bytes_or_time() {
     let bodies = |beside: &str| {
         let (taken, ..) = posted("body: ndjson", beside, "", &THREE);

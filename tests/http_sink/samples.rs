@@ -95,9 +95,17 @@ fn events_are_samples_of_series_sorted_by_time() {
 {\"ts\":1500,\"name\":\"t\",\"value\":\"x\"}
 {\"ts\":1500,\"name\":\"t\",\"value\":null}
 ";
-    let folder = run(&server, "labels: { machine: m, Hall: Hall }\n      auth: { bearer: t }", input);
+    let folder = run(
+        &server,
+        "labels: { machine: m, Hall: Hall }\n      auth: { bearer: t }\n      headers: { X-Scope-OrgID: plant }",
+        input,
+    );
     let seen = server.seen();
     assert_eq!((seen.len(), seen[0].path.as_str()), (1, "/api/v1/write"));
+    assert_eq!(
+        (&*seen[0].headers["authorization"], &*seen[0].headers["x-scope-orgid"]),
+        ("Bearer t", "plant")
+    );
     let expected = [
         ("__name__=t:x".to_owned(), vec![(1500, 1.0)]),
         ("Hall=7 __name__=t machine=a \"q\"".to_owned(), vec![(1000, 1.5), (2000, 2.0)]),

@@ -43,6 +43,23 @@ fn each_refusal_says_what_is_wrong() {
 }
 
 #[test]
+fn pages_of_a_browser_need_a_token() {
+    let page = ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: Cross-Site\r\n"];
+    let open = Listener::start("", "", &[]);
+    for header in page {
+        let answer = post(open.port, header, "{}");
+        assert!(answer.status == 403 && answer.body.contains("token"), "{answer:?}");
+    }
+    assert_eq!(post(open.port, "Sec-Fetch-Site: none\r\n", "{\"n\":1}").status, 202);
+    assert_eq!(open.lines(1), ["{\"n\":1}"]);
+    open.running.stop();
+    let guarded = Listener::start(", token: sesame", "", &[]);
+    let header = format!("Authorization: Bearer sesame\r\n{}", page[0]);
+    assert_eq!(post(guarded.port, &header, "{}").status, 202);
+    guarded.running.stop();
+}
+
+#[test]
 fn a_connection_serves_many_requests() {
     let listener = Listener::start("", "", &[]);
     let mut client = Client::connect(listener.port).unwrap();

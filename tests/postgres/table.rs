@@ -18,6 +18,23 @@ tables:
 ";
 
 #[test]
+fn looking_at_a_server_says_whether_the_query_gives_what_is_needed() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (database, folder) = (postgres.database(), Folder::empty());
+    folder.write("p.yaml", PIPELINE.replace("URL", &database.url()));
+    let found = |status: i32, text: &str| {
+        let ran = folder.run(&["check", "--connect", "p.yaml"]);
+        assert!(ran.status == Some(status) && ran.stderr.contains(text), "{}", ran.stderr);
+        assert!(ran.stderr.contains("table `machines`: postgres://"), "{}", ran.stderr);
+    };
+    found(1, "relation \"machines\" does not exist");
+    database.execute("CREATE TABLE machines (machine text, site int, line text)");
+    found(1, "the query gives no column `since`, but machine, site, line");
+    database.execute("ALTER TABLE machines ADD since timestamptz");
+    found(0, "the query gives machine, site, line, since");
+}
+
+#[test]
 fn a_pipeline_waits_for_rows_and_keeps_them_while_the_server_is_away() {
     let Some(mut postgres) = Postgres::start() else { return };
     let database = postgres.database();

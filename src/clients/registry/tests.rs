@@ -110,3 +110,25 @@ fn what_is_written_by_is_found_or_made() {
     assert!(why.contains(&url) && why.contains("does not have this `schema`"), "{why}");
     assert!(number("new", None, false).unwrap_err().contains("it has no subject `new`"));
 }
+
+#[test]
+fn a_look_changes_nothing() {
+    let (url, asked) = serve(|request, _| match request {
+        _ if request.starts_with("POST /subjects/known ") => (200, schema(4)),
+        _ if request.starts_with("GET /subjects/latest/versions/latest ") => (200, schema(5)),
+        _ if request.starts_with("GET /subjects/shut/") => {
+            (401, json!({ "message": "x".repeat(5000) }).to_string())
+        }
+        _ => (404, json!({ "message": "Subject not found." }).to_string()),
+    });
+    let look = |subject: &str, schema: Option<&str>| client(&url, Some(subject), schema, true).probe(true);
+    assert!(look("known", Some(SCHEMA)).unwrap().ends_with("has schema 4 for `known`"));
+    assert!(look("latest", None).unwrap().ends_with("has schema 5 for `latest`"));
+    assert!(look("new", Some(SCHEMA)).unwrap().ends_with("will be given the schema of `new`"));
+    let why = look("shut", None).unwrap_err();
+    assert!(why.contains("401") && why.contains("xxx") && why.len() < 500, "{why}");
+    assert!(client(&url, None, None, false).probe(false).unwrap().ends_with(" answers"));
+    assert!(!asked.lock().unwrap().iter().any(|request| request.starts_with("POST /subjects/new/versions")));
+    let nobody = client("http://127.0.0.1:1", None, None, false).probe(false).unwrap_err();
+    assert!(nobody.contains("the schema registry http://127.0.0.1:1"), "{nobody}");
+}

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -165,6 +165,10 @@ impl Service {
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "this takes `Authorization: Bearer TOKEN`");
             return Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
+        if token.is_none() && is_of_a_page(&head.headers) {
+            let why = "pages of a browser may send events only with a `token`";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, why));
+        }
         let encoding = Encoding::of(&head.headers).ok_or_else(|| {
             let refusal =
                 Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body is plain, or packed by gzip");
@@ -188,6 +192,13 @@ impl Service {
         };
         self.headers.iter().filter_map(found).collect()
     }
+}
+
+/// Whether a browser sends it for a page. Any page may have it post to this machine, so that being allowed to connect proves
+/// nothing of who is behind it; browsers say so, and pages cannot keep them from that.
+fn is_of_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    headers.contains_key(ORIGIN) || site.is_some_and(|site| site.eq_ignore_ascii_case(b"cross-site"))
 }
 
 /// What a client proves itself with.
