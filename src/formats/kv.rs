@@ -1,17 +1,17 @@
 //! Pairs of names and values: `level=warn code=17 text="door open"`.
 
 use super::json::{JsonDecoder, JsonInput};
-use super::lines::{Lines, each_line};
-use super::text::without_return;
+use super::line_decoder::{LineDecoder, ReadLine};
 use super::{Decoder, Wanted};
-use crate::event::bytes::Malformed;
 use crate::event::json::write_string;
 use crate::event::kv::{KvRules, pairs};
-use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
+use crate::event::{Batch, Reason, RejectKind, Span};
 
 /// Reads the pairs of a line, which stand apart by white space or commas. Values are text; a name without `=` is null.
-pub struct KvDecoder {
-    lines: Lines,
+pub type KvDecoder = LineDecoder<Kv>;
+
+/// Reads the pairs of a line.
+pub struct Kv {
     json: JsonDecoder,
     object: Vec<u8>,
 }
@@ -20,11 +20,13 @@ impl KvDecoder {
     /// A decoder of the wanted fields.
     pub fn new(wanted: &Wanted) -> KvDecoder {
         let json = JsonDecoder::new(JsonInput::default(), wanted);
-        KvDecoder { lines: Lines::default(), json, object: Vec::new() }
+        LineDecoder::of(Kv { json, object: Vec::new() })
     }
+}
 
+impl Kv {
     /// Writes the pairs of a line as a JSON object.
-    fn read(&mut self, line: &str) -> Result<(), &'static str> {
+    fn write(&mut self, line: &str) -> Result<(), &'static str> {
         self.object.clear();
         self.object.push(b'{');
         for pair in pairs(line, KvRules::default()) {
@@ -42,52 +44,22 @@ impl KvDecoder {
         self.object.push(b'}');
         Ok(())
     }
+}
 
-    fn line(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
+impl ReadLine for Kv {
+    fn read(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
         let text = batch.arena[line.range()].to_vec();
         let reason = |text: &'static str| Reason::new(RejectKind::Decode, text);
         let text = str::from_utf8(&text).map_err(|_| reason("the line is not UTF-8"))?;
-        self.read(text).map_err(reason)?;
+        self.write(text).map_err(reason)?;
         let object = batch.store(&self.object);
         let mut unreadable = Vec::new();
         self.json.decode(batch, object, true, usize::MAX, &mut unreadable);
         unreadable.pop().map_or(Ok(()), |unreadable| Err(unreadable.reason))
     }
-}
 
-impl Decoder for KvDecoder {
-    fn decode(
-        &mut self,
-        batch: &mut Batch,
-        block: Span,
-        last: bool,
-        limit: usize,
-        unreadable: &mut Vec<Unreadable>,
-    ) -> usize {
-        let mut lines = std::mem::take(&mut self.lines);
-        let read = lines.decode(batch, block, last, limit, unreadable, |batch, stretch, unreadable| {
-            each_line(batch, stretch, limit, unreadable, |batch, line, unreadable| {
-                let raw = without_return(batch, line);
-                if let Err(reason) = self.line(batch, raw) {
-                    unreadable.push(Unreadable::behind(batch, raw, reason));
-                }
-            })
-        });
-        self.lines = lines;
-        read
-    }
-
-    fn save(&self, into: &mut Vec<u8>) {
-        self.lines.save(into);
-    }
-
-    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lines.load(saved)
-    }
-
-    fn another(&self) -> Box<dyn Decoder> {
-        let json = self.json.fresh();
-        Box::new(KvDecoder { lines: Lines::default(), json, object: Vec::new() })
+    fn another(&self) -> Kv {
+        Kv { json: self.json.fresh(), object: Vec::new() }
     }
 }
 

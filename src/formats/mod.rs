@@ -8,6 +8,7 @@ pub mod csv;
 pub mod influx;
 pub mod json;
 mod kv;
+mod line_decoder;
 mod lines;
 mod lookup;
 mod members;

@@ -1,55 +1,40 @@
 //! Bytes as they are: the field `payload`.
 
 use super::columns::Columns;
-use super::lines::{Lines, each_line};
+use super::line_decoder::{LineDecoder, ReadLine};
 use super::lookup::{BytesAs, Lookup};
 use super::{Decoder, Encoder, Wanted};
-use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable, View};
 
 /// The field that a record is.
 const FIELD: &str = "payload";
 
 /// Reads each line, without its newline, as the bytes field `payload`.
-pub struct RawDecoder {
+pub type RawDecoder = LineDecoder<Raw>;
+
+/// Reads a line as a field.
+#[derive(Clone)]
+pub struct Raw {
     columns: Columns,
-    lines: Lines,
 }
 
 impl RawDecoder {
     /// A decoder of the wanted fields.
     pub fn new(wanted: &Wanted) -> RawDecoder {
-        RawDecoder { columns: Columns::of_one(FIELD, wanted), lines: Lines::default() }
+        LineDecoder::of(Raw { columns: Columns::of_one(FIELD, wanted) })
     }
 }
 
-impl Decoder for RawDecoder {
-    fn decode(
-        &mut self,
-        batch: &mut Batch,
-        block: Span,
-        last: bool,
-        limit: usize,
-        unreadable: &mut Vec<Unreadable>,
-    ) -> usize {
-        let RawDecoder { columns, lines } = self;
-        lines.decode(batch, block, last, limit, unreadable, |batch, stretch, unreadable| {
-            each_line(batch, stretch, limit, unreadable, |batch, line, _| {
-                columns.add_bytes(batch, Span::new(line.start, line.len()));
-            })
-        })
+impl ReadLine for Raw {
+    const KEEPS_RETURN: bool = true;
+
+    fn read(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
+        self.columns.add_bytes(batch, line);
+        Ok(())
     }
 
-    fn save(&self, into: &mut Vec<u8>) {
-        self.lines.save(into);
-    }
-
-    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lines.load(saved)
-    }
-
-    fn another(&self) -> Box<dyn Decoder> {
-        Box::new(RawDecoder { columns: self.columns.clone(), lines: Lines::default() })
+    fn another(&self) -> Raw {
+        self.clone()
     }
 }
 

@@ -1,12 +1,10 @@
 //! Lines that a regular expression takes apart.
 
 use super::columns::Columns;
-use super::lines::{Lines, each_line};
-use super::text::without_return;
+use super::line_decoder::{LineDecoder, ReadLine};
 use super::types::FieldType;
-use super::{Decoder, Wanted};
-use crate::event::bytes::Malformed;
-use crate::event::{Batch, Reason, RejectKind, Span, Unreadable};
+use super::Wanted;
+use crate::event::{Batch, Reason, RejectKind, Span};
 use regex::{CaptureLocations, Regex};
 
 /// How lines are taken apart.
@@ -20,13 +18,16 @@ pub struct RegexOptions {
 
 /// Reads each line as the named groups of an expression; a group that took no part is null. A line without a
 /// match is rejected.
-pub struct RegexDecoder {
+pub type RegexDecoder = LineDecoder<Captures>;
+
+/// Reads the groups of a line.
+#[derive(Clone)]
+pub struct Captures {
     regex: Regex,
     /// The number of each column's group.
     groups: Vec<usize>,
     found: CaptureLocations,
     columns: Columns,
-    lines: Lines,
 }
 
 impl RegexDecoder {
@@ -40,11 +41,13 @@ impl RegexDecoder {
         }
         let columns = Columns::new(&names, &options.types, wanted)?;
         let found = regex.capture_locations();
-        Ok(RegexDecoder { regex, groups, found, columns, lines: Lines::default() })
+        Ok(LineDecoder::of(Captures { regex, groups, found, columns }))
     }
+}
 
+impl Captures {
     /// Adds the row of a line.
-    fn line(&mut self, batch: &mut Batch, line: Span) -> Result<(), String> {
+    fn add(&mut self, batch: &mut Batch, line: Span) -> Result<(), String> {
         let text = str::from_utf8(&batch.arena[line.range()]).map_err(|_| "the line is not UTF-8")?;
         if self.regex.captures_read(&mut self.found, text).is_none() {
             return Err("the line does not match the expression".to_owned());
@@ -57,43 +60,12 @@ impl RegexDecoder {
     }
 }
 
-impl Decoder for RegexDecoder {
-    fn decode(
-        &mut self,
-        batch: &mut Batch,
-        block: Span,
-        last: bool,
-        limit: usize,
-        unreadable: &mut Vec<Unreadable>,
-    ) -> usize {
-        let mut lines = std::mem::take(&mut self.lines);
-        let read = lines.decode(batch, block, last, limit, unreadable, |batch, stretch, unreadable| {
-            each_line(batch, stretch, limit, unreadable, |batch, line, unreadable| {
-                let raw = without_return(batch, line);
-                if let Err(reason) = self.line(batch, raw) {
-                    unreadable.push(Unreadable::behind(batch, raw, Reason::new(RejectKind::Decode, reason)));
-                }
-            })
-        });
-        self.lines = lines;
-        read
+impl ReadLine for Captures {
+    fn read(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
+        self.add(batch, line).map_err(|reason| Reason::new(RejectKind::Decode, reason))
     }
 
-    fn save(&self, into: &mut Vec<u8>) {
-        self.lines.save(into);
-    }
-
-    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lines.load(saved)
-    }
-
-    fn another(&self) -> Box<dyn Decoder> {
-        Box::new(RegexDecoder {
-            regex: self.regex.clone(),
-            groups: self.groups.clone(),
-            found: self.regex.capture_locations(),
-            columns: self.columns.clone(),
-            lines: Lines::default(),
-        })
+    fn another(&self) -> Captures {
+        self.clone()
     }
 }

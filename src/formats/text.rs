@@ -1,10 +1,9 @@
 //! Lines of text: the field `line`.
 
 use super::columns::Columns;
-use super::lines::{Lines, each_line};
+use super::line_decoder::{LineDecoder, ReadLine};
 use super::lookup::{BytesAs, Lookup};
 use super::{Decoder, Encoder, Wanted};
-use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable, View};
 
 /// The field that a line is.
@@ -12,49 +11,29 @@ const FIELD: &str = "line";
 
 /// Reads each line, without its end (`\n` or `\r\n`), as the text field `line`. Where it is wanted it must be
 /// UTF-8, or it is rejected.
-pub struct TextDecoder {
+pub type TextDecoder = LineDecoder<Text>;
+
+/// Reads a line as a field.
+#[derive(Clone)]
+pub struct Text {
     columns: Columns,
-    lines: Lines,
 }
 
 impl TextDecoder {
     /// A decoder of the wanted fields.
     pub fn new(wanted: &Wanted) -> TextDecoder {
-        TextDecoder { columns: Columns::of_one(FIELD, wanted), lines: Lines::default() }
+        LineDecoder::of(Text { columns: Columns::of_one(FIELD, wanted) })
     }
 }
 
-impl Decoder for TextDecoder {
-    fn decode(
-        &mut self,
-        batch: &mut Batch,
-        block: Span,
-        last: bool,
-        limit: usize,
-        unreadable: &mut Vec<Unreadable>,
-    ) -> usize {
-        let TextDecoder { columns, lines } = self;
-        lines.decode(batch, block, last, limit, unreadable, |batch, stretch, unreadable| {
-            each_line(batch, stretch, limit, unreadable, |batch, line, unreadable| {
-                let line = without_return(batch, line);
-                if let Err(reason) = columns.add_row(batch, |_, _| Some(line)) {
-                    let reason = Reason::new(RejectKind::Decode, reason);
-                    unreadable.push(Unreadable::behind(batch, line, reason));
-                }
-            })
-        })
+impl ReadLine for Text {
+    fn read(&mut self, batch: &mut Batch, line: Span) -> Result<(), Reason> {
+        let added = self.columns.add_row(batch, |_, _| Some(line));
+        added.map_err(|reason| Reason::new(RejectKind::Decode, reason))
     }
 
-    fn save(&self, into: &mut Vec<u8>) {
-        self.lines.save(into);
-    }
-
-    fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lines.load(saved)
-    }
-
-    fn another(&self) -> Box<dyn Decoder> {
-        Box::new(TextDecoder { columns: self.columns.clone(), lines: Lines::default() })
+    fn another(&self) -> Text {
+        self.clone()
     }
 }
 
@@ -88,12 +67,6 @@ impl Decoder for TextRecordDecoder {
     fn another(&self) -> Box<dyn Decoder> {
         Box::new(TextRecordDecoder { columns: self.columns.clone() })
     }
-}
-
-/// A line without a carriage return at its end.
-pub(super) fn without_return(batch: &Batch, line: std::ops::Range<usize>) -> Span {
-    let returns = batch.arena[line.clone()].ends_with(b"\r") as usize;
-    Span::new(line.start, line.len() - returns)
 }
 
 /// Writes the field `line` and a newline.
