@@ -15,6 +15,7 @@ mod members;
 pub mod protobuf;
 mod raw;
 mod regex;
+mod sequence;
 mod text;
 mod transcode;
 mod types;

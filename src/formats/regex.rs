@@ -1,9 +1,9 @@
 //! Lines that a regular expression takes apart.
 
+use super::Wanted;
 use super::columns::Columns;
 use super::line_decoder::{LineDecoder, ReadLine};
 use super::types::FieldType;
-use super::Wanted;
 use crate::event::{Batch, Reason, RejectKind, Span};
 use regex::{CaptureLocations, Regex};
 

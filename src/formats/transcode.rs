@@ -2,7 +2,8 @@
 //! schema says how the two correspond.
 
 use super::json::{JsonEncoder, JsonInput, JsonOutput, JsonRecordDecoder};
-use super::lines::{MAX_RECORD, SAMPLE, flag};
+use super::lines::{MAX_RECORD, SAMPLE};
+use super::sequence::{ReadSequence, Sequence};
 use super::{Decoder, Encoder, Wanted};
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable, View};
@@ -53,10 +54,7 @@ pub struct TranscodingDecoder<T> {
     wanted: Wanted,
     /// Whether each block is one record.
     messages: bool,
-    /// Whether the end of the records was lost.
-    lost: bool,
-    /// Whether it was lost by an earlier run, which this one has not said yet.
-    unsaid: bool,
+    sequence: Sequence,
     /// The message that was left, as it is not known yet how it is read: what of it says that.
     left: Vec<u8>,
     text: Vec<u8>,
@@ -70,7 +68,7 @@ impl<T: Transcode> TranscodingDecoder<T> {
     pub fn new(notation: Arc<T>, messages: bool, wanted: &Wanted) -> TranscodingDecoder<T> {
         let events = JsonRecordDecoder::new(JsonInput::default(), wanted);
         let (wanted, left, text) = (wanted.clone(), Vec::new(), Vec::new());
-        TranscodingDecoder { notation, events, wanted, messages, lost: false, unsaid: false, left, text }
+        TranscodingDecoder { notation, events, wanted, messages, sequence: Sequence::default(), left, text }
     }
 
     fn record(&mut self, batch: &mut Batch, record: Range<usize>, unreadable: &mut Vec<Unreadable>) {
@@ -85,14 +83,19 @@ impl<T: Transcode> TranscodingDecoder<T> {
         let raw = Span::new(record.start, record.len());
         unreadable[before..].iter_mut().for_each(|unreadable| unreadable.raw = raw);
     }
+}
+
+impl<T: Transcode> ReadSequence for TranscodingDecoder<T> {
+    fn sequence(&mut self) -> &mut Sequence {
+        &mut self.sequence
+    }
 
     fn lose(&mut self, batch: &Batch, rest: Range<usize>, why: &str, unreadable: &mut Vec<Unreadable>) {
-        self.lost = true;
+        self.sequence.lost = true;
         let sample = rest.start..rest.end.min(rest.start + SAMPLE);
         unreadable.push(refusal(batch, sample, format!("{why}; what follows cannot be read")));
     }
 
-    /// Reads the next record of `rest`; returns the place behind it, or None if more bytes are needed.
     fn next(
         &mut self,
         batch: &mut Batch,
@@ -141,17 +144,7 @@ impl<T: Transcode> Decoder for TranscodingDecoder<T> {
             self.record(batch, start..end, unreadable);
             return end - start;
         }
-        let mut at = start;
-        if at < end && std::mem::take(&mut self.unsaid) {
-            self.lose(batch, at..end, "it stands behind what was no record", unreadable);
-        }
-        while at < end && batch.len() < limit && !self.lost {
-            match self.next(batch, at..end, last, unreadable) {
-                Some(behind) => at = behind,
-                None => break,
-            }
-        }
-        if self.lost { end - start } else { at - start }
+        self.decode_sequence(batch, block, last, limit, unreadable)
     }
 
     fn has_left(&self) -> bool {
@@ -163,13 +156,11 @@ impl<T: Transcode> Decoder for TranscodingDecoder<T> {
     }
 
     fn save(&self, into: &mut Vec<u8>) {
-        into.extend(self.lost.then_some(1));
+        self.sequence.save(into);
     }
 
     fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lost = flag(saved)?;
-        self.unsaid = self.lost;
-        Ok(())
+        self.sequence.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {

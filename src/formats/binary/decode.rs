@@ -6,7 +6,8 @@ use super::read::Read;
 use super::tree::Tree;
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Reason, RejectKind, Row, Span, Unreadable};
-use crate::formats::lines::{MAX_RECORD, SAMPLE, flag, too_long};
+use crate::formats::lines::{MAX_RECORD, SAMPLE, too_long};
+use crate::formats::sequence::{ReadSequence, Sequence};
 use crate::formats::{Decoder, Wanted};
 use crate::time::Timestamp;
 use std::marker::PhantomData;
@@ -19,10 +20,7 @@ pub struct BinaryDecoder<N> {
     tree: Tree,
     whole: bool,
     framing: Framing,
-    /// Whether the end of the records was lost.
-    lost: bool,
-    /// Whether it was lost by an earlier run, which this one has not said yet.
-    unsaid: bool,
+    sequence: Sequence,
     extra: Vec<u8>,
     notation: PhantomData<N>,
 }
@@ -45,8 +43,7 @@ impl<N: Notation> BinaryDecoder<N> {
             tree,
             whole: wanted.whole,
             framing,
-            lost: false,
-            unsaid: false,
+            sequence: Sequence::default(),
             extra: Vec::new(),
             notation: PhantomData,
         }
@@ -126,13 +123,18 @@ impl<N: Notation> BinaryDecoder<N> {
         }
         Ok(())
     }
+}
 
-    /// Rejects what starts at `at`, where the end of records is lost.
+impl<N: Notation> ReadSequence for BinaryDecoder<N> {
+    fn sequence(&mut self) -> &mut Sequence {
+        &mut self.sequence
+    }
+
     fn lose(&mut self, batch: &Batch, rest: Range<usize>, what: &str, unreadable: &mut Vec<Unreadable>) {
         let text = match self.framing {
             Framing::Message => format!("the message is no {}: {what}", N::NAME),
             Framing::Sequence => {
-                self.lost = true;
+                self.sequence.lost = true;
                 format!("no {}: {what}; what follows cannot be read", N::NAME)
             }
         };
@@ -140,7 +142,6 @@ impl<N: Notation> BinaryDecoder<N> {
         unreadable.push(Unreadable::behind(batch, sample, Reason::new(RejectKind::Decode, text)));
     }
 
-    /// Reads the next record of `rest`; returns the place behind it, or None if more bytes are needed.
     fn next(
         &mut self,
         batch: &mut Batch,
@@ -186,28 +187,15 @@ impl<N: Notation> Decoder for BinaryDecoder<N> {
         limit: usize,
         unreadable: &mut Vec<Unreadable>,
     ) -> usize {
-        let Range { start, end } = block.range();
-        let mut at = start;
-        if at < end && std::mem::take(&mut self.unsaid) {
-            self.lose(batch, at..end, "it stands behind what was none", unreadable);
-        }
-        while at < end && batch.len() < limit && !self.lost {
-            match self.next(batch, at..end, last, unreadable) {
-                Some(behind) => at = behind,
-                None => break,
-            }
-        }
-        if self.lost { end - start } else { at - start }
+        self.decode_sequence(batch, block, last, limit, unreadable)
     }
 
     fn save(&self, into: &mut Vec<u8>) {
-        into.extend(self.lost.then_some(1));
+        self.sequence.save(into);
     }
 
     fn load(&mut self, saved: &[u8]) -> Result<(), Malformed> {
-        self.lost = flag(saved)?;
-        self.unsaid = self.lost;
-        Ok(())
+        self.sequence.load(saved)
     }
 
     fn another(&self) -> Box<dyn Decoder> {
@@ -215,8 +203,7 @@ impl<N: Notation> Decoder for BinaryDecoder<N> {
             tree: self.tree.clone(),
             whole: self.whole,
             framing: self.framing,
-            lost: false,
-            unsaid: false,
+            sequence: Sequence::default(),
             extra: Vec::new(),
             notation: PhantomData,
         })
