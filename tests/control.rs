@@ -31,6 +31,7 @@ impl Control for Process {
             rejected: 1,
             discarded: 0,
             lag: Some(4),
+            held: false,
             undelivered_bytes: None,
             away: None,
         };
@@ -181,7 +182,7 @@ fn what_is_asked_is_answered() {
     assert_eq!(served.asked("GET", "/live"), (200, json!({ "live": true })));
     let (status, said) = served.asked("GET", "/api/v1/pipelines");
     let checkpoint = json!({ "epoch": 7, "at": 1000, "duration_ms": 12, "bytes": 345 });
-    let node = json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0, "lag_events": 4, "undelivered_bytes": null, "away": null });
+    let node = json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0, "lag_events": 4, "held_back": false, "undelivered_bytes": null, "away": null });
     let pipelines = json!({ "pipelines": [
         { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "disk_bytes": 1000, "nodes": [node] },
         { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "disk_bytes": 0, "nodes": [] },

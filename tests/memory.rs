@@ -90,6 +90,7 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
     WindowPlan {
         kind,
         key: vec![Slot(0)],
+        own: None,
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation: Accumulation::Accumulating,

@@ -141,6 +141,7 @@ impl Fleet {
             node.rejected = counts.all_rejected();
             node.discarded = counts.discarded.values().sum();
             node.lag = counts.lag;
+            node.held = counts.held;
         }
     }
 

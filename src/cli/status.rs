@@ -71,6 +71,9 @@ fn pipeline(pipeline: &Value) -> String {
         if !node["lag_events"].is_null() {
             text.push_str(&format!(", {} behind", count(&node["lag_events"])));
         }
+        if node["held_back"].as_bool() == Some(true) {
+            text.push_str(", held back: it is ahead of its group");
+        }
         if node["undelivered_bytes"].as_u64() > Some(0) {
             text.push_str(&format!(", {} bytes wait to be delivered", count(&node["undelivered_bytes"])));
         }

@@ -89,6 +89,7 @@ fn source(source: &SourceFacts) -> Value {
         "live": source.liveness.is_some(),
         "idle": source.is_idle,
         "ended": source.has_ended,
+        "waits_for": source.waits_for,
         "partitions": { "holding": source.counts[0], "idle": source.counts[1], "ended": source.counts[2] },
         "slowest": slowest.collect::<Value>(),
     })
@@ -134,9 +135,11 @@ fn text(said: &Value) -> String {
             (_, Some(true)) => ", idle",
             _ => "",
         };
+        let waits = source["waits_for"].as_str();
+        let waits = waits.map_or_else(String::new, |other| format!(", held back until `{other}` is as far"));
         let partitions = &source["partitions"];
         text.push_str(&format!(
-            "source `{}`{state}: watermark {}, last event time {}; {} partitions hold it, {} are idle, {} have ended\n",
+            "source `{}`{state}{waits}: watermark {}, last event time {}; {} partitions hold it, {} are idle, {} have ended\n",
             word(&source["name"]),
             at(&source["watermark"]),
             at(&source["last_event_time"]),

@@ -23,12 +23,13 @@ const SOURCE: Keys<'static> = Keys {
         "id_within",
         "was",
     ],
-    later: &["align"],
+    later: &[],
     hints: &[
         (
             "from",
             "a source reads from outside; what reads from nodes stands under `transforms`, `windows`, `sinks`",
         ),
+        ("align", "it stands inside `event_time`"),
         ("idle_after", "it stands inside `event_time`"),
         ("when_all_idle", "it stands inside `event_time`"),
         ("state_ttl", "it stands in the pipeline's `options`, or in a transform or window"),

@@ -4,6 +4,7 @@
 //! place where a field is used to the place where it comes from and reserves a slot in every layout on the way.
 //! This is the projection of the design, done on demand.
 
+use super::own_watermark::Partitioned;
 use super::scope::{Binding, Point, Scope, ScopeLayer};
 use super::sides::{Side, stands_beside};
 use super::{Copies, Next, NodeId, Port, StageId, StepId, StepPlan, TableDraft, Target};
@@ -66,6 +67,8 @@ pub struct StageDraft {
     pub provided: BTreeMap<String, (SourceField, Slot)>,
     /// Whether rows come from a source that never ends by itself.
     pub live: bool,
+    /// Set where it is filled by what has `partition_by`.
+    pub partitioned: Option<Partitioned>,
     /// Set where rows move to the worker that owns their key: the key's slots in the stage that they come from.
     pub exchange: Option<Vec<Slot>>,
 }
@@ -135,6 +138,7 @@ impl Draft {
             copies: vec![Copies::default(); inputs],
             copied: BTreeMap::new(),
             provided: BTreeMap::new(),
+            partitioned: None,
         });
         StageId((self.stages.len() - 1) as u16)
     }

@@ -257,6 +257,11 @@ pub trait SourcePlan: fmt::Debug + Send {
         false
     }
 
+    /// Whether there is never another partition than that one.
+    fn is_one_partition(&self) -> bool {
+        false
+    }
+
     /// For a source that keeps a connection: where it is told what is said of that beside the connector.
     fn upkeep(&mut self) -> Option<&mut Upkeep> {
         None

@@ -43,13 +43,18 @@ pub const TIMING_OPTIONS: &[OptionSpec] = &[
     OptionSpec::optional(
         "partition_by",
         OptionKind::OneOrList(&OptionKind::Text),
-        "Fields whose values have a watermark each; the lowest counts.",
+        "Fields whose values have a watermark each; the lowest counts, but at a source a window whose key holds them follows each one's own.",
     ),
     OptionSpec::or(
         "bounded",
         "progressive",
         OptionKind::Word(&["progressive", "complete"]),
         "Whether the watermark of bounded input moves as it is read, or only at its end.",
+    ),
+    OptionSpec::optional(
+        "align",
+        OptionKind::Options(ALIGN_OPTIONS),
+        "Holds the source back where it runs ahead of its group, so that less has to be kept of it.",
     ),
     OptionSpec::or(
         "idle_after",
@@ -72,7 +77,21 @@ pub const TIMING_OPTIONS: &[OptionSpec] = &[
 ];
 
 /// Those of them that it has inside a pipeline.
-pub const TIMING_INSIDE: &[OptionSpec] = TIMING_OPTIONS.split_at(TIMING_OPTIONS.len() - LIVE_OPTIONS.len()).0;
+pub const TIMING_INSIDE: &[OptionSpec] = TIMING_OPTIONS.split_at(TIMING_OPTIONS.len() - LATER_INSIDE.len()).0;
+
+/// The options of `align`.
+const ALIGN_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::required(
+        "group",
+        OptionKind::Text,
+        "The sources of this pipeline that say the same go together.",
+    ),
+    OptionSpec::required(
+        "max_drift",
+        OptionKind::Duration,
+        "How far a partition's watermark may be ahead of the lowest of the group before nothing more is read of it.",
+    ),
+];
 
 /// Where `event_time` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +105,19 @@ pub enum TimingPlace {
     Transform,
 }
 
-/// Options that need a source that can be polled: the last of [`TIMING_OPTIONS`].
+/// Options that need a source that never ends by itself: the last of [`TIMING_OPTIONS`].
 const LIVE_OPTIONS: &[&str] = &["idle_after", "when_all_idle", "max_ahead"];
-/// What this version does not have inside a pipeline.
-const LATER_INSIDE: &[&str] = &["idle_after", "when_all_idle", "max_ahead", "align"];
+/// What this version does not have inside a pipeline: the last of [`TIMING_OPTIONS`].
+const LATER_INSIDE: &[&str] = &["align", "idle_after", "when_all_idle", "max_ahead"];
+
+/// How far a source may run ahead of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Align {
+    /// The group that it belongs to.
+    pub group: String,
+    /// How far a partition may be ahead of the one of the group that is furthest behind.
+    pub max_drift: Millis,
+}
 
 /// Where times come from and how watermarks move; planned, not running.
 #[derive(Clone, Debug)]
@@ -98,10 +126,14 @@ pub struct Timing {
     pub time: EventTime,
     /// Fields whose values have a watermark each: their names and where they stand.
     pub partition_by: Vec<(String, Slot)>,
+    /// Where those watermarks go, if anything follows them.
+    pub own: Option<Slot>,
     /// What moves the watermark.
     pub progress: Progress,
     /// What holds for live sources.
     pub liveness: Option<Liveness>,
+    /// Whom it waits for.
+    pub align: Option<Align>,
 }
 
 impl Timing {
@@ -109,7 +141,14 @@ impl Timing {
     pub fn ingestion(live: bool) -> Timing {
         let progress = if live { Progress::Clock } else { Progress::Explicit };
         let liveness = live.then(Liveness::default);
-        Timing { time: EventTime::Ingestion, partition_by: Vec::new(), progress, liveness }
+        Timing {
+            time: EventTime::Ingestion,
+            partition_by: Vec::new(),
+            own: None,
+            progress,
+            liveness,
+            align: None,
+        }
     }
 
     /// Reads the options at a point, behind which they are needed. Computed times are attached there.
@@ -119,7 +158,7 @@ impl Timing {
         setting: Setting<'_>,
         place: TimingPlace,
     ) -> Option<Timing> {
-        let later: &[&str] = if place == TimingPlace::Transform { LATER_INSIDE } else { &["align"] };
+        let later: &[&str] = if place == TimingPlace::Transform { LATER_INSIDE } else { &[] };
         let section = open_options(setting, "`event_time`", TIMING_OPTIONS, later);
         let live = place == TimingPlace::Source { live: true };
         let time = time(planner, at, &section);
@@ -128,16 +167,20 @@ impl Timing {
         let complete =
             section.or("bounded", false, read::word(&[("progressive", false), ("complete", true)], &[]));
         let liveness = liveness(&section, place);
+        let align = section.get("align").map(|setting| align(setting, complete));
         let progress = match complete && !live {
             true => Progress::Explicit,
             false => Progress::Events { out_of_order },
         };
-        Some(Timing { time: time?, partition_by: partition_by.unwrap_or_default(), progress, liveness })
+        let align = align.flatten();
+        let partition_by = partition_by.unwrap_or_default();
+        Some(Timing { time: time?, partition_by, own: None, progress, liveness, align })
     }
 
     /// Assigns times as planned.
     pub fn assigner(&self) -> TimeAssigner {
-        TimeAssigner::new(self.time.clone(), self.partition_by.iter().map(|(_, slot)| *slot).collect())
+        let partition_by = self.partition_by.iter().map(|(_, slot)| *slot).collect();
+        TimeAssigner::new(self.time.clone(), partition_by).telling(self.own)
     }
 
     /// Tracks watermarks over that many partitions as planned.
@@ -183,6 +226,9 @@ impl Timing {
             ));
             lines.push(format!("an event more than {} ahead of the clock is rejected", live.max_ahead));
         }
+        if let Some(Align { group, max_drift }) = &self.align {
+            lines.push(format!("nothing is read that is more than {max_drift} ahead of the group `{group}`"));
+        }
         lines
     }
 }
@@ -226,8 +272,6 @@ fn partitions(
     at: &mut Point,
     setting: Setting<'_>,
 ) -> Option<Vec<(String, Slot)>> {
-    let message = "in this version every window follows the lowest of these watermarks, also where its key holds these fields";
-    setting.faults.warning(setting.key, message);
     setting
         .one_or_items()
         .into_iter()
@@ -236,6 +280,18 @@ fn partitions(
             Some((expr.to_string(), planner.slot_of(at, item, &expr, "partition")?))
         })
         .collect()
+}
+
+fn align(setting: Setting<'_>, complete: bool) -> Option<Align> {
+    let section = open_options(setting, "`align`", ALIGN_OPTIONS, &[]);
+    let group = section.required("group", |setting| read::text(setting).map(str::to_owned));
+    let max_drift = section.required("max_drift", read::positive_duration);
+    if complete {
+        let message = "`align` follows a watermark that moves as events are read: it does not go with `bounded: complete`";
+        setting.faults.error(setting.key, message).hint("leave `bounded` out");
+        return None;
+    }
+    Some(Align { group: group?, max_drift: max_drift? })
 }
 
 /// What is said for live sources; said of bounded input it is a warning, since it changes nothing there.

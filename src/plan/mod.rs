@@ -304,11 +304,12 @@ impl<'a> Planning<'a> {
         self.points.insert((name, "rejected".to_owned()), point);
     }
 
-    /// Tells sources what was asked of where their events come from.
+    /// Tells sources what was asked of where their events come from, and of their watermarks.
     fn ask_sources(&mut self) {
         for source in &mut self.plan.sources {
-            let provided = &self.plan.draft.stages[source.stage.0 as usize].provided;
-            source.plan.provide(provided.values().cloned().collect());
+            let stage = &self.plan.draft.stages[source.stage.0 as usize];
+            source.plan.provide(stage.provided.values().cloned().collect());
+            source.timing.own = stage.partitioned.as_ref().and_then(|partitioned| partitioned.own);
         }
     }
 

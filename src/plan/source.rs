@@ -4,11 +4,13 @@ use super::{Plan, Planning, SourceNode};
 use crate::clients::registry::RegistryClient;
 use crate::config::{Declaration, Faults, PipelineFile, Section, Setting, read};
 use crate::dataflow::{
-    Binding, FormatPlan, KeyField, Lateness, NodeId, NodePlanner, Origin, Point, Scope, SourcePlan, Timing,
-    TimingPlace, USUAL_WITHIN, Upkeep, formats,
+    Binding, FormatPlan, KeyField, Lateness, NodeId, NodePlanner, Origin, Partitioned, Point, Scope,
+    SourcePlan, Timing, TimingPlace, USUAL_WITHIN, Upkeep, formats,
 };
+use crate::event::Slot;
 use crate::sources::{LATER, SOURCES};
 use crate::time::Millis;
+use crate::watermark::Progress;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,6 +69,7 @@ impl Planning<'_> {
         }
         let prepare = planner.prepare.take().unwrap_or_default();
         let Some(timing) = timing else { return };
+        self.plan.draft.at(planned.stage).partitioned = partitioned(&timing, &*planned.plan);
         let rejected = listened.iter().find(|listened| listened.port == "rejected");
         let rejected = rejected.map(|by| self.plan.draft.view(planned.stage, &Scope::origin(), &by.by));
         self.plan.sources.push(SourceNode {
@@ -105,6 +108,14 @@ impl Planning<'_> {
         let late = late.map(|late| ("late".to_owned(), late));
         self.leave(id, [(String::new(), at)].into_iter().chain(late).collect());
     }
+}
+
+/// What windows need to follow the watermarks of a source's `partition_by`.
+fn partitioned(timing: &Timing, source: &dyn SourcePlan) -> Option<Partitioned> {
+    let by: Vec<Slot> = timing.partition_by.iter().map(|(_, slot)| *slot).collect();
+    let follows_events = matches!(timing.progress, Progress::Events { .. });
+    let is_followed = follows_events && source.is_one_partition();
+    (!by.is_empty()).then_some(Partitioned { is_followed, by, own: None })
 }
 
 /// The format with what it asks while it runs.

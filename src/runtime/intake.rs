@@ -4,6 +4,7 @@ mod lasting;
 
 use lasting::Lasting;
 
+use super::alignment::Alignment;
 use super::checkpoint::Reached;
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
@@ -38,6 +39,8 @@ pub struct IntakeView {
     pub is_live: bool,
     /// Whether it has ended.
     pub has_ended: bool,
+    /// The source that it waits for where it runs ahead of its group, as a position among those of the plan.
+    pub waits_for: Option<usize>,
 }
 
 /// One source on one worker.
@@ -58,6 +61,10 @@ pub struct Intake {
     idle: bool,
     refused: Refused,
     rejects: Rejects,
+    /// Whom it waits for.
+    alignment: Option<Alignment>,
+    /// Whether some of it was not read as it is ahead of its group.
+    is_held: bool,
     /// Whether its partitions are read in canonical order, so that batches are left in the middle.
     is_canonical: bool,
     /// What its checkpoints need, where state is kept.
@@ -159,10 +166,17 @@ impl Intake {
             idle: false,
             refused: Refused::default(),
             rejects: Rejects::new(),
+            alignment: None,
+            is_held: false,
             is_canonical: several && !parts.live,
             lasting: Lasting::default(),
             was_fed: false,
         }
+    }
+
+    /// The same, waiting for others.
+    pub fn aligned(self, alignment: Option<Alignment>) -> Intake {
+        Intake { alignment, ..self }
     }
 
     /// The watermark of the source on this worker.
@@ -183,18 +197,47 @@ impl Intake {
     /// Reads about a batch from each partition, or one batch across them in canonical order, and drives it.
     pub fn step(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<Step, SourceError> {
         self.tracker.tick(clock.read());
+        let limit = self.alignment.as_ref().map_or(Timestamp::MAX, Alignment::limit);
+        self.is_held = false;
         let worked = match self.aligned.is_some() {
-            true => self.step_aligned(driver)?,
-            false => self.step_each(driver, clock)?,
+            true => self.step_aligned(driver, limit)?,
+            false => self.step_each(driver, clock, limit)?,
         };
+        let ended = self.step_end(driver);
+        self.tell_reached();
+        if ended {
+            return Ok(Step::Ended);
+        }
+        Ok(if worked { Step::Worked } else { Step::Idle })
+    }
+
+    /// Tells those behind it whether it has ended, or whether it is idle.
+    fn step_end(&mut self, driver: &mut Driver) -> bool {
         if self.partitions.iter().all(|p| p.ended && p.pending.is_none()) {
             self.ended = true;
             self.signal(driver, Signal::Watermark(Timestamp::MAX));
             self.signal(driver, Signal::End);
-            return Ok(Step::Ended);
+        } else {
+            self.tell_idleness(driver);
         }
-        self.tell_idleness(driver);
-        Ok(if worked { Step::Worked } else { Step::Idle })
+        self.ended
+    }
+
+    /// Tells the others of its group how far it has come.
+    fn tell_reached(&self) {
+        if let Some(alignment) = &self.alignment {
+            let is_out = self.ended || self.tracker.is_idle();
+            alignment.reach(if is_out { Timestamp::MAX } else { self.tracker.watermark() });
+        }
+    }
+
+    /// Whether a partition is not to be read, as it has come further than that.
+    fn is_ahead(&mut self, i: usize, limit: Timestamp) -> bool {
+        let PartitionIntake { rows, number, .. } = &self.partitions[i];
+        let is_ahead =
+            self.tracker.reached(*number).is_some_and(|reached| reached > limit) && rows.gives_rows();
+        self.is_held |= is_ahead;
+        is_ahead
     }
 
     /// Tells what is joined with this source when it stops holding the watermark, and when it holds it again.
@@ -217,12 +260,18 @@ impl Intake {
         known.reduce(|one, other| one + other).map(|lag| (self.node, lag))
     }
 
+    /// Whether it is held back, as it runs ahead of its group; None where it has none.
+    pub fn held(&self) -> Option<(NodeId, bool)> {
+        self.alignment.as_ref().map(|_| (self.node, self.is_held))
+    }
+
     /// How far it has come, and what its partitions are called that are furthest behind.
     pub fn view(&self) -> IntakeView {
         let times = self.tracker.view();
         let name = |number: Partition| self.partitions.get(number.0 as usize)?.rows.name();
         let names = times.slowest.iter().map(|holder| name(holder.partition)).collect();
-        IntakeView { times, names, is_live: self.live, has_ended: self.ended }
+        let waits_for = self.alignment.as_ref().filter(|_| self.is_held).map(Alignment::last);
+        IntakeView { times, names, is_live: self.live, has_ended: self.ended, waits_for }
     }
 
     /// The pipeline ends well, and all that was read has gone through and arrived.
@@ -244,10 +293,20 @@ impl Intake {
         driver.signal(self.stage, signal);
     }
 
-    fn step_each(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<bool, SourceError> {
+    fn step_each(
+        &mut self,
+        driver: &mut Driver,
+        clock: &dyn Clock,
+        limit: Timestamp,
+    ) -> Result<bool, SourceError> {
         let mut worked = false;
         for i in 0..self.partitions.len() {
             if self.partitions[i].ended {
+                continue;
+            }
+            if self.is_ahead(i, limit) {
+                // Nobody looks whether it is empty.
+                self.tracker.behind(self.partitions[i].number);
                 continue;
             }
             let (polled, mut read) = self.read(i, driver)?;
@@ -380,7 +439,13 @@ impl Intake {
 
 impl Intake {
     /// One batch of a bounded source's partitions, always the row of the partition with the lowest watermark next.
-    fn step_aligned(&mut self, driver: &mut Driver) -> Result<bool, SourceError> {
+    fn step_aligned(&mut self, driver: &mut Driver, limit: Timestamp) -> Result<bool, SourceError> {
+        // They go together, so that it is the source that runs ahead.
+        let reached = self.tracker.watermark();
+        self.is_held = reached > limit && reached < Timestamp::MAX;
+        if self.is_held {
+            return Ok(false);
+        }
         let Some(mut aligned) = self.aligned.take() else { return Ok(false) };
         let mut merged = driver.take_batch(self.stage);
         let mut worked = false;

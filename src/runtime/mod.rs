@@ -3,6 +3,7 @@
 //! [`Pipeline::open`] opens sinks and sources and may fail; [`Pipeline::run`] starts one thread a worker and returns when
 //! all input has ended or the pipeline was told to stop.
 
+mod alignment;
 mod checkpoint;
 mod dead_letters;
 mod driver;

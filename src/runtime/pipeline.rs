@@ -1,5 +1,6 @@
 //! A pipeline from the opening of its sources and sinks to their close.
 
+use super::alignment::alignments;
 use super::checkpoint::{
     Barrier, Bell, Coordinating, Coordinator, Delivery, JournalFeed, KeeperHandle, Keeping, Loading, Origins,
     Outlet, OutletOptions, Part, ReturnWay, StateIds, match_nodes, surplus, workers_before,
@@ -461,6 +462,7 @@ fn workers(
     let order = if live { MergeOrder::Arrival } else { MergeOrder::Canonical };
     let hash_seed = clock.entropy();
     let ids = found.map(|found| (found.ids.clone(), found.keeping.backend.epoch()));
+    let alignments = alignments(plan, plan.parallelism);
     let workers = mailboxes.into_iter().enumerate().map(|(me, mailbox)| {
         let random = Random::seeded(clock.entropy());
         let env = Env { now: clock.wall(), elapsed: clock.elapsed(), random };
@@ -474,6 +476,7 @@ fn workers(
             ids: ids.clone(),
             instruments,
             tables,
+            alignments: &alignments,
         };
         let shares = partitions.iter_mut().map(|source| std::mem::take(&mut source[me])).collect();
         worker(plan, sinks, &place, shares, mailbox)

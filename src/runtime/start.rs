@@ -1,5 +1,6 @@
 //! Opens what a plan names and puts workers together.
 
+use super::alignment::Alignment;
 use super::checkpoint::StateIds;
 use super::driver::{Driver, Stage, Step};
 use super::exchange::{Mail, Mailbox, Outgoing, WorkerId};
@@ -35,6 +36,8 @@ pub(super) struct Place<'a> {
     pub(super) ids: Option<(Arc<StateIds>, Epoch)>,
     pub(super) instruments: &'a dyn Instruments,
     pub(super) tables: &'a [SharedTable],
+    /// By source: whom it waits for.
+    pub(super) alignments: &'a [Option<Alignment>],
 }
 
 /// A driver over all stages of a plan, for one worker that works alone. Unions take rows in the order in which they
@@ -49,11 +52,10 @@ pub fn start_driver(
     let (mail, _) = Mail::new(1);
     let hash_seed = env.random.clone().bits();
     let order = MergeOrder::Arrival;
-    driver(
-        plan,
-        sinks,
-        &Place { me: 0, mail: &mail, order, tables, env, hash_seed, durable, ids: None, instruments: &Plain },
-    )
+    let (ids, instruments, alignments) = (None, &Plain, &[][..]);
+    let place =
+        Place { me: 0, mail: &mail, order, tables, env, hash_seed, durable, ids, instruments, alignments };
+    driver(plan, sinks, &place)
 }
 
 fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
@@ -247,9 +249,10 @@ pub(super) fn worker(
     mailbox: Mailbox,
 ) -> Worker {
     let driver = driver(plan, sinks, place);
-    let intakes = plan.sources.iter().zip(shares).map(|(source, share)| {
+    let alignments = place.alignments.iter().map(|alignment| Some(alignment.as_ref()?.on(place.me)));
+    let intakes = plan.sources.iter().zip(shares).zip(alignments).map(|((source, share), alignment)| {
         let tracker = source.timing.tracker(share.len() as u32);
-        intake(plan, source, share, tracker)
+        intake(plan, source, share, tracker).aligned(alignment)
     });
     let intakes = intakes.collect();
     let exchanges: BTreeSet<usize> =

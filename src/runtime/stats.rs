@@ -24,6 +24,8 @@ pub struct NodeCounts {
     pub noted: BTreeMap<&'static str, u64>,
     /// Of a source: how many events its servers have that were not read, where that is known.
     pub lag: Option<u64>,
+    /// Of a source: whether it is held back, as it runs ahead of its group.
+    pub held: bool,
     /// The last few rejects: reason and event.
     pub samples: VecDeque<(String, String)>,
 }
@@ -43,6 +45,7 @@ impl NodeCounts {
             *self.noted.entry(what).or_default() += count;
         }
         self.lag = self.lag.into_iter().chain(other.lag).reduce(|one, other| one + other);
+        self.held |= other.held;
         self.samples.extend(other.samples.iter().cloned());
         let surplus = self.samples.len().saturating_sub(SAMPLES);
         self.samples.drain(..surplus);
@@ -106,6 +109,11 @@ impl Counters {
     /// So many events wait at a source's servers.
     pub fn lag(&mut self, node: NodeId, events: u64) {
         self.node(node).lag = Some(events);
+    }
+
+    /// A source is held back, as it runs ahead of its group, or no longer.
+    pub fn held(&mut self, node: NodeId, held: bool) {
+        self.node(node).held = held;
     }
 
     /// Events were dropped by intent.

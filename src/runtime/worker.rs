@@ -502,6 +502,9 @@ impl Worker {
         for (node, lag) in self.intakes.iter().filter_map(Intake::lag) {
             self.driver.counters().lag(node, lag);
         }
+        for (node, held) in self.intakes.iter().filter_map(Intake::held) {
+            self.driver.counters().held(node, held);
+        }
         let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
         report.clone_from(self.driver.counters());
     }

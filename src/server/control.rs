@@ -121,6 +121,8 @@ pub struct NodeStatus {
     pub discarded: u64,
     /// Of a source: how many events its servers have that were not read, where that is known.
     pub lag: Option<u64>,
+    /// Of a source: whether it is held back, as it runs ahead of its group.
+    pub held: bool,
     /// Bytes of output that wait in the data directory for their delivery; None where nothing can.
     pub undelivered_bytes: Option<u64>,
     /// Why a sink's target takes nothing for now.
@@ -175,6 +177,7 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
         json!({
             "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
             "rejected": node.rejected, "discarded": node.discarded, "lag_events": node.lag,
+            "held_back": node.held,
             "undelivered_bytes": node.undelivered_bytes, "away": node.away,
         })
     };

@@ -121,6 +121,10 @@ impl SourcePlan for GeneratePlan {
         1
     }
 
+    fn is_one_partition(&self) -> bool {
+        true
+    }
+
     fn partition(&self, _number: usize, _decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         Box::new(Generator {
             programs: self.programs.clone(),

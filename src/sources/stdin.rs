@@ -58,6 +58,10 @@ impl SourcePlan for StdinPlan {
         1
     }
 
+    fn is_one_partition(&self) -> bool {
+        true
+    }
+
     fn partition(&self, _number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         Box::new(Framed::new(StdinSource::new(), decoder(), 1))
     }

@@ -2,8 +2,8 @@
 
 use crate::config::{Role, Setting};
 use crate::dataflow::{
-    ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Point, Ports, Saved, Saving, Scope,
-    Signal, StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
+    ComponentSpec, Copier, MAIN, NodePlanner, Operator, Origin, Output, Partitioned, Point, Ports, Saved,
+    Saving, Scope, Signal, StartContext, StepPlan, TIMING_INSIDE, Timing, TimingPlace, TransformSpec,
 };
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Rejects, Row};
@@ -52,6 +52,11 @@ fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Opti
     let mut at = at.clone();
     let timing = Timing::plan(planner, &mut at, setting, TimingPlace::Transform)?;
     let stage = planner.draft.stage(Origin::Copied(vec![at.clone()]));
+    let by: Vec<_> = timing.partition_by.iter().map(|(_, slot)| *slot).collect();
+    if !by.is_empty() {
+        let partitioned = Partitioned { is_followed: false, by, own: None };
+        planner.draft.at(stage).partitioned = Some(partitioned);
+    }
     let step = planner.attach(&at, Box::new(RetimePlan { timing }));
     planner.draft.emit_to(step, MAIN, stage);
     Some(vec![(String::new(), Point { stage, behind: None, scope: Scope::origin() })])

@@ -1,7 +1,7 @@
 //! Gives the rows of a batch their event times and the watermarks that held before them.
 
 use super::{Partition, TimeReader, WatermarkTracker};
-use crate::event::{Batch, Reason, Rejects, Row, Slot, encode_key};
+use crate::event::{Batch, Reason, Rejects, Row, Slot, Value, encode_key};
 
 /// Where the time of an event comes from.
 #[derive(Clone, Debug)]
@@ -22,13 +22,20 @@ pub enum EventTime {
 pub struct TimeAssigner {
     time: EventTime,
     partition_by: Vec<Slot>,
+    /// Where the watermark of an event's own key of `partition_by` goes, if anybody asks.
+    own: Option<Slot>,
     key: Vec<u8>,
 }
 
 impl TimeAssigner {
     /// `partition_by` are the fields whose values have a watermark each; often none.
     pub fn new(time: EventTime, partition_by: Vec<Slot>) -> TimeAssigner {
-        TimeAssigner { time, partition_by, key: Vec::new() }
+        TimeAssigner { time, partition_by, own: None, key: Vec::new() }
+    }
+
+    /// The same, which writes to a slot the watermark that the key of an event had before it by itself.
+    pub fn telling(self, own: Option<Slot>) -> TimeAssigner {
+        TimeAssigner { own, ..self }
     }
 
     /// Sets [`Batch::times`] and [`Batch::watermarks`] of the given rows, and [`Batch::watermark`]. Rows without
@@ -73,7 +80,10 @@ impl TimeAssigner {
         } else {
             self.key.clear();
             encode_key(batch, row, &self.partition_by, &mut self.key);
-            tracker.observe_key(partition, &self.key, time)?;
+            let before = tracker.observe_key(partition, &self.key, time)?;
+            if let Some(own) = self.own {
+                batch.set(row, own, Value::timestamp(before.0));
+            }
         }
         batch.times[row.index()] = time;
         Ok(())
@@ -83,7 +93,7 @@ impl TimeAssigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{RejectKind, Value};
+    use crate::event::RejectKind;
     use crate::time::{Clock, Millis, Timestamp, VirtualClock};
     use crate::watermark::{Liveness, Progress, TimeForm, TimeUnit};
     use proptest::prelude::*;

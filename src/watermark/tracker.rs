@@ -202,6 +202,14 @@ impl WatermarkTracker {
         self.watermark
     }
 
+    /// How far a partition has come by itself: where it is divided by keys, or holds no watermark now, as far as the stream
+    /// has. None where nothing holds it.
+    pub fn reached(&self, partition: Partition) -> Option<Timestamp> {
+        let own = self.least.get(partition.0 as usize);
+        let reached = if own < Timestamp::MAX { own } else { self.least.least() };
+        (reached < Timestamp::MAX).then_some(reached)
+    }
+
     /// The time that an event without a time of its own gets. Behind a clock that was set back it
     /// stands still, so that such events are not late.
     pub fn ingestion_time(&self) -> Timestamp {
@@ -250,16 +258,26 @@ impl WatermarkTracker {
         Ok(())
     }
 
-    /// Takes an event of one key of a partition. On an error it is to be rejected and has moved nothing.
-    pub fn observe_key(&mut self, partition: Partition, key: &[u8], time: Timestamp) -> Result<(), Reason> {
+    /// Takes an event of one key of a partition. Returns the watermark that the key by itself had before. On an error it is
+    /// to be rejected and has moved nothing.
+    pub fn observe_key(
+        &mut self,
+        partition: Partition,
+        key: &[u8],
+        time: Timestamp,
+    ) -> Result<Timestamp, Reason> {
         if time > self.limit {
             return Err(self.too_far_ahead(time));
         }
         let holder = self.holder_of(partition, key)?;
         // The keys hold the watermark from now on; the partition itself no longer does.
         self.release(partition.0 as usize);
+        let before = match self.progress {
+            Progress::Events { out_of_order } => self.holders[holder].highest - out_of_order,
+            Progress::Clock | Progress::Explicit => self.watermark,
+        };
         self.raise(holder, time);
-        Ok(())
+        Ok(before)
     }
 
     #[inline]

@@ -12,7 +12,7 @@ impl WindowPlan {
             WindowKind::Cumulate { .. } => true,
             _ => false,
         };
-        overlaps && self.lateness == Millis::ZERO && self.firing.is_none()
+        overlaps && self.lateness == Millis::ZERO && self.firing.is_none() && self.own.is_none()
     }
 
     /// The names of aggregates that are so.
@@ -36,6 +36,10 @@ impl WindowPlan {
         }
         lines.extend(self.carry_line());
         lines.push(self.firing_line());
+        if self.own.is_some() {
+            let line = "each key follows the watermark of its own partition; the lowest of all fires what is left of idle ones";
+            lines.push(line.to_owned());
+        }
         lines
     }
 
@@ -76,15 +80,13 @@ impl WindowPlan {
                 )
             }
             WindowKind::Sliding { every, size, .. } if every < size => {
-                "state: a pane a key and window (no slices, because late events fire single windows)"
-                    .to_string()
+                format!("state: a pane a key and window (no slices, because {})", self.apart())
             }
             WindowKind::Cumulate { step, .. } if self.shares_slices() => format!(
                 "state: a pane a key and step of {step} ahead, merged into the running total as it fires"
             ),
             WindowKind::Cumulate { .. } => {
-                "state: a pane a key and window (no running total, because late events fire single windows)"
-                    .to_string()
+                format!("state: a pane a key and window (no running total, because {})", self.apart())
             }
             WindowKind::Tumbling { .. } | WindowKind::Sliding { .. } | WindowKind::Calendar { .. } => {
                 "state: a pane a key and window".to_string()
@@ -102,6 +104,14 @@ impl WindowPlan {
                 };
                 format!("state: a pane a key and slice of {slice} events, {until}")
             }
+        }
+    }
+
+    /// Why windows that overlap have nothing in common.
+    fn apart(&self) -> &'static str {
+        match self.own {
+            Some(_) => "keys fire apart",
+            None => "late events fire single windows",
         }
     }
 
@@ -212,6 +222,7 @@ mod tests {
         WindowPlan {
             kind,
             key: Vec::new(),
+            own: None,
             aggregates: vec![aggregate],
             lateness: Millis(lateness),
             accumulation: Accumulation::Discarding,

@@ -23,6 +23,24 @@ impl Fixed {
     pub fn new(plan: &WindowPlan, base: Base) -> Fixed {
         Fixed { placement: Placement::new(plan, base), due: Vec::new() }
     }
+
+    /// Panes that were due: they fire, or are given up.
+    fn look_at(&mut self, due: &[PaneId], desk: &mut Desk, out: &mut dyn Output) {
+        for &pane in due {
+            let keyed = &mut self.placement.keyed;
+            let Pane { span, stage, key, .. } = keyed.panes[pane];
+            keyed.keys.touch(key);
+            if stage != Stage::Fired {
+                keyed.emit(pane, span, desk, out);
+            }
+            if stage != Stage::Fired && keyed.lateness > Millis::ZERO {
+                keyed.panes[pane].stage = Stage::Fired;
+                keyed.set_due(pane, span.end + keyed.lateness, desk);
+            } else {
+                self.placement.close(pane);
+            }
+        }
+    }
 }
 
 impl Windowing for Fixed {
@@ -70,6 +88,17 @@ impl Windowing for Fixed {
         self.placement.keyed.earliest(|span| span)
     }
 
+    fn fire_key(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        while self.placement.keyed.take_due_of_key(desk, &mut due).is_some() {
+            due.sort_by_key(|&pane| self.placement.keyed.rank(pane));
+            self.look_at(&due, desk, out);
+            due.clear();
+        }
+        self.due = due;
+    }
+
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
         let mut due = std::mem::take(&mut self.due);
         due.clear();
@@ -78,21 +107,16 @@ impl Windowing for Fixed {
         due.sort_by_key(|&pane| keyed.rank(pane));
         keyed.put_off(&mut due, desk);
         for &pane in &due {
-            let keyed = &mut self.placement.keyed;
-            let Pane { span, stage, key, .. } = keyed.panes[pane];
-            keyed.keys.touch(key);
-            if stage != Stage::Fired {
-                keyed.emit(pane, span, desk, out);
-            }
-            if stage != Stage::Fired && keyed.lateness > Millis::ZERO {
-                keyed.panes[pane].stage = Stage::Fired;
-                keyed.set_due(pane, span.end + keyed.lateness, desk);
-            } else {
-                self.placement.close(pane);
-            }
+            let keyed = &self.placement.keyed;
+            keyed.bring(pane, keyed.panes[pane].due, desk);
         }
+        self.look_at(&due, desk, out);
         self.placement.keyed.expire(desk.watermark);
         self.due = due;
+    }
+
+    fn expire(&mut self, watermark: Timestamp) {
+        self.placement.keyed.expire(watermark);
     }
 
     fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {

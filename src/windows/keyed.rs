@@ -287,6 +287,27 @@ impl KeyedPanes {
         Ok(())
     }
 
+    /// Takes out of what is due the panes of the key at hand that are due by its own watermark first, at one time.
+    pub fn take_due_of_key(&mut self, desk: &mut Desk, into: &mut Vec<PaneId>) -> Option<Timestamp> {
+        let key = self.find(desk)?;
+        let first = self.panes.earlier(self.latest(Some(key)).pane).map(|pane| self.panes[pane].due).min()?;
+        if first > desk.watermark {
+            return None;
+        }
+        into.extend(
+            self.panes.earlier(self.latest(Some(key)).pane).filter(|pane| self.panes[*pane].due == first),
+        );
+        into.iter().for_each(|&pane| self.timers.remove(&mut self.panes, pane));
+        Some(first)
+    }
+
+    /// A pane was looked at as the watermark of all has come so far: its key has too.
+    pub fn bring(&self, pane: PaneId, to: Timestamp, desk: &mut Desk) {
+        if let Some(marks) = &mut desk.marks {
+            marks.bring(self.keys.entry(self.panes[pane].key).bytes(), to);
+        }
+    }
+
     /// Emits a pane. A next firing holds what the accumulation says.
     pub fn emit(&mut self, pane: PaneId, window: Interval, desk: &Desk, out: &mut dyn Output) {
         let key = self.panes[pane].key;

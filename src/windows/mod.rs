@@ -23,6 +23,7 @@ mod fixed;
 mod idle;
 mod keyed;
 mod kinds;
+mod marks;
 mod merging;
 mod operator;
 mod panel;

@@ -6,13 +6,14 @@ use super::count::Count;
 use super::cumulate::Cumulate;
 use super::emitter::Emitter;
 use super::fixed::Fixed;
+use super::marks::{MARK, Marks, marked};
 use super::plan::{LATE, PANES, WindowKind, WindowPlan};
 use super::session::Sessions;
 use super::slices::Slices;
 use super::triggered::Triggered;
 use crate::dataflow::{Awaits, ColdKeys, KeyReader, Keys, OpenPane, Operator, Output, Saved, Saving, Signal};
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
-use crate::event::{Batch, Reason, Row};
+use crate::event::{Batch, Reason, Row, Slot};
 use crate::time::{Env, Timestamp};
 
 /// How windows of one kind take events and fire. All kinds that cannot fire early share these three questions;
@@ -35,8 +36,15 @@ pub trait Windowing: Send {
         "watermark".to_owned()
     }
 
+    /// Makes happen what is due by the watermark of the key that the reader stands at, where that has one of its own.
+    fn fire_key(&mut self, _desk: &mut Desk, _out: &mut dyn Output) {}
+
     /// Makes happen what happens at the time that [`Windowing::next`] says.
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output);
+
+    /// Where keys have watermarks of their own: gives up what is carried into windows to come and is too old by the watermark
+    /// of all. Asked whenever that has gone on, so that it does not depend on what else fires.
+    fn expire(&mut self, _watermark: Timestamp) {}
 
     /// At the end of input: when the last of the windows is looked at that have not fired; None if all have. What is due
     /// later are windows that wait for late events.
@@ -97,6 +105,8 @@ pub struct Desk {
     pub due: Timestamp,
     /// What is told of the watermark goes no further: a pane has still to leave that is on time.
     pub hold: Timestamp,
+    /// Where windows follow the watermarks of partitions: how far those of keys were brought by the one of all.
+    pub marks: Option<Marks>,
 }
 
 /// Gathers events by key and window, and emits a row for each pane.
@@ -111,6 +121,8 @@ pub struct WindowOperator {
     /// Fields of a key.
     fields: usize,
     own: Own,
+    /// Where the watermark of an event's partition stands, if windows follow that.
+    partition: Option<Slot>,
     /// Whether nothing is said of the watermark until the end of input: `global` panes leave then, with the times of
     /// their last events.
     holds: bool,
@@ -164,15 +176,20 @@ impl WindowOperator {
             watermark: Timestamp::MIN,
             due: Timestamp::MAX,
             hold: Timestamp::MAX,
+            marks: plan.own.map(|_| Marks::default()),
         };
         desk.emitter.keeps_up = is_global && !holds;
         let spills = false;
-        WindowOperator { desk, windows, arrivals: 0, fields, own: Own::new(), holds, spills }
+        let (own, partition) = (Own::new(), plan.own);
+        WindowOperator { desk, windows, arrivals: 0, fields, own, partition, holds, spills }
     }
 
     /// Event time goes on to here. Never goes back.
     fn advance(&mut self, watermark: Timestamp, out: &mut dyn Output) {
-        if watermark >= self.desk.due {
+        // The watermark of all only goes on when no partition that is not idle is behind it. So what is due by then is due
+        // for those that are not, and for idle ones; what partitions open behind a watermark that stands waits for theirs.
+        let stands = self.partition.is_some() && watermark <= self.desk.watermark;
+        if watermark >= self.desk.due && !stands {
             if watermark == Timestamp::MAX {
                 self.end(out);
             } else {
@@ -180,9 +197,25 @@ impl WindowOperator {
             }
         }
         self.desk.watermark = self.desk.watermark.max(watermark);
+        if self.partition.is_some() && !stands && watermark < Timestamp::MAX {
+            self.windows.expire(watermark);
+        }
         if !self.holds {
             self.desk.emitter.reach(watermark.min(self.desk.hold));
         }
+    }
+
+    /// Takes an event as of the watermark of its own partition.
+    fn take_apart(&mut self, slot: Slot, event: &Arrival, out: &mut dyn Output) -> Result<(), Reason> {
+        let desk = &mut self.desk;
+        let all = desk.watermark;
+        let own = event.batch.get(event.row, slot).as_timestamp().map_or(all, Timestamp);
+        let own = desk.marks.as_mut().map_or(own, |marks| marks.reach(desk.keys.bytes(), own));
+        desk.watermark = own;
+        self.windows.fire_key(desk, out);
+        let taken = self.windows.take(desk, event, out);
+        desk.watermark = all;
+        taken
     }
 
     /// The input has ended: all windows fire. Those that have fired and take late events stay, for a run that follows.
@@ -264,7 +297,11 @@ impl Operator for WindowOperator {
             self.advance(batch.watermarks[row.index()], out);
             self.arrivals += 1;
             let event = Arrival { batch, row, time: batch.times[row.index()], order: self.arrivals };
-            if let Err(reason) = self.windows.take(&mut self.desk, &event, out) {
+            let taken = match self.partition {
+                Some(slot) => self.take_apart(slot, &event, out),
+                None => self.windows.take(&mut self.desk, &event, out),
+            };
+            if let Err(reason) = taken {
                 out.reject(batch, row, reason);
             }
             self.desk.keys.advance();
@@ -297,6 +334,9 @@ impl Operator for WindowOperator {
 
     fn save(&mut self, into: &mut Saving<'_>) {
         self.windows.save(into);
+        if let Some(marks) = &mut self.desk.marks {
+            marks.save(into);
+        }
         let watermark = self.lasting_watermark();
         if watermark == Timestamp::MIN && self.arrivals == 0 {
             return;
@@ -316,6 +356,10 @@ impl Operator for WindowOperator {
         match saved {
             Saved::Own { mine, moved, name: b"", value } => self.load_own((mine, moved), value, env),
             Saved::Own { .. } => Err(Malformed("a name that windows do not know")),
+            Saved::Keyed { key, value } if key.ends_with(MARK) && is_canonical(marked(key), self.fields) => {
+                // Of windows that follow the watermark of all by now they mean nothing any more.
+                self.desk.marks.as_mut().map_or(Ok(()), |marks| marks.load(marked(key), value))
+            }
             Saved::Keyed { key, .. } if !is_canonical(key, self.fields) => Err(Malformed("no key")),
             Saved::Keyed { key, value } => {
                 let mut from = Reader::new(value);

@@ -28,6 +28,8 @@ pub struct WindowPlan {
     pub kind: WindowKind,
     /// Where the key fields stand in the input; none: one key for all.
     pub key: Vec<Slot>,
+    /// Where the watermark of the event's partition stands, if windows follow that and not the one of all.
+    pub own: Option<Slot>,
     /// What is computed for each pane.
     pub aggregates: Vec<Aggregate>,
     /// How long after its end a window still takes events. Of no meaning for `global` and `count`.
@@ -182,6 +184,11 @@ pub struct LateOutput {
 }
 
 impl WindowKind {
+    /// Whether each key can follow a watermark of its own: it is event time that ends windows.
+    pub fn follows_partitions(&self) -> bool {
+        !matches!(self, WindowKind::Global | WindowKind::Count { .. })
+    }
+
     /// Whether the lengths make windows; if not, one sentence for the person who wrote them. (Whether a
     /// length may be cut in a zone depends on how it was written: see [`Cuts::check`].)
     pub fn check(&self) -> Result<(), &'static str> {

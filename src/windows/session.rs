@@ -33,8 +33,12 @@ impl Sessions {
     /// Looks at panes that were due at a time; those that fire then are left in the list.
     fn look_at(&mut self, due: &mut Vec<PaneId>, time: Timestamp, desk: &mut Desk) {
         due.retain(|&pane| {
-            let Pane { span, stage, .. } = self.merging.keyed.panes[pane];
+            let Pane { span, stage, key, .. } = self.merging.keyed.panes[pane];
             let needed = self.merging.bounds.due(span, stage);
+            if desk.marks.is_some() {
+                // Behind a watermark that stands nobody would find out again when it is to be looked at.
+                self.merging.keyed.keys.touch(key);
+            }
             match stage {
                 Stage::Open => self.merging.settle(pane, desk),
                 _ if needed > time => self.merging.keyed.set_due(pane, needed, desk),
@@ -43,6 +47,19 @@ impl Sessions {
             }
             false
         });
+    }
+
+    /// A pane fires at its end.
+    fn let_go(&mut self, pane: PaneId, desk: &mut Desk, out: &mut dyn Output) {
+        let window = self.merging.bounds.window(self.merging.keyed.panes[pane].span);
+        self.merging.keyed.keys.touch(self.merging.keyed.panes[pane].key);
+        self.merging.keyed.emit(pane, window, desk, out);
+        if self.merging.keyed.lateness > Millis::ZERO {
+            self.merging.keyed.panes[pane].stage = Stage::Fired;
+            self.merging.keyed.set_due(pane, window.end + self.merging.keyed.lateness, desk);
+        } else {
+            self.merging.close(pane);
+        }
     }
 }
 
@@ -85,11 +102,31 @@ impl Windowing for Sessions {
         self.merging.keyed.earliest(|span| self.merging.bounds.window(span))
     }
 
+    fn fire_key(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        while let Some(time) = self.merging.keyed.take_due_of_key(desk, &mut due) {
+            self.look_at(&mut due, time, desk);
+            due.sort_by_key(|&pane| self.merging.keyed.rank(pane));
+            for &pane in &due {
+                self.let_go(pane, desk, out);
+            }
+            due.clear();
+        }
+        self.due = due;
+    }
+
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
         let Some(time) = self.merging.keyed.timers.next() else { return };
         let mut due = std::mem::take(&mut self.due);
         due.clear();
         self.merging.keyed.timers.take_next(&self.merging.keyed.panes, &mut due);
+        for &pane in &due {
+            let Pane { span, stage, .. } = self.merging.keyed.panes[pane];
+            if self.merging.bounds.due(span, stage) <= time {
+                self.merging.keyed.bring(pane, time, desk);
+            }
+        }
         self.look_at(&mut due, time, desk);
         due.sort_by_key(|&pane| self.merging.keyed.rank(pane));
         self.merging.keyed.put_off(&mut due, desk);
@@ -100,20 +137,17 @@ impl Windowing for Sessions {
                 desk.emitter.reach(end);
                 end = window.end;
             }
-            self.merging.keyed.keys.touch(self.merging.keyed.panes[pane].key);
-            self.merging.keyed.emit(pane, window, desk, out);
-            if self.merging.keyed.lateness > Millis::ZERO {
-                self.merging.keyed.panes[pane].stage = Stage::Fired;
-                self.merging.keyed.set_due(pane, window.end + self.merging.keyed.lateness, desk);
-            } else {
-                self.merging.close(pane);
-            }
+            self.let_go(pane, desk, out);
         }
         if self.merging.keyed.has_put_off() {
             self.fired = end;
         }
         self.merging.keyed.expire(desk.watermark);
         self.due = due;
+    }
+
+    fn expire(&mut self, watermark: Timestamp) {
+        self.merging.keyed.expire(watermark);
     }
 
     fn last_firing(&mut self, desk: &mut Desk) -> Option<Timestamp> {

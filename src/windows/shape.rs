@@ -107,6 +107,7 @@ mod tests {
             let plan = WindowPlan {
                 kind,
                 key: vec![crate::event::Slot(3)],
+                own: None,
                 aggregates: Vec::new(),
                 lateness: Millis::ZERO,
                 accumulation: Accumulation::Accumulating,

@@ -18,6 +18,8 @@ pub struct WindowStep {
     pub calls: Vec<String>,
     /// What it puts out, as written: name and expression.
     pub results: Vec<(String, String)>,
+    /// Whether sources have watermarks by key and it follows the lowest of all of them.
+    pub follows_lowest: bool,
     /// Where the start of the closed window goes in a late event, if somebody reads the port.
     pub late_start: Option<Slot>,
 }
@@ -30,7 +32,9 @@ impl StepPlan for WindowStep {
 
     fn details(&self) -> Vec<String> {
         let results = self.results.iter().map(|(name, text)| format!("{name} = {text}"));
-        results.chain(self.plan.describe().into_iter().skip(1)).collect()
+        let lowest = "follows the lowest watermark of all partitions, not those of its keys";
+        let lowest = self.follows_lowest.then(|| lowest.to_owned());
+        results.chain(self.plan.describe().into_iter().skip(1)).chain(lowest).collect()
     }
 
     fn revises(&self) -> bool {

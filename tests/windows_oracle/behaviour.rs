@@ -5,7 +5,7 @@ use headwater::time::Millis;
 use headwater::windows::{Accumulation, Gap, Grid, WindowKind};
 
 fn step(watermark: i64, time: i64, key: u8) -> Step {
-    Step { watermark, time, key, x: Val::Int(1), condition: true, gap: 1, filtered: false }
+    Step { watermark, own: watermark, time, key, x: Val::Int(1), condition: true, gap: 1, filtered: false }
 }
 
 fn tumbling(size: i64) -> WindowKind {

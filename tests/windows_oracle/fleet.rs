@@ -47,7 +47,7 @@ impl Fleet {
             env,
             operators: Vec::new(),
             outputs: Vec::new(),
-            batch: Batch::new(5, b""),
+            batch: Batch::new(6, b""),
             rows: Vec::new(),
             store: Store::new(),
             seed: 40,

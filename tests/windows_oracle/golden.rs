@@ -70,6 +70,7 @@ fn steps() -> Vec<Step> {
     let values = [Val::Int(7), Val::Half(3), Val::Null, Val::Int(-2), Val::Int(7), Val::Half(-8)];
     let step = |i: i64| Step {
         watermark: i * 2 - 9,
+        own: i64::MIN,
         time: i * 2 + [0, -5, 3, -1][i as usize % 4],
         key: (i % 3) as u8,
         x: values[i as usize % values.len()],

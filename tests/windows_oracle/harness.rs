@@ -17,6 +17,7 @@ pub const X: Slot = Slot(1);
 pub const CONDITION: Slot = Slot(2);
 pub const GAP: Slot = Slot(3);
 pub const ID: Slot = Slot(4);
+pub const OWN: Slot = Slot(5);
 
 /// A value of `x`. Floats are halves, so that sums of them are exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub enum Val {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub watermark: i64,
+    /// That of the event's partition.
+    pub own: i64,
     pub time: i64,
     /// Of three: a text, an integer, null.
     pub key: u8,
@@ -98,6 +101,7 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
     WindowPlan {
         kind,
         key: vec![KEY],
+        own: None,
         aggregates: aggregates.collect(),
         lateness: Millis(lateness),
         accumulation,
@@ -162,7 +166,7 @@ pub fn run(plan: WindowPlan, steps: &[Step], cuts: impl Fn(usize) -> bool) -> Lo
     let slots = columns(&plan);
     let mut operator = WindowOperator::new(plan, 42);
     let mut out = Collector::new(slots);
-    let mut batch = Batch::new(5, b"");
+    let mut batch = Batch::new(6, b"");
     let mut rows = Vec::new();
     for (id, step) in steps.iter().enumerate() {
         let row = push(&mut batch, id, step);
@@ -202,6 +206,7 @@ pub fn push(batch: &mut Batch, id: usize, step: &Step) -> Row {
     batch.set(row, CONDITION, Value::bool(step.condition));
     batch.set(row, GAP, Value::int(step.gap));
     batch.set(row, ID, Value::int(id as i64));
+    batch.set(row, OWN, Value::timestamp(step.own));
     row
 }
 

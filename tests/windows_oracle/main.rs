@@ -6,6 +6,7 @@ mod fleet;
 mod golden;
 mod harness;
 mod model;
+mod partitions;
 mod restarts;
 mod results;
 mod triggers;
@@ -54,12 +55,14 @@ fn values() -> impl Strategy<Value = (Vec<Val>, &'static [&'static str])> {
 fn steps() -> impl Strategy<Value = (Vec<Step>, &'static [&'static str])> {
     let one = (0..3u8, 0..4i64, -25..20i64, 0..25i64, any::<bool>(), 1..9i64, 0..10u8);
     (prop::collection::vec(one, 0..60), values()).prop_map(|(list, (values, names))| {
-        let (mut front, mut watermark) = (-40, i64::MIN);
+        let (mut front, mut watermark, mut owns) = (-40, i64::MIN, [i64::MIN; 3]);
         let steps = list.into_iter().zip(values).map(|((key, step, jitter, lag, condition, gap, out), x)| {
             front += step;
             watermark = watermark.max(front - lag);
-            let filtered = out == 0;
-            Step { watermark, time: front + jitter, key, x, condition, gap, filtered }
+            let (filtered, time) = (out == 0, front + jitter);
+            let own = owns[usize::from(key)];
+            owns[usize::from(key)] = own.max(time - gap);
+            Step { watermark, own, time, key, x, condition, gap, filtered }
         });
         (steps.collect(), names)
     })

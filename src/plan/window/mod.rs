@@ -97,16 +97,17 @@ fn plan_window(
     refuse_endless(planner, &at, section, &kind_plan, panes.as_ref()?)?;
     let firing = panes.and_then(|panes| panes.plan(told.asked));
     let stage = output_stage(planner, &at, &key, &calls, &told);
-    let counts = matches!(kind_plan, WindowKind::Count { .. });
-    let ttl = if counts { planner.state_ttl() } else { StateTtl::default() };
+    let ttl = ttl(planner, &kind_plan);
     let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 6).collect();
     let written = calls.iter().map(|call| call.written.to_string()).collect();
     let fields = key.iter().map(|field| field.name.clone()).collect();
     let (key_slots, rest) = slots.split_at(key.len());
     let (call_slots, bounds) = rest.split_at(calls.len());
+    let own = if firing.is_none() { own_watermark(planner, &at, &key, &kind_plan) } else { None };
     let plan = WindowPlan {
         kind: kind_plan,
         key: key.iter().map(|field| field.slot).collect(),
+        own,
         aggregates: calls.into_iter().zip(call_slots).map(|(call, into)| call.into(*into)).collect(),
         lateness,
         accumulation,
@@ -116,18 +117,36 @@ fn plan_window(
         output: pane_output(key_slots, bounds, &told),
         late: None,
     };
+    let follows_lowest = plan.own.is_none() && planner.draft.reads_partitioned(at.stage);
     let late = (has_late && planner.is_listened("late")).then(|| late_stage(planner, &at));
     let late_start = late.as_ref().map(|(_, slot)| *slot);
     let names = key.iter().map(|field| field.written(&planner.draft.at(at.stage).slots)).collect();
     let results = outputs.iter().map(Output::written).collect();
-    let step = planner
-        .attach(&at, Box::new(WindowStep { plan, key: names, fields, calls: written, results, late_start }));
+    let step = WindowStep { plan, key: names, fields, calls: written, results, follows_lowest, late_start };
+    let step = planner.attach(&at, Box::new(step));
     planner.draft.emit_to(step, MAIN, stage);
     if let Some((point, _)) = &late {
         planner.draft.emit_to(step, LATE, point.stage);
     }
     let output = behind(planner, stage, &key, &outputs, having?, &told)?;
     Some((output, late.map(|(point, _)| point)))
+}
+
+/// How long a key without events is remembered: only windows over numbers of events have no end of their own.
+fn ttl(planner: &mut NodePlanner<'_>, kind: &WindowKind) -> StateTtl {
+    let counts = matches!(kind, WindowKind::Count { .. });
+    if counts { planner.state_ttl() } else { StateTtl::default() }
+}
+
+/// Where the watermark stands that windows of this key follow, if not that of all.
+fn own_watermark(
+    planner: &mut NodePlanner<'_>,
+    at: &Point,
+    key: &[KeyField],
+    kind: &WindowKind,
+) -> Option<Slot> {
+    let key: Vec<Slot> = key.iter().map(|field| field.slot).collect();
+    kind.follows_partitions().then(|| planner.draft.own_watermark(at.stage, &key))?
 }
 
 /// Where things stand in the stage of panes.

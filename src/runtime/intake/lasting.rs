@@ -202,6 +202,7 @@ impl Intake {
     pub fn announce(&mut self, driver: &mut Driver) {
         self.lasting.names = None;
         self.tracker.loaded();
+        self.tell_reached();
         self.signal(driver, Signal::Watermark(self.tracker.watermark()));
     }
 

@@ -56,6 +56,8 @@ pub struct SourceFacts {
     pub liveness: Option<Liveness>,
     /// How many partitions and keys hold its watermark, are idle, have ended.
     pub counts: [usize; 3],
+    /// The source that it waits for, where it is held back as it runs ahead of its group.
+    pub waits_for: Option<String>,
     /// Those that are furthest behind, with their names.
     pub slowest: Vec<(String, HolderView)>,
 }
@@ -157,6 +159,10 @@ impl Layout {
         way
     }
 
+    fn source_name(&self, number: usize) -> String {
+        self.sources.get(number).map_or_else(String::new, |source| self.nodes[source.node].name.clone())
+    }
+
     fn source(&self, number: usize, source: &LayoutSource, views: &[WorkerView]) -> SourceFacts {
         let name = &self.nodes[source.node].name;
         let all: Vec<_> = views.iter().filter_map(|view| view.intakes.get(number)).collect();
@@ -172,6 +178,7 @@ impl Layout {
             progress: source.progress,
             liveness: source.liveness,
             counts: [0; 3],
+            waits_for: all.iter().find_map(|intake| intake.waits_for).map(|other| self.source_name(other)),
             slowest: Vec::new(),
         };
         for intake in all {

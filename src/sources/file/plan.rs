@@ -142,6 +142,10 @@ impl SourcePlan for FilePlan {
         self.places.len()
     }
 
+    fn is_one_partition(&self) -> bool {
+        matches!(self.places[..], [Place::File(_)])
+    }
+
     fn partition(&self, number: usize, decoder: &dyn Fn() -> Box<dyn Decoder>) -> Box<dyn RowSource> {
         let (path, start) = (self.files[number].clone(), self.start);
         let config = FileSourceConfig { path: path.clone(), start, compression: self.compression };

@@ -159,6 +159,10 @@ impl SourcePlan for HttpSourcePlan {
         1
     }
 
+    fn is_one_partition(&self) -> bool {
+        true
+    }
+
     fn upkeep(&mut self) -> Option<&mut Upkeep> {
         Some(&mut self.upkeep)
     }

@@ -171,6 +171,10 @@ impl SourcePlan for MqttSourcePlan {
         1
     }
 
+    fn is_one_partition(&self) -> bool {
+        true
+    }
+
     fn upkeep(&mut self) -> Option<&mut Upkeep> {
         Some(&mut self.upkeep)
     }

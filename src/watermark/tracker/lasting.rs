@@ -238,7 +238,7 @@ mod tests {
                 for tracker in [&mut one, &mut other] {
                     let key = [(roll >> 40) as u8 % 5];
                     let taken = match by_key && partition.0 > 0 {
-                        true => tracker.observe_key(partition, &key, time),
+                        true => tracker.observe_key(partition, &key, time).map(drop),
                         false => tracker.observe(partition, time),
                     };
                     assert!(taken.is_ok());
