@@ -17,6 +17,8 @@ T ?=
 SECONDS ?= 60
 # make durability N=200
 N ?= 200
+# make sessions SESSIONS=250000
+SESSIONS ?= 1000000
 
 .PHONY: help
 help: ## this list
@@ -51,6 +53,10 @@ durability: setup ## kills running pipelines N times a case, and lets one idle f
 	DURABILITY_KILLS=$(N) DURABILITY_IDLE=60 cargo test --locked --test durability -- --test-threads 2
 	DURABILITY_KILLS=$(N) cargo test --locked --test postgres killed
 	DURABILITY_KILLS=$(N) cargo test --locked --test http_source kills
+
+.PHONY: sessions
+sessions: ## what a million live sessions take in memory, checkpoints included (minutes; SESSIONS=…)
+	SESSIONS=$(SESSIONS) cargo test --locked --test session_memory -- --nocapture
 
 .PHONY: lint
 lint: ## formatting, clippy, documentation; warnings are errors

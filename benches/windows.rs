@@ -1,17 +1,22 @@
 //! What an event costs in a window of each kind, firing and output rows included.
 //!
-//! `cargo bench --bench windows`. Times are CPU times of the thread, so that a busy machine does not blur them.
+//! `cargo bench --bench windows`; `cargo bench --bench windows -- written` is what the same input costs in overlapping windows
+//! and in those that lie side by side, with all rows written as JSON. Times are CPU times of the thread, so that a busy machine does not blur them.
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headwater::dataflow::{Operator, Output, Port, Signal};
-use headwater::event::{Batch, Reason, Row, Slot, Span, Value};
+use headwater::event::{Batch, Layer, Reason, Row, Slot, Span, Value, View};
+use headwater::formats::Encoder;
+use headwater::formats::json::{JsonEncoder, JsonOutput};
 use headwater::time::{Env, Millis, Random, Timestamp};
 use headwater::windows::aggregates::{self, Call};
 use headwater::windows::{
     Accumulation, Aggregate, CARRY, Gap, Grid, PaneOutput, WindowKind, WindowOperator, WindowPlan,
 };
+use std::fs::File;
 use std::hint::black_box;
+use std::io::Write;
 
 const ROWS: usize = 1024;
 const BATCHES: usize = 400;
@@ -49,17 +54,53 @@ impl Measurement for CpuTime {
     }
 }
 
-/// Takes rows and forgets them.
+/// Takes rows and forgets them, or writes them away.
 struct Sink {
     env: Env,
     batch: Batch,
     rows: usize,
+    writer: Option<Writer>,
+}
+
+/// Writes rows as JSON to where nothing stays.
+struct Writer {
+    encoder: JsonEncoder,
+    text: Vec<u8>,
+    file: File,
+}
+
+impl Writer {
+    fn new() -> Writer {
+        let names = ["user", "window_start", "window_end", "sum", "count"];
+        let fields =
+            names.iter().enumerate().map(|(i, name)| Layer::Field((*name).to_owned(), Slot(i as u16)));
+        let view = View { layers: fields.collect() };
+        let file = File::options().write(true).open("/dev/null").expect("every system has it");
+        Writer { encoder: JsonEncoder::new(JsonOutput::default(), &view), text: Vec::new(), file }
+    }
+
+    fn write(&mut self, batch: &Batch) {
+        for row in 0..batch.len() {
+            self.encoder.encode(batch, Row(row as u32), &mut self.text).expect("JSON takes every event");
+        }
+        self.file.write_all(&self.text).expect("it takes everything");
+        self.text.clear();
+    }
 }
 
 impl Sink {
-    fn new() -> Sink {
+    fn new(writer: Option<Writer>) -> Sink {
         let env = Env { now: Timestamp(0), elapsed: headwater::time::Millis(0), random: Random::seeded(1) };
-        Sink { env, batch: Batch::new(16, b""), rows: 0 }
+        Sink { env, batch: Batch::new(16, b""), rows: 0, writer }
+    }
+
+    fn flush(&mut self) {
+        self.rows += self.batch.len();
+        match &mut self.writer {
+            Some(writer) => writer.write(&self.batch),
+            None => _ = black_box(self.batch.cells()),
+        }
+        self.batch.clear();
     }
 }
 
@@ -72,9 +113,7 @@ impl Output for Sink {
 
     fn emit(&mut self, _port: Port) -> &mut Batch {
         if self.batch.is_full() {
-            self.rows += self.batch.len();
-            black_box(self.batch.cells());
-            self.batch.clear();
+            self.flush();
         }
         &mut self.batch
     }
@@ -159,9 +198,9 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
 }
 
 /// Drives all batches through a new operator; returns how many rows left.
-fn drive(plan: &WindowPlan, events: &mut Events) -> usize {
+fn drive(plan: &WindowPlan, events: &mut Events, writer: Option<Writer>) -> usize {
     let mut operator = WindowOperator::new(plan.clone(), 1);
-    let mut out = Sink::new();
+    let mut out = Sink::new(writer);
     let (mut random, mut number) = (Random::seeded(7), 0);
     events.batch.watermark = Timestamp::MIN;
     for _ in 0..BATCHES {
@@ -170,7 +209,8 @@ fn drive(plan: &WindowPlan, events: &mut Events) -> usize {
         operator.signal(Signal::Watermark(events.batch.watermark), &mut out);
     }
     operator.signal(Signal::Watermark(Timestamp::MAX), &mut out);
-    out.rows + out.batch.len()
+    out.flush();
+    out.rows
 }
 
 fn tumbling(size: i64) -> WindowKind {
@@ -217,8 +257,23 @@ fn windows(criterion: &mut Criterion<CpuTime>) {
     ];
     for (name, users, per_second, plan) in cases {
         let mut events = Events::new(users, per_second);
-        println!("{name}: {} rows of {} events", drive(&plan, &mut events), ROWS * BATCHES);
-        group.bench_function(name, |bencher| bencher.iter(|| drive(&plan, &mut events)));
+        println!("{name}: {} rows of {} events", drive(&plan, &mut events, None), ROWS * BATCHES);
+        group.bench_function(name, |bencher| bencher.iter(|| drive(&plan, &mut events, None)));
+    }
+    group.finish();
+}
+
+/// Overlapping windows beside those that lie side by side: the same input, and every row written.
+fn written(criterion: &mut Criterion<CpuTime>) {
+    let mut group = criterion.benchmark_group("written");
+    group.throughput(Throughput::Elements((ROWS * BATCHES) as u64)).sample_size(40);
+    group.sampling_mode(criterion::SamplingMode::Flat);
+    let kinds = [("tumbling 1m", tumbling(60_000)), ("sliding 1m every 1s", sliding(60_000, 1_000))];
+    for (name, kind) in kinds {
+        let (plan, mut events) = (plan(kind, &["sum", "count"], 0), Events::new(100, 2_000));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| drive(&plan, &mut events, Some(Writer::new())));
+        });
     }
     group.finish();
 }
@@ -226,6 +281,6 @@ fn windows(criterion: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = windows
+    targets = windows, written
 }
 criterion_main!(benches);

@@ -37,7 +37,8 @@ impl Pressure {
         self.failure.get().map(String::as_str)
     }
 
-    fn press(&self) {
+    /// So much has changed that it is to be saved before more does.
+    pub fn press(&self) {
         self.pressed.store(true, Ordering::Release);
     }
 

@@ -119,6 +119,11 @@ impl<T: Default> KeyedState<T> {
         self.codec = Some(Box::new(codec));
     }
 
+    /// How many keys have changed since they were saved.
+    pub fn unsaved(&self) -> usize {
+        self.keys.unsaved()
+    }
+
     /// Lets keys leave memory if there is no room for all.
     #[inline]
     fn make_room(&mut self) {

@@ -196,6 +196,11 @@ impl<T: Default> Keys<T> {
         self.changes = Some(changes);
     }
 
+    /// How many keys have changed, or are gone, since somebody asked.
+    pub fn unsaved(&self) -> usize {
+        self.changes.as_ref().map_or(0, |changes| changes.changed.len() + changes.gone.len())
+    }
+
     /// Adds a key that was saved; it must not be there, and does not count as changed.
     pub fn restore(&mut self, bytes: &[u8]) -> KeyId {
         let entry = KeyEntry::new(ShortBytes::new(bytes), plain_fields(bytes), T::default());

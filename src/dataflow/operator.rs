@@ -72,6 +72,11 @@ pub trait Operator: Send {
     /// [`StepPlan::spills`]: super::StepPlan::spills
     fn spill(&mut self, _cold: ColdKeys) {}
 
+    /// How many keys have changed since they were saved: each takes memory of its own on its way to the disk.
+    fn unsaved(&mut self) -> usize {
+        0
+    }
+
     /// What it waits for, where it waits for event time. Asked between two batches, when a person wants to know.
     fn awaits(&self) -> Option<Awaits> {
         None

@@ -162,6 +162,10 @@ impl Operator for Unique {
         Ok(())
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.seen.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.seen.spill(
             cold,

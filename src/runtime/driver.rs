@@ -213,6 +213,12 @@ impl Driver {
         self.steps.iter().any(|step| step.operator.as_ref().is_some_and(|operator| operator.waits()))
     }
 
+    /// How many keys of all operators have changed since they were saved.
+    pub fn unsaved(&mut self) -> usize {
+        let operators = self.steps.iter_mut().filter_map(|step| step.operator.as_mut());
+        operators.map(|operator| operator.unsaved()).sum()
+    }
+
     /// Every operator says what of its state changed since this was called last, on the given worker.
     pub fn save(&mut self, worker: usize, ids: &StateIds, entries: &mut Vec<Entry>) {
         for (step, id) in self.steps.iter_mut().zip(&ids.steps) {

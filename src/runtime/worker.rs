@@ -25,6 +25,8 @@ pub const TICK_EVERY: Millis = Millis(10);
 const IDLE_WAIT: Millis = Millis(5);
 /// How often a worker that has stopped looks whether the others have.
 const ROUND_WAIT: Millis = Millis(1);
+/// So many keys may change before they are saved: on their way to the disk they are there several times.
+const UNSAVED_KEYS: usize = 1 << 17;
 
 /// What all workers of a pipeline share.
 pub struct Shared<'a> {
@@ -277,7 +279,13 @@ impl Worker {
         }
         // Before the next read, which may acknowledge what a sink did not take.
         self.check_sinks(shared)?;
-        shared.barrier.map_or(Ok(()), check_memory)?;
+        if let Some(barrier) = shared.barrier {
+            check_memory(barrier)?;
+            if self.driver.unsaved() * self.mail.workers() > UNSAVED_KEYS {
+                barrier.pressure().press();
+            }
+            barrier.urge();
+        }
         Ok(if received || read { Stepped::Worked } else { Stepped::Idle })
     }
 

@@ -28,8 +28,8 @@ pub const KEY_LIMIT: usize = 1 << 20;
 /// The longest value of a key.
 pub const VALUE_LIMIT: usize = 1 << 30;
 
-/// At about this size a checkpoint is continued in another record.
-const PART_BYTES: usize = 16 << 20;
+/// At about this size a checkpoint is continued in another record: read back, it takes some times as much memory.
+const PART_BYTES: usize = 2 << 20;
 
 /// New bytes of a key, or that it is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Keyed state: the newest bytes of every key, whether they are folded into the store or not yet.
 
 use super::error::StateError;
+use super::memtable::Memtable;
 use super::number::{KeyGroup, NodeId};
 use super::store::Store;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 
 /// A node's state, a group and a key, as one string of bytes: the node's number (4 bytes, highest first), the group,
@@ -69,74 +69,6 @@ pub fn prefix_bounds(prefix: &[u8]) -> KeyBounds {
     (Bound::Included(prefix.to_vec()), end)
 }
 
-/// What is in the log but not yet in the store: new bytes, or that a key is gone.
-#[derive(Clone, Debug, Default)]
-pub struct Memtable {
-    /// Nodes of which nothing counts that is in the store.
-    dropped: BTreeSet<NodeId>,
-    entries: BTreeMap<StateKey, Option<Box<[u8]>>>,
-    bytes: usize,
-}
-
-/// What an entry takes in memory beside its bytes, about.
-const ENTRY_OVERHEAD: usize = 48;
-
-impl Memtable {
-    /// Takes the newest bytes of a key; None if it is gone.
-    pub fn put(&mut self, key: StateKey, value: Option<Box<[u8]>>) {
-        let size = |value: &Option<Box<[u8]>>| value.as_ref().map_or(0, |value| value.len());
-        let (key_bytes, value_bytes) = (key.0.len() + ENTRY_OVERHEAD, size(&value));
-        match self.entries.insert(key, value) {
-            Some(old) => self.bytes = self.bytes + value_bytes - size(&old),
-            None => self.bytes += key_bytes + value_bytes,
-        }
-    }
-
-    /// All that was known of a node is gone, here and in the store.
-    pub fn drop_node(&mut self, node: NodeId) {
-        self.dropped.insert(node);
-        let size = |value: &Option<Box<[u8]>>| value.as_ref().map_or(0, |value| value.len());
-        let gone = self.entries.extract_if(.., |key, _| key.node() == node);
-        let bytes = gone.map(|(key, value)| key.0.len() + ENTRY_OVERHEAD + size(&value)).sum::<usize>();
-        self.bytes -= bytes;
-    }
-
-    /// The nodes whose keys are to go from the store, before others are put in.
-    pub fn dropped(&self) -> impl Iterator<Item = &NodeId> {
-        self.dropped.iter()
-    }
-
-    /// About how much memory it takes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether there is nothing to be folded.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.dropped.is_empty()
-    }
-
-    /// What it knows of a key.
-    pub fn get(&self, key: &StateKey) -> Option<Option<&[u8]>> {
-        self.entries.get(key).map(Option::as_deref)
-    }
-
-    /// All entries in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&StateKey, Option<&[u8]>)> {
-        self.entries.iter().map(|(key, value)| (key, value.as_deref()))
-    }
-
-    /// Forgets all: it was folded.
-    pub fn clear(&mut self) {
-        *self = Memtable::default();
-    }
-
-    fn range(&self, (from, to): &KeyBounds) -> impl Iterator<Item = (&StateKey, Option<&[u8]>)> {
-        let key = |bound: &Bound<Vec<u8>>| bound.as_ref().map(|bytes| StateKey(bytes.as_slice().into()));
-        self.entries.range((key(from), key(to))).map(|(key, value)| (key, value.as_deref()))
-    }
-}
-
 /// Looks into the memtable first and into the store behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyedState<'a> {
@@ -164,7 +96,7 @@ impl<'a> KeyedState<'a> {
         let key = StateKey::new(node, group, key);
         match self.memtable.get(&key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
-            None if self.memtable.dropped.contains(&node) => Ok(None),
+            None if self.memtable.drops(node) => Ok(None),
             None => self.store.get(&key),
         }
     }
@@ -210,19 +142,19 @@ impl<'a> KeyedState<'a> {
         let mut newer = self.memtable.range(bounds).peekable();
         let mut wants_more = true;
         self.store.scan_between(bounds, &mut |key, value| {
-            while let Some((at, changed)) = newer.next_if(|(at, _)| *at <= key) {
-                wants_more = changed.map_or(Ok(true), |changed| visit(at, changed))?;
-                if at == key || !wants_more {
+            while let Some((at, changed)) = newer.next_if(|(at, _)| at <= key) {
+                wants_more = changed.map_or(Ok(true), |changed| visit(&at, changed))?;
+                if at == *key || !wants_more {
                     return Ok(wants_more);
                 }
             }
-            if !self.memtable.dropped.contains(&key.node()) {
+            if !self.memtable.drops(key.node()) {
                 wants_more = visit(key, value)?;
             }
             Ok(wants_more)
         })?;
         while let Some((key, changed)) = newer.next().filter(|_| wants_more) {
-            wants_more = changed.map_or(Ok(true), |changed| visit(key, changed))?;
+            wants_more = changed.map_or(Ok(true), |changed| visit(&key, changed))?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@
 
 use super::checkpoint::{Checkpoint, Entry};
 use super::journal::Frame;
-use super::keyed::Memtable;
 use super::log::{RecordId, RecordKind, RecordPlace};
+use super::memtable::Memtable;
 use super::number::{ChunkNumber, Epoch, NodeId, RowNumber, Sequence};
 use super::outbox::{Chunk, Refused};
 use super::piece::{Assembly, Piece};
@@ -89,9 +89,7 @@ impl Ledger {
         self.progress.apply(&checkpoint);
         checkpoint.sources.iter().for_each(|source| self.read(source));
         checkpoint.sinks.iter().for_each(|sink| self.deliver(sink));
-        for entry in checkpoint.entries {
-            self.memtable.put(entry.key, entry.value);
-        }
+        self.memtable.take_in(&checkpoint.entries);
         self.unfolded.push(*place);
     }
 

@@ -15,6 +15,7 @@ mod journal;
 mod keyed;
 mod ledger;
 pub mod log;
+mod memtable;
 #[cfg(feature = "simulation")]
 pub mod mutation;
 mod number;
@@ -45,9 +46,10 @@ pub use dead_letters::{
 };
 pub use error::{Remedy, StateError};
 pub use journal::Frame;
-pub use keyed::{KeyedState, Memtable, STATE_KEY_HEAD, StateKey, Visit, VisitAll};
+pub use keyed::{KeyedState, STATE_KEY_HEAD, StateKey, Visit, VisitAll};
 pub use ledger::Ledger;
 pub use log::{RecordId, RecordKind, RecordPlace};
+pub use memtable::Memtable;
 pub use number::{
     ChunkNumber, Epoch, Incarnation, KeyGroup, NodeId, RowNumber, SegmentNumber, Sequence, ShapeHash,
 };

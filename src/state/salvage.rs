@@ -151,11 +151,8 @@ fn write_anew(
 fn push_state(ledger: &Ledger, commit: &mut Commit) -> Result<(), StateError> {
     let basis = ledger.progress.with_all_unread();
     basis.push(RecordKind::Basis, commit, PIECE_BYTES)?;
-    let changed = |(key, value): (&super::StateKey, Option<&[u8]>)| Entry {
-        key: key.clone(),
-        value: value.map(Into::into),
-    };
-    let entries: Vec<Entry> = ledger.memtable.iter().map(changed).collect();
+    let entries = ledger.memtable.iter().map(|(key, value)| Entry { key, value: value.map(Into::into) });
+    let entries: Vec<Entry> = entries.collect();
     // A number that was let go may have been given again: all that is known comes behind it.
     let dropped = ledger.memtable.dropped().copied().collect();
     let checkpoint = Checkpoint { dropped, entries, ..basis };

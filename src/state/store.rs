@@ -14,6 +14,7 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
     WriteTransaction,
 };
+use std::borrow::Borrow;
 use std::io;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -232,7 +233,7 @@ impl Store {
     /// fails half way, some are in: the log still has them all.
     pub fn fold<'a>(
         &self,
-        changes: impl ExactSizeIterator<Item = (&'a StateKey, Option<&'a [u8]>)>,
+        changes: impl ExactSizeIterator<Item = (impl Borrow<StateKey>, Option<&'a [u8]>)>,
         meta: &StoreMeta,
     ) -> Result<(), StateError> {
         let budget = Budget {
@@ -420,10 +421,11 @@ fn page_share(store_bytes: u64, keys: usize) -> usize {
 fn fold_some<'a>(
     mut values: ValueWriter,
     Budget { bytes: mut budget, page_share }: Budget,
-    changes: &mut Peekable<impl Iterator<Item = (&'a StateKey, Option<&'a [u8]>)>>,
+    changes: &mut Peekable<impl Iterator<Item = (impl Borrow<StateKey>, Option<&'a [u8]>)>>,
 ) -> Result<(), StateError> {
     while budget > 0 {
         let Some((key, value)) = changes.next() else { return Ok(()) };
+        let key = key.borrow();
         match value {
             Some(value) => values.put(key, value)?,
             None => values.remove(key)?,

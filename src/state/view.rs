@@ -3,8 +3,9 @@
 use super::backend::StateBackend;
 use super::check::CheckReport;
 use super::error::StateError;
-use super::keyed::{Memtable, StateKey, VisitAll};
+use super::keyed::{StateKey, VisitAll};
 use super::log::{End, SegmentPin, scan_segment};
+use super::memtable::Memtable;
 use super::number::{Epoch, Incarnation, NodeId};
 use super::progress::Node;
 use super::store::StorePin;
@@ -61,9 +62,9 @@ impl StateView {
         let mut newer = self.newer.iter().filter(|(key, _)| key.node() == node).peekable();
         let (is_dropped, mut outcome) = (self.newer.dropped().any(|dropped| *dropped == node), Ok(()));
         let mut older = |key: &StateKey, value: &[u8]| -> Result<(), StateError> {
-            while let Some((at, changed)) = newer.next_if(|(at, _)| *at <= key) {
-                changed.map_or(Ok(()), |changed| visit(at, changed))?;
-                if at == key {
+            while let Some((at, changed)) = newer.next_if(|(at, _)| at <= key) {
+                changed.map_or(Ok(()), |changed| visit(&at, changed))?;
+                if at == *key {
                     return Ok(());
                 }
             }
@@ -80,7 +81,7 @@ impl StateView {
             })?;
         }
         outcome?;
-        newer.try_for_each(|(key, changed)| changed.map_or(Ok(()), |changed| visit(key, changed)))
+        newer.try_for_each(|(key, changed)| changed.map_or(Ok(()), |changed| visit(&key, changed)))
     }
 
     /// Reads and verifies every value of the store and every record of the log. Pages of the store that hold neither are

@@ -380,6 +380,10 @@ impl Operator for Absence {
         Ok(())
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.keys.spill(cold, Codec::new(Seen::put, Seen::take));
     }

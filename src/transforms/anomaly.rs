@@ -316,6 +316,10 @@ impl Operator for Anomaly {
         self.keys.load(saved, |reader| take(buckets, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let buckets = self.plan.usual.buckets();
         self.keys.spill(cold, Codec::new(put, move |reader| take(buckets, reader)));

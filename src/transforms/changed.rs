@@ -303,6 +303,10 @@ impl Operator for Changed {
         self.passed.load(saved, |reader| Passed::take(fields, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.passed.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let fields = self.fields.len();
         self.passed.spill(cold, Codec::new(Passed::put, move |reader| Passed::take(fields, reader)));

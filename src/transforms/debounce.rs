@@ -249,6 +249,10 @@ impl Operator for Debounce {
         self.spells.load(saved, |reader| Spell::take(&self.form, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.spells.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let [form, same] = self.form.own();
         let codec = Codec::new(

@@ -368,6 +368,10 @@ impl Operator for Fill {
         Ok(())
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let grid = self.grid.clone();
         let codec = Codec::new(Series::put, move |reader| Series::take_back(&grid, reader));

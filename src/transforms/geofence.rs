@@ -308,6 +308,10 @@ impl Operator for Geofence {
         self.keys.load(saved, take).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.keys.spill(cold, Codec::new(put, take));
     }

@@ -324,6 +324,10 @@ impl Operator for Hysteresis {
         self.alarms.load(saved, Alarm::take).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.alarms.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.alarms.spill(cold, Codec::new(Alarm::put, Alarm::take));
     }

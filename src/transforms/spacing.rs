@@ -124,6 +124,10 @@ impl Operator for Spacing {
         self.passed.load(saved, take).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.passed.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.passed.spill(cold, Codec::new(put, take));
     }

@@ -220,6 +220,10 @@ impl Operator for Last {
         self.spans.load(saved, |reader| take(&self.form, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.spans.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let [form, same] = self.form.own();
         let codec = Codec::new(

@@ -277,6 +277,10 @@ impl Operator for Top {
         self.keys.load(saved, |reader| take(&self.form, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let [form, same] = self.form.own();
         let codec = Codec::new(

@@ -14,6 +14,9 @@ use crate::time::Timestamp;
 
 /// Keys of windows that can leave memory.
 pub trait Spilling {
+    /// How many keys have changed since they were saved.
+    fn unsaved(&self) -> usize;
+
     /// Keys may leave memory from now on.
     fn spill(&mut self, cold: ColdKeys);
 
@@ -43,6 +46,10 @@ pub fn rank_bytes((first, second, third): Rank) -> [u8; RANK_BYTES] {
 pub const PANE: usize = 64;
 
 impl Spilling for KeyedPanes {
+    fn unsaved(&self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.keys.spill(cold, RANK_BYTES);
     }

@@ -164,7 +164,7 @@ impl Windowing for Count {
         let at = *events / self.shape.slice;
         if at >= start {
             let span = Interval { start: event.time, end: event.time + Millis(1) };
-            queue.add(queue.place(at), at, span, key, &mut self.panes, event);
+            queue.add(queue.place(at), at, (span, false), key, &mut self.panes, event);
         }
         *events += 1;
         if *events % self.shape.every == 0 {
@@ -265,6 +265,10 @@ impl Counted {
 }
 
 impl Spilling for Count {
+    fn unsaved(&self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.keys.spill(cold, RANK_BYTES);
     }

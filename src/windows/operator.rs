@@ -377,6 +377,10 @@ impl Operator for WindowOperator {
         self.spills = true;
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.windows.spilling().unsaved()
+    }
+
     fn awaits(&self) -> Option<Awaits> {
         let (trigger, earliest) = (self.windows.trigger(), self.windows.earliest());
         Some(Awaits { trigger, watermark: self.lasting_watermark(), earliest })

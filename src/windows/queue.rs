@@ -85,17 +85,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a checked event that takes the time `span`. Returns whether the slice is new.
+    /// Adds a checked event that takes the time `span`, which is that of all events of the slice or not. Returns whether the slice is new.
     pub fn add(
         &mut self,
         place: Place,
         at: i64,
-        span: Interval,
+        (span, is_of_time): (Interval, bool),
         key: KeyId,
         panes: &mut Panes,
         event: &Arrival,
     ) -> bool {
         let Place { index, exists } = place;
+        // Events of a slice of time all take that time, and come behind its first one.
+        let widens = !exists || !is_of_time;
         if !exists {
             let pane = panes.open(Pane::new(span, event.order, key));
             self.slices.insert(index, Slice { at, pane });
@@ -108,6 +110,9 @@ impl Queue {
         }
         let mut add = |pane: PaneId| {
             panes.add(pane, event);
+            if !widens {
+                return;
+            }
             let pane = &mut panes[pane];
             pane.span = pane.span.join(span);
             pane.born = pane.born.min(event.order);

@@ -218,7 +218,7 @@ impl Windowing for Slices {
         self.keys.touch(key);
         let queue = &mut self.keys.item(key).queue;
         let place = queue.place(slice.start.0);
-        if queue.add(place, slice.start.0, slice, key, &mut self.panes, event) {
+        if queue.add(place, slice.start.0, (slice, true), key, &mut self.panes, event) {
             self.enter(slice.start, desk);
         }
         Ok(())
@@ -328,6 +328,10 @@ impl Slices {
 }
 
 impl Spilling for Slices {
+    fn unsaved(&self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         self.keys.spill(cold, RANK_BYTES);
     }

@@ -160,6 +160,10 @@ impl Operator for KeyedHistory {
         self.keys.load(saved, |reader| take(&self.calls, reader)).map(drop)
     }
 
+    fn unsaved(&mut self) -> usize {
+        self.keys.unsaved()
+    }
+
     fn spill(&mut self, cold: ColdKeys) {
         let calls = self.calls.clone();
         let codec =

@@ -117,6 +117,13 @@ impl Barrier {
         &self.pressure
     }
 
+    /// Wakes whoever asks for checkpoints if one is wanted before its time and not asked for yet.
+    pub fn urge(&self) {
+        if self.pressure.is_pressed() && self.requested() == self.committed() {
+            self.bell.ring();
+        }
+    }
+
     /// Whether nothing more is to be read because the disk takes nothing, or before what has changed is saved.
     pub fn is_held_back(&self) -> bool {
         self.held_back.load(Ordering::Relaxed) || self.pressure.is_pressed()

@@ -55,7 +55,11 @@ impl Part {
     /// Takes in a later part, of whichever worker: what it says of a partition or a key replaces what was said before.
     pub fn absorb(&mut self, later: Part) {
         self.was_fed |= later.was_fed;
-        self.entries.extend(later.entries);
+        // There may be a million of them: mostly there is nothing yet that they would be put behind.
+        match self.entries.is_empty() {
+            true => self.entries = later.entries,
+            false => self.entries.extend(later.entries),
+        }
         self.reached.extend(later.reached);
         // Sorted stably, the last of those of a partition comes last. There may be thousands of files.
         self.reached.sort_by(|a, b| a.name().cmp(&b.name()));

@@ -2,6 +2,7 @@ use super::super::disk::SimulatedDisk;
 use super::super::store::StoreMeta;
 use super::*;
 use crate::time::Random;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[test]
