@@ -41,6 +41,42 @@ fn the_pages_are_those_of_this_program() {
 }
 
 #[test]
+fn what_is_asked_of_panes_is_as_documented() {
+    let all = lines(&["functions", "--format", "json"]);
+    let panes: Vec<&Value> = all.iter().filter(|function| function["group"] == "panes").collect();
+    assert_eq!(panes.len(), 5);
+    let fields = |what: &dyn Fn(&Value) -> String| {
+        let each =
+            panes.iter().enumerate().map(|(number, function)| format!("e{number}: {}", what(function)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let folder = Folder::empty();
+    let pipeline = format!(
+        "pipeline: panes
+sources: {{ in: {{ stdin: {{}}, event_time: {{ field: t }} }} }}
+windows:
+  w:
+    from: in
+    tumbling: 1m
+    trigger: {{ watermark: {{ early: {{ count: 2 }} }} }}
+    accumulation: discarding
+    aggregate: {{ n: count(*), {} }}
+sinks: {{ out: {{ from: w, stdout: {{}} }} }}
+tests:
+  - name: an early pane and the one on time
+    steps:
+      - send: {{ in: [{{ t: 60000 }}, {{ t: 60001 }}, {{ t: 60002 }}] }}
+      - close: in
+      - expect: {{ out: [{{ n: 2 }}, {{ n: 1, {} }}] }}
+",
+        fields(&|function| text(&function["examples"][0], "call").to_owned()),
+        fields(&|function| text(&function["examples"][0], "result").to_owned()),
+    );
+    folder.write("panes.yaml", pipeline);
+    folder.run(&["test", "panes.yaml"]).succeeded();
+}
+
+#[test]
 fn examples_are_right_and_pass_their_tests() {
     let folder = Folder::empty();
     fs::create_dir(folder.path().join("schemas")).unwrap();

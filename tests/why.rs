@@ -12,6 +12,11 @@ struct Run(Child);
 impl Run {
     fn start(folder: &Folder, timing: &str, between: &str) -> Run {
         let from = if between.is_empty() { "readings" } else { "between" };
+        Run::start_reading(folder, timing, between, from, "minutes")
+    }
+
+    /// The same with what the window and the sink read from.
+    fn start_reading(folder: &Folder, timing: &str, between: &str, from: &str, out: &str) -> Run {
         let pipeline = format!(
             "pipeline: plant
 sources:
@@ -26,7 +31,7 @@ windows:
     key: [id]
     aggregate: {{ n: count(*) }}
 sinks:
-  out: {{ from: minutes, file: {{ path: out.ndjson }} }}
+  out: {{ from: {out}, file: {{ path: out.ndjson }} }}
 "
         );
         folder.write("plant.yaml", pipeline);
@@ -150,6 +155,92 @@ fn all_events_are_late() {
     let (said, text) = cause(&folder, "late");
     assert!(text.contains("19 of 20 events came to `minutes` when their windows were closed"), "{text}");
     assert!(said["path"].as_array().unwrap().iter().any(|node| node["discarded"]["late"] == 19), "{said}");
+}
+
+#[test]
+fn all_events_are_late_and_somebody_reads_them() {
+    let folder = Folder::empty();
+    let times: Vec<i64> = (0..20).map(|n| NOON + 6_000 * SECOND - n * 120 * SECOND).collect();
+    folder.write("in/a.ndjson", lines(&times));
+    let late = "transforms: { tardy: { from: minutes.late, where: 'true' } }";
+    let _run = Run::start_reading(&folder, "field: ts", late, "readings", "[minutes, tardy]");
+    let (said, text) = cause(&folder, "late");
+    assert!(text.contains("19 of 20 events came to `minutes` when their windows were closed"), "{text}");
+    let minutes = said["path"].as_array().unwrap().last().unwrap();
+    assert_eq!((&minutes["late"], &minutes["discarded"]["late"]), (&19.into(), &Value::Null));
+    assert!(text.contains("minutes: 20 in, 0 out, 19 late"), "{text}");
+}
+
+/// What is said without asking a process.
+fn kept(folder: &Folder, more: &[&str]) -> Value {
+    let arguments = [&["why", "plant.minutes", "--format", "json"], more].concat();
+    let ran = folder.run(&arguments).succeeded();
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+#[test]
+fn what_was_kept_says_the_same() {
+    let folder = Folder::empty();
+    folder.write("in/fast.ndjson", lines(&[NOON, NOON + 600 * SECOND]));
+    folder.write("in/slow.ndjson", lines(&[NOON + 2 * SECOND]));
+    let run = Run::start(&folder, "field: ts, idle_after: 1h", "");
+    let (live, _) = cause(&folder, "slow_partition");
+    folder.run(&["savepoint", "create", "plant", "sp", "--data-dir", "data"]).succeeded();
+    // The process answers, whatever is said of files.
+    assert!(kept(&folder, &["nowhere.yaml", "--data-dir", "data"])["kept"].is_null());
+    let savepoint = kept(&folder, &["plant.yaml", "--savepoint", "sp"]);
+    drop(run);
+    let stopped = kept(&folder, &["plant.yaml", "--data-dir", "data"]);
+    for said in [&savepoint, &stopped] {
+        for name in ["watermark", "trigger", "earliest", "missing_ms"] {
+            assert_eq!(said[name], live[name], "{name}: {said}");
+        }
+        assert_eq!(said["causes"][0]["code"], "slow_partition");
+        assert_eq!(said["held_by"]["last_event_time"], NOON + 2 * SECOND);
+        assert_eq!(said["sources"][0]["partitions"]["holding"], 2);
+        assert_eq!((&said["path"], &said["held_by"]["quiet_ms"]), (&Value::Null, &Value::Null));
+        assert_eq!(said["kept"]["positions"].as_array().unwrap().len(), 2);
+    }
+    assert_eq!(
+        (&savepoint["kept"]["savepoint"], &stopped["kept"]["savepoint"]),
+        (&"sp".into(), &Value::Null)
+    );
+    let text = folder.run(&["why", "plant.minutes", "plant.yaml", "--savepoint", "sp"]).succeeded().stdout;
+    assert!(text.contains("holds the watermark back: it has come to 2023-11-14T22:14:02Z"), "{text}");
+    assert!(text.contains("key [\"a\"]; the watermark is 58 s before it fires"), "{text}");
+    assert!(text.contains("what was counted, only a process that runs knows"), "{text}");
+}
+
+#[test]
+fn without_the_pipelines_file_less_is_known() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[NOON, NOON + SECOND]));
+    let run = Run::start(&folder, "field: ts, idle_after: 1h", "");
+    cause(&folder, "waits");
+    folder.run(&["savepoint", "create", "plant", "sp", "--data-dir", "data"]).succeeded();
+    drop(run);
+    for more in [["--savepoint", "sp"], ["--data-dir", "data"]] {
+        let said = kept(&folder, &more);
+        assert_eq!(said["sources"], serde_json::json!([{ "name": "readings", "watermark": NOON + SECOND }]));
+        assert!(said.get("earliest").is_none() && said.get("causes").is_none(), "{said}");
+        assert_eq!(said["kept"]["positions"].as_array().unwrap().len(), 1);
+        let text = folder.run(&[&["why", "plant.minutes"][..], &more].concat()).succeeded().stdout;
+        assert!(text.contains("is said where the pipeline's file is given"), "{text}");
+    }
+    let refused = |arguments: &[&str], what: &str| {
+        let ran = folder.run(arguments);
+        assert!(ran.status == Some(1) && ran.stderr.contains(what), "{}", ran.stderr);
+    };
+    refused(&["why", "plant.minute", "--savepoint", "sp"], "did you mean `minutes`?");
+    refused(&["why", "plan.minutes", "--savepoint", "sp"], "sp is of pipeline `plant`");
+    let other = folder.read("plant.yaml").replace("tumbling: 1m", "session: { gap: 1m }");
+    folder.write("other.yaml", &other);
+    refused(
+        &["why", "plant.minutes", "other.yaml", "--savepoint", "sp"],
+        "laid out otherwise than in this file",
+    );
+    folder.write("other.yaml", other.replace("pipeline: plant", "pipeline: planet"));
+    refused(&["why", "plant.minutes", "other.yaml", "--savepoint", "sp"], "did you mean `planet`?");
 }
 
 #[test]

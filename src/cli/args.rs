@@ -203,6 +203,16 @@ pub struct WhyArgs {
     /// A node of a pipeline that the process with this data directory runs
     #[arg(value_name = "PIPELINE.NODE")]
     pub node: String,
+    /// Where no process runs: the pipeline's file, or a directory of them, by which what was kept can be read. Absent: only
+    /// what is known without is told
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Looks at a savepoint, not at the data directory
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub savepoint: Option<PathBuf>,
+    /// Sets a parameter of the pipelines in PATH
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// Which snapshots.

@@ -5,7 +5,6 @@ use super::load::Loaded;
 use super::savepoint;
 use super::state::{get, list, mend};
 use super::why;
-use crate::event::nearest;
 use crate::runtime::{Coordinator, Inquirer, KeeperHandle, Layout, NodeCounts, Pipeline};
 use crate::server::{
     Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SnapshotStatus, WantedKeys,
@@ -266,11 +265,7 @@ impl Control for Fleet {
 
     fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal> {
         let member = self.members.get(pipeline).ok_or(Refusal::Unknown)?;
-        let unknown = || {
-            let near = nearest(node, member.layout.names());
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Refusal::Conflict(format!("pipeline `{pipeline}` has no node `{node}`{hint}"))
-        };
+        let unknown = || Refusal::Conflict(why::unknown(pipeline, node, member.layout.names()));
         let (id, stage) = member.layout.find(node).ok_or_else(unknown)?;
         let runs = member.doing().state == PipelineState::Running;
         let views =

@@ -65,7 +65,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     refuse_notation(cli)?;
     start_log(&cli.shared, terminal);
     let process = Process::read(&cli.shared, environment(&cli.shared)?);
-    if matches!(cli.verb, Verb::Status | Verb::Why(_) | Verb::Dlq(_) | Verb::Snapshot(_)) {
+    if matches!(cli.verb, Verb::Status | Verb::Dlq(_) | Verb::Snapshot(_)) {
         load::said(&process, terminal)?;
     }
     match &cli.verb {
@@ -76,7 +76,9 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Graph(paths) => graph::graph(paths, cli.shared.format, &process, terminal),
         Verb::Bench(args) => bench::bench(args, &process, terminal),
         Verb::Status => status::status(process.data_dir(&cli.shared).as_deref(), terminal),
-        Verb::Why(args) => why::why(&args.node, process.data_dir(&cli.shared).as_deref(), terminal),
+        Verb::Why(args) => {
+            why::why(args, &Whereabouts::of(&process, &cli.shared, terminal)?, &process, terminal)
+        }
         Verb::Snapshot(verb) => {
             snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process, terminal)
         }

@@ -119,9 +119,14 @@ fn write_to(state: &StateBackend, origin: &Origin, making: &Path) -> Result<Coun
     Ok(counts)
 }
 
-type FileReader = SavepointReader<BufReader<File>>;
+/// A savepoint in a file.
+pub type FileReader = SavepointReader<BufReader<File>>;
 
-fn open(file: &Path) -> Result<FileReader, StateError> {
+/// Begins to read a savepoint.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn open(file: &Path) -> Result<FileReader, StateError> {
     let name = file.display().to_string();
     let opened = File::open(file).map_err(|error| StateError::disk(format!("reading {name}"), error))?;
     SavepointReader::open(BufReader::new(opened), &name)

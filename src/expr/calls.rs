@@ -51,7 +51,7 @@ impl Compiler<'_> {
                     false => fault.hint("aggregates stand in a window's `aggregate`"),
                 });
             }
-            if PANE.contains(&name) {
+            if PANE.iter().any(|pane| pane.name == name) {
                 let fault = ExprFault::new(at, format!("`{name}` asks about a window's pane"));
                 return Err(fault.hint("it stands in a window's `aggregate` and `having`"));
             }

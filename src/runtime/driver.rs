@@ -276,6 +276,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives the operators of one node back what they saved.
+    pub fn load_node(&mut self, node: NodeId, loading: &Loading<'_>) -> Result<(), StateError> {
+        let steps = self.steps.iter_mut().zip(&loading.ids.steps).filter(|(step, _)| step.node == node);
+        for (step, id) in steps {
+            if let (Some(operator), Some(id)) = (&mut step.operator, id) {
+                loading.node(*id, &mut |saved| operator.load(saved, &self.env))?;
+                operator.loaded();
+            }
+        }
+        Ok(())
+    }
+
     fn at(&mut self, stage: StageId) -> &mut Stage {
         &mut self.stages[stage.0 as usize]
     }

@@ -41,5 +41,5 @@ pub use pipeline::{Found, Pipeline, Spilling, Steps};
 pub use rejected::RejectPort;
 pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};
-pub use why::{Cause, Facts, Layout, NodeFacts, SourceFacts, shown_span, shown_time};
+pub use why::{Cause, Facts, Layout, NodeFacts, SourceFacts, kept_watermark, shown_span, shown_time};
 pub use worker::{FLUSH_EVERY, Shared, Stepped};

@@ -16,6 +16,8 @@ pub struct NodeCounts {
     pub received: u64,
     /// Events that left by the main port.
     pub sent: u64,
+    /// Events that left by other ports that somebody reads.
+    pub aside: BTreeMap<Port, u64>,
     /// Events rejected, by stage of work.
     pub rejected: BTreeMap<RejectKind, u64>,
     /// Events dropped by intent, by reason.
@@ -35,6 +37,9 @@ impl NodeCounts {
     pub fn add(&mut self, other: &NodeCounts) {
         self.received += other.received;
         self.sent += other.sent;
+        for (port, count) in &other.aside {
+            *self.aside.entry(*port).or_default() += count;
+        }
         for (kind, count) in &other.rejected {
             *self.rejected.entry(*kind).or_default() += count;
         }
@@ -83,10 +88,11 @@ impl Counters {
         self.node(node).received += rows;
     }
 
-    /// Events left by a port; only the main one is counted.
+    /// Events left by a port.
     pub fn sent(&mut self, node: NodeId, port: Port, rows: u64) {
-        if port == MAIN {
-            self.node(node).sent += rows;
+        match port {
+            MAIN => self.node(node).sent += rows,
+            port => *self.node(node).aside.entry(port).or_default() += rows,
         }
     }
 

@@ -17,6 +17,7 @@ use super::operator::{Base, Desk};
 use super::panes::{Pane, Stage};
 use super::plan::{Gap, WindowKind, WindowPlan};
 use crate::dataflow::KeyId;
+use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Reason, RejectKind};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -166,6 +167,15 @@ impl Merging {
             self.parts.push(next);
             self.later.pop();
         }
+    }
+
+    /// Takes back the longest gap that a worker had seen, if this one goes on with what it had.
+    pub fn load_longest(&mut self, from: &mut Reader<'_>, is_own: bool) -> Result<(), Malformed> {
+        let longest = i64::try_from(from.number()?).map_err(|_| Malformed("a gap beyond all time"))?;
+        if is_own {
+            self.longest = self.longest.max(Millis(longest));
+        }
+        Ok(())
     }
 
     /// Finds the panes that an event makes one. Returns the stage that they are in then, firing aside.

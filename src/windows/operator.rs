@@ -65,8 +65,8 @@ pub trait Windowing: Send {
     /// Appends what belongs to no key.
     fn save_own(&self, _into: &mut Vec<u8>) {}
 
-    /// Takes back what belonged to no key, of one worker after the other.
-    fn load_own(&mut self, _from: &mut Reader<'_>, _env: &Env) -> Result<(), Malformed> {
+    /// Takes back what belonged to no key, of one worker after the other; `is_own` if this one goes on with it.
+    fn load_own(&mut self, _from: &mut Reader<'_>, _is_own: bool, _env: &Env) -> Result<(), Malformed> {
         Ok(())
     }
 
@@ -242,11 +242,12 @@ impl WindowOperator {
         if watermark == Timestamp::MAX {
             return Err(Malformed("a watermark beyond all times"));
         }
-        if !mine && !moved {
+        let is_own = mine || moved;
+        self.windows.load_own(&mut from, is_own, env)?;
+        from.finish()?;
+        if !is_own {
             return Ok(());
         }
-        self.windows.load_own(&mut from, env)?;
-        from.finish()?;
         self.arrivals = self.arrivals.max(arrivals);
         let Own { saved, loaded, .. } = &mut self.own;
         self.desk.watermark = if *loaded { self.desk.watermark.min(watermark) } else { watermark };

@@ -274,9 +274,9 @@ impl Panel {
     }
 
     /// Takes back where the clock stood.
-    pub fn load_clock(&mut self, from: &mut Reader<'_>, env: &Env) -> Result<(), Malformed> {
+    pub fn load_clock(&mut self, from: &mut Reader<'_>, is_own: bool, env: &Env) -> Result<(), Malformed> {
         let Some(clock) = &mut self.clock else { return Ok(()) };
-        clock.load(from, env)?;
+        clock.load(from, is_own, env)?;
         self.ticked = self.ticked.max(clock.read(env));
         Ok(())
     }

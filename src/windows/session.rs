@@ -162,10 +162,8 @@ impl Windowing for Sessions {
         put_number(into, self.merging.longest.0 as u64);
     }
 
-    fn load_own(&mut self, from: &mut Reader<'_>, _env: &Env) -> Result<(), Malformed> {
-        let longest = i64::try_from(from.number()?).map_err(|_| Malformed("a gap beyond all time"))?;
-        self.merging.longest = self.merging.longest.max(Millis(longest));
-        Ok(())
+    fn load_own(&mut self, from: &mut Reader<'_>, is_own: bool, _env: &Env) -> Result<(), Malformed> {
+        self.merging.load_longest(from, is_own)
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {

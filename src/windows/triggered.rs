@@ -25,7 +25,7 @@ use super::plan::WindowPlan;
 use crate::dataflow::{KeyId, KeyReader, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number};
-use crate::time::{Env, Interval, Millis, Timestamp};
+use crate::time::{Env, Interval, Timestamp};
 
 /// Windows that their trigger makes fire.
 pub struct Triggered {
@@ -263,12 +263,11 @@ impl Windowing for Triggered {
         self.panel.save_clock(into);
     }
 
-    fn load_own(&mut self, from: &mut Reader<'_>, env: &Env) -> Result<(), Malformed> {
+    fn load_own(&mut self, from: &mut Reader<'_>, is_own: bool, env: &Env) -> Result<(), Malformed> {
         if let Kind::Merging(merging) = &mut self.kind {
-            let longest = i64::try_from(from.number()?).map_err(|_| Malformed("a gap beyond all time"))?;
-            merging.longest = merging.longest.max(Millis(longest));
+            merging.load_longest(from, is_own)?;
         }
-        self.panel.load_clock(from, env)
+        self.panel.load_clock(from, is_own, env)
     }
 
     fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<(), Malformed> {

@@ -1,6 +1,7 @@
 //! What is done to events on their way to a sink: nodes that keep something by key, and windows.
 
 use crate::draw::Draw;
+use crate::whole::Whole;
 
 /// What is done to events before a sink.
 pub struct Branch {
@@ -12,6 +13,8 @@ pub struct Branch {
     pub node: Option<Node>,
     /// What is put out in place of events.
     pub window: Option<Window>,
+    /// The same, where only what comes in the end is known.
+    pub whole: Option<Whole>,
     /// Whether events come in an order that is known: they are all of one partition.
     pub in_sequence: bool,
 }
@@ -73,6 +76,18 @@ pub struct Input {
 impl Branch {
     pub fn draw(draw: &mut Draw, input: Input) -> Branch {
         let Input { from, in_sequence, late, repeats, is_alone, is_timed } = input;
+        if draw.often(350) {
+            let node = repeats.then_some(Node::Dedupe);
+            let whole = Some(Whole::draw(draw, late));
+            return Branch {
+                from,
+                modulus: draw.between(2, 5),
+                node,
+                window: None,
+                whole,
+                in_sequence: false,
+            };
+        }
         let in_sequence = in_sequence && (is_timed || !late);
         let windowed = draw.often(if late { 700 } else { 500 }) && (in_sequence || !late);
         let mut node = match in_sequence && !repeats && draw.often(if windowed { 300 } else { 800 }) {
@@ -93,7 +108,7 @@ impl Branch {
         let windowed = windowed && goes_on;
         let in_sequence = in_sequence && (is_alone || node != Some(Node::Dedupe)) && (is_timed || !windowed);
         let window = windowed.then(|| Window::draw(draw, in_sequence));
-        Branch { from, modulus: draw.between(2, 5), node, window, in_sequence }
+        Branch { from, modulus: draw.between(2, 5), node, window, whole: None, in_sequence }
     }
 
     /// The name of the last of its first so many stages.
@@ -105,7 +120,7 @@ impl Branch {
 
     /// The name of the last node.
     pub fn last(&self, number: usize) -> String {
-        self.stage(number, 3)
+        self.whole.map_or_else(|| self.stage(number, 3), |whole| whole.last(number))
     }
 
     /// Its transforms.
@@ -117,11 +132,14 @@ impl Branch {
         if let Some(node) = self.node {
             text += &format!("  n{number}: {{ from: {}, {} }}\n", self.stage(number, 1), node.text());
         }
-        text
+        text + &self.whole.map(|whole| whole.transforms(number, &self.stage(number, 2))).unwrap_or_default()
     }
 
     /// Its window.
     pub fn window(&self, number: usize) -> Option<String> {
+        if let Some(whole) = self.whole {
+            return whole.window(number, &self.stage(number, 2));
+        }
         let (from, window) = (self.stage(number, 2), self.window?.text());
         let aggregate = "{ n: count(*), total: sum(x) }";
         Some(format!("  w{number}: {{ from: {from}, key: k, {window}, aggregate: {aggregate} }}\n"))

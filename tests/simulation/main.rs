@@ -13,6 +13,7 @@ mod scenario;
 mod sinks;
 mod sources;
 mod topics;
+mod whole;
 mod world;
 
 use coverage::Coverage;

@@ -6,11 +6,13 @@
 mod ledger;
 mod sequence;
 mod sets;
+mod whole;
 
 use crate::coverage::Coverage;
 use crate::scenario::Scenario;
 use crate::sinks::Target;
 use crate::topics::Accepted;
+use crate::whole::Whole;
 use ledger::{Ledger, Line};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,16 +69,24 @@ impl Expected {
 fn expected(scenario: &Scenario, sink: usize, coverage: &Coverage) -> Expected {
     let sink = &scenario.sinks[sink];
     let branch = &scenario.branches[sink.branch];
+    if let Some(whole) = branch.whole {
+        return whole::expected(scenario, branch, whole);
+    }
     match branch.in_sequence {
         true => sequence::expected(scenario, branch, sink, coverage),
         false => sets::expected(scenario, branch),
     }
 }
 
+fn whole_of(scenario: &Scenario, sink: usize) -> Option<Whole> {
+    scenario.branches[scenario.sinks[sink].branch].whole
+}
+
 /// Something that has not arrived yet and was not given up.
 pub fn missing(scenario: &Scenario, sink: usize, target: &Target, given_up: u64) -> Option<String> {
-    let ledger = Ledger::read(target).ok()?;
-    let expected = expected(scenario, sink, &Coverage::default());
+    let coverage = Coverage::default();
+    let ledger = Ledger::read(target, whole_of(scenario, sink), &coverage).ok()?;
+    let expected = expected(scenario, sink, &coverage);
     let counts = expected.count(&ledger);
     let (line, bytes) = expected.lost(&counts)?;
     (bytes as u64 > given_up).then(|| format!("{} lacks `{line}`", target.name))
@@ -93,7 +103,7 @@ pub fn check(
     (disturbed, given_up): (bool, u64),
     coverage: &Coverage,
 ) -> Result<(), String> {
-    let ledger = Ledger::read(target)?;
+    let ledger = Ledger::read(target, whole_of(scenario, sink), coverage)?;
     let expected = expected(scenario, sink, coverage);
     let counts = expected.count(&ledger);
     let Accepted { repeats, gaps } = target.accepted();

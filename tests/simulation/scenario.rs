@@ -5,6 +5,7 @@ use crate::coverage::Coverage;
 use crate::draw::Draw;
 use crate::events::{DISORDER, Event, LATE_DISORDER, draw_events};
 use crate::sources::{Input, Server};
+use crate::whole::Whole;
 use headwater::state::StateLimits;
 use headwater::time::Millis;
 use std::fmt::Write;
@@ -168,10 +169,13 @@ impl Scenario {
         text.push_str("transforms:\n");
         let branches = || self.branches.iter().enumerate();
         branches().for_each(|(number, branch)| text.push_str(&branch.transforms(number)));
-        if self.branches.iter().any(|branch| branch.window.is_some()) {
-            text.push_str("windows:\n");
+        let windows: String = branches().filter_map(|(number, branch)| branch.window(number)).collect();
+        let tables: String = branches().filter_map(|(number, branch)| branch.whole?.table(number)).collect();
+        for (section, lines) in [("windows", windows), ("tables", tables)] {
+            if !lines.is_empty() {
+                text.push_str(&format!("{section}:\n{lines}"));
+            }
         }
-        branches().filter_map(|(number, branch)| branch.window(number)).for_each(|line| text.push_str(&line));
         text.push_str("sinks:\n");
         for (number, sink) in self.sinks.iter().enumerate() {
             let from = self.branches[sink.branch].last(sink.branch);
@@ -219,11 +223,13 @@ impl Scenario {
         for branch in &self.branches {
             note(branch.from.len() > 1, "union");
             note(
-                !self.is_alone && (branch.node.is_some() || branch.window.is_some()),
+                !self.is_alone
+                    && (branch.node.is_some() || branch.window.is_some() || branch.whole.is_some()),
                 "exchange between workers",
             );
             coverage.note(branch.node.map_or("no node", branch::Node::name));
             note(branch.node.is_some_and(branch::Node::is_ordered), "ordered");
+            branch.whole.into_iter().flat_map(Whole::names).for_each(|name| coverage.note(name));
             let Some(window) = branch.window else { continue };
             coverage.note(window.name());
             note(branch.node.is_some(), "node before a window");
@@ -277,7 +283,7 @@ impl SinkOf {
     fn draw(draw: &mut Draw, number: usize, branch: &Branch, late: bool) -> SinkOf {
         let exactly_once = draw.often(500);
         let is_top = matches!(branch.node, Some(branch::Node::Top { .. }));
-        let gives_events = late || (branch.window.is_none() && !is_top);
+        let gives_events = late || (branch.window.is_none() && branch.whole.is_none() && !is_top);
         // What the engine calls revised must keep its order.
         let is_revised = !gives_events;
         let buffer = Buffer::draw(draw, exactly_once, gives_events && !late, is_revised);

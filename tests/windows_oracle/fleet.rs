@@ -79,6 +79,9 @@ impl Fleet {
             operator.loaded();
             self.operators.push(operator);
         }
+        if moved {
+            self.outputs.iter_mut().for_each(Collector::begin_anew);
+        }
         let slots = columns(&self.plan);
         self.outputs.resize_with(workers.max(self.outputs.len()), || Collector::new(slots));
         self.rows.resize_with(workers, Vec::new);

@@ -235,6 +235,12 @@ impl Collector {
         }
     }
 
+    /// What stands behind begins anew: where keys come from other workers, what holds their watermark comes with them.
+    pub fn begin_anew(&mut self) {
+        self.harvest();
+        self.reached = [i64::MIN; 2];
+    }
+
     /// Takes down the rows that were filled in since the last call.
     pub fn harvest(&mut self) {
         for port in [PANES, LATE] {

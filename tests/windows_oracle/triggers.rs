@@ -46,6 +46,11 @@ fn lasting_trees() -> impl Strategy<Value = Trigger> {
     trees(false).prop_map(|tree| if tree.closes() { Trigger::Repeat(Box::new(tree)) } else { tree })
 }
 
+/// Numbers of workers.
+fn numbers() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1), Just(2), Just(4)]
+}
+
 fn merging() -> impl Strategy<Value = WindowKind> {
     let bounded = (1..8i64, 1..30i64)
         .prop_map(|(gap, max)| WindowKind::Session { gap: Gap::Fixed(Millis(gap)), max: Some(Millis(max)) });
@@ -183,13 +188,27 @@ fn bit(bits: u64, index: usize) -> bool {
 }
 
 /// Drives steps with ticks between, in batches cut where `cuts` says; saves and stops where `stops` says.
-fn drive(
+fn drive(plan: &WindowPlan, steps: &[Step], times: (u64, u64), stops: Option<u64>) -> (Vec<Entry>, Vec<i64>) {
+    drive_on(&[1], plan, steps, times, stops)
+}
+
+/// The same on workers, of which each start has the next number.
+fn drive_on(
+    workers: &[usize],
     plan: &WindowPlan,
     steps: &[Step],
     (cuts, ticks): (u64, u64),
     stops: Option<u64>,
 ) -> (Vec<Entry>, Vec<i64>) {
-    let mut fleet = Fleet::new(plan, 1);
+    let mut numbers = workers.iter().cycle().copied();
+    let mut before = numbers.next().unwrap_or(1);
+    let mut fleet = Fleet::new(plan, before);
+    let mut told: (Vec<Entry>, Vec<i64>) = Default::default();
+    let mut take = |fleet: &mut Fleet| {
+        let (entries, watermarks) = fleet.take();
+        told.0.extend(entries);
+        told.1.extend(watermarks);
+    };
     for (id, step) in steps.iter().enumerate() {
         fleet.push(id, step);
         if bit(cuts | ticks, id) || id + 1 == steps.len() {
@@ -199,13 +218,18 @@ fn drive(
             }
             if stops.is_some_and(|stops| bit(stops, id)) {
                 fleet.save();
-                fleet.restart(1).expect("readable");
-                assert_eq!(fleet.save(), 0, "what was loaded has not changed");
+                // Keys go on to other workers.
+                take(&mut fleet);
+                let now = numbers.next().unwrap_or(1);
+                fleet.restart(now).expect("readable");
+                assert!(fleet.save() == 0 || now != before, "what was loaded has not changed");
+                before = now;
             }
         }
     }
     fleet.end();
-    fleet.take()
+    take(&mut fleet);
+    told
 }
 
 fn unfiltered(mut steps: Vec<Step>) -> Vec<Step> {
@@ -299,6 +323,28 @@ proptest! {
         let (found, watermarks) = drive(&plan, &steps, times, Some(stops));
         prop_assert_eq!(found, expected);
         prop_assert_eq!(watermarks, expected_watermarks);
+    }
+
+    /// Nor is it seen how many workers there are, also where that changes from start to start.
+    #[test]
+    fn workers_do_not_show(
+        kind in all_kinds(), late_by in lateness(), trigger in trees(true), (steps, _) in steps(),
+        times in any::<(u64, u64)>(), stops in any::<u64>(), workers in prop::collection::vec(numbers(), 1..5),
+    ) {
+        let steps = unfiltered(steps);
+        let plan = triggered(kind, late_by, Accumulation::Retracting, trigger);
+        let by_key = |entries: Vec<Entry>| {
+            let mut keys: BTreeMap<u8, Vec<Told>> = BTreeMap::new();
+            panes(&entries).into_iter().for_each(|pane| keys.entry(pane.window.0).or_default().push(pane));
+            let mut late = late(&entries, &steps);
+            late.sort_unstable();
+            (keys, late)
+        };
+        let alone = by_key(drive(&plan, &steps, times, None).0);
+        for (workers, stops) in [(&[2][..], None), (&[4], Some(stops)), (&workers, Some(stops))] {
+            let found = by_key(drive_on(workers, &plan, &steps, times, stops).0);
+            prop_assert_eq!(&found, &alone, "{:?}", workers);
+        }
     }
 
     /// Sessions that were cut by nothing are never shown in parts: a pane that is on time holds all that is near.

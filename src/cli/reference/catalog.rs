@@ -4,7 +4,7 @@ use crate::config::Role;
 use crate::dataflow::formats::{FORMATS, PARSERS};
 use crate::dataflow::{ComponentSpec, OptionSpec, UPKEEP_OPTIONS, beside};
 use crate::expr::Functions;
-use crate::expr::functions::{Body, FunctionSpec, HISTORY_VALUES};
+use crate::expr::functions::{Body, FunctionSpec, HISTORY_VALUES, PANE, PaneFunction};
 use crate::sinks::SINKS;
 use crate::sources::{GENERATE_FUNCTIONS, SOURCES};
 use crate::tables::TABLES;
@@ -131,6 +131,9 @@ pub struct FunctionGroup {
 /// What the group of aggregates is called.
 pub const AGGREGATES: &str = "aggregates";
 
+/// What the group of functions is called that ask about a window's pane.
+pub const PANES: &str = "panes";
+
 /// All that expressions can call, by group; the last group are the aggregates of windows.
 pub fn function_groups() -> Vec<FunctionGroup> {
     let functions = Functions::standard().with(GENERATE_FUNCTIONS);
@@ -144,7 +147,18 @@ pub fn function_groups() -> Vec<FunctionGroup> {
         }
     }
     let aggregates = aggregates::ALL.iter().map(|spec| of_aggregate(spec)).collect();
+    groups.push(FunctionGroup { name: PANES, functions: PANE.iter().map(of_pane).collect() });
     groups.into_iter().chain(once(FunctionGroup { name: AGGREGATES, functions: aggregates })).collect()
+}
+
+fn of_pane(function: &'static PaneFunction) -> Callable {
+    Callable {
+        name: function.name,
+        signature: format!("`{}()`", function.name),
+        arguments: Vec::new(),
+        summary: function.summary.to_owned(),
+        examples: vec![Example { call: function.example, values: None, result: function.result }],
+    }
 }
 
 fn of_function(spec: &'static FunctionSpec) -> Callable {

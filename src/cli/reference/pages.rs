@@ -178,6 +178,11 @@ const GROUP_NOTES: &[(&str, &str)] = &[
          a `key`. The events of a key come in order of event time, for which they wait for the watermark; with \
          `ordered: false` in the node they come as they arrive. What is kept for a key is never forgotten.",
     ),
+    (
+        "panes",
+        "They stand in a window's `aggregate` and `having` only. The results are those for the pane on time of the minute \
+         from 60000 to 120000 with `trigger: { watermark: { early: { count: 2 } } }`, behind an early one.",
+    ),
     ("generate", "They stand in the `fields` of a `generate` source only."),
 ];
 

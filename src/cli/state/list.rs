@@ -67,7 +67,7 @@ pub fn entry(folder: &Path, pipeline: &str, state: &StateBackend) -> Result<Map<
 }
 
 /// The files of a pipeline with their sizes, and when one of them was last written to.
-fn files(folder: &Path) -> std::io::Result<(Vec<(String, u64)>, Timestamp)> {
+pub fn files(folder: &Path) -> std::io::Result<(Vec<(String, u64)>, Timestamp)> {
     let (mut files, mut changed) = (Vec::new(), Timestamp(0));
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -127,7 +127,8 @@ fn name_of(progress: &Checkpoint, node: NodeId) -> String {
     found.map_or_else(|| format!("node {node}"), |node| node.name.clone())
 }
 
-fn source_entry(progress: &Checkpoint, source: &SourceProgress) -> Value {
+/// How far a partition of a source was read.
+pub fn source_entry(progress: &Checkpoint, source: &SourceProgress) -> Value {
     let position = match &source.offset {
         Offset::Replay(offset) => readable(offset),
         Offset::Journal(frame) => format!("frame {}.{}", frame.sequence, frame.index),

@@ -4,7 +4,7 @@
 pub mod args;
 pub mod folders;
 pub mod get;
-mod key;
+pub mod key;
 pub mod list;
 pub mod mend;
 

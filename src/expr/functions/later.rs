@@ -38,6 +38,3 @@ pub const GENERATORS: &[&str] = &["pick", "random_walk", "sequence"];
 
 /// Functions of the language that this version does not have.
 pub const LATER: &[&str] = &["env_name", "h3"];
-
-/// What windows say of a pane: it stands in their `aggregate` and `having` only.
-pub const PANE: &[&str] = &["is_last_pane", "pane_index", "pane_timing", "window_end", "window_start"];

@@ -15,6 +15,7 @@ mod later;
 mod list;
 mod map;
 mod math;
+mod pane;
 mod parts;
 mod pattern;
 mod round;
@@ -30,7 +31,8 @@ pub use context::{Context, Failure, MAX_VALUE_BYTES, NOT_FINITE, Outcome, check_
 pub use convert::{constant_text, parse_number, short, write_scalar};
 pub use history::EXAMPLE_VALUES as HISTORY_VALUES;
 pub use history::FUNCTIONS as HISTORY;
-pub use later::{AGGREGATES, GENERATORS, LATER, PANE};
+pub use later::{AGGREGATES, GENERATORS, LATER};
+pub use pane::{PANE, PaneFunction};
 pub use spec::{
     Arg, Body, Count, Form, FunctionSpec, Group, History, Instance, Made, Make, Returns, arg, optional,
     repeated,

@@ -88,6 +88,24 @@ pub fn match_nodes(plan: &Plan, backend: &StateBackend, may_drop: &[String]) -> 
     if refused.is_empty() { Ok(ids) } else { Err(refused.join("; ")) }
 }
 
+/// The same to look at the state of one node only.
+///
+/// # Errors
+/// There is state of that node, laid out otherwise than the plan says.
+pub fn match_node(plan: &Plan, backend: &StateBackend, node: NodeId) -> Result<StateIds, String> {
+    let Matching { known, ids, .. } = Matching::of(plan, backend);
+    let name = &plan.nodes[node.0 as usize].name;
+    let other = |stale: &Node| {
+        !stale.name.contains(':') && bare(&stale.name) == name && keeps_something(backend, stale)
+    };
+    match backend.stale_nodes(&known).iter().any(other) {
+        true => {
+            Err(format!("the state of `{name}` is of a node that is laid out otherwise than in this file"))
+        }
+        false => Ok(ids),
+    }
+}
+
 /// Whether rows wait on a way between workers that the plan does not have: an earlier run had several workers. Such rows
 /// can go on in a plan with these ways alone, though one worker may be on both ends of them.
 pub fn waits_between_workers(plan: &Plan, backend: &StateBackend) -> bool {

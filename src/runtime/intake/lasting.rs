@@ -165,6 +165,16 @@ impl Intake {
         Ok((reader.number()? as usize, reader.number()? as usize))
     }
 
+    /// How far event time had come, as [`Intake::save`] says it beside positions.
+    ///
+    /// # Errors
+    /// The bytes are none of that.
+    pub fn saved_watermark(value: &[u8]) -> Result<Timestamp, Malformed> {
+        let mut reader = Reader::new(value);
+        let _saved_by = (reader.number()?, reader.number()?);
+        reader.time()
+    }
+
     /// Takes back what it saved beside positions.
     pub fn load(&mut self, saved: Saved<'_>) -> Result<(), Malformed> {
         let Saved::Own { mine, moved, name, value } = saved else { return Ok(()) };

@@ -72,8 +72,8 @@ impl Facts {
     }
 
     fn late(&self) -> Option<Cause> {
-        let node = self.path.iter().find(|node| node.counts.discarded.contains_key("late"))?;
-        let (late, received) = (node.counts.discarded["late"], node.counts.received);
+        let node = self.path.iter().find(|node| node.late > 0)?;
+        let (late, received) = (node.late, node.counts.received);
         (late * 2 >= received).then(|| Cause {
             code: "late",
             what: format!(
@@ -99,7 +99,10 @@ impl Facts {
                 remedy: "wait for the end; windows of a live source need an end in time".to_owned(),
             });
         }
-        let idle = |source: &&SourceFacts| source.is_idle || source.counts[Hold::Holds as usize] == 0;
+        // Of some sources nothing is kept.
+        let idle = |source: &&SourceFacts| {
+            source.is_idle || source.counts[Hold::Holds as usize] == 0 && source.counts != [0; 3]
+        };
         self.one_holds(due).or_else(|| self.sources.iter().find(idle).map(all_idle))
     }
 
@@ -132,7 +135,8 @@ impl Facts {
     }
 
     fn nothing_wrong(&self) -> Cause {
-        let received = self.path.iter().any(|node| node.counts.received > 0);
+        let begun = self.sources.iter().any(|source| source.highest.max(source.watermark) > Timestamp::MIN);
+        let received = self.path.iter().any(|node| node.counts.received > 0) || self.is_kept && begun;
         let (code, what, remedy) = match (&self.earliest, self.missing()) {
             _ if !received => (
                 "no_input",
@@ -208,9 +212,13 @@ fn all_idle(source: &SourceFacts) -> Cause {
         true => "event time stays where it is (`when_all_idle: hold`)",
         false => "event time goes on with the clock only",
     };
+    let name = &source.name;
     Cause {
         code: "all_idle",
-        what: format!("`{}` has had nothing for {}: {then}", source.name, shown_span(quiet)),
+        what: match quiet {
+            Millis::ZERO => format!("`{name}` has nothing that is not idle or at its end: {then}"),
+            quiet => format!("`{name}` has had nothing for {}: {then}", shown_span(quiet)),
+        },
         remedy: match holds {
             true => "look why nothing comes, or write `when_all_idle: advance` in `event_time`",
             false => "look why nothing comes; the window ends when the clock has gone far enough",

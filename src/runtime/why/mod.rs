@@ -1,18 +1,23 @@
 //! Why a node that waits for event time does not go on: what is known, and what follows from it.
 
 mod causes;
+mod kept;
 mod shown;
 
 pub use causes::Cause;
+pub use kept::kept_watermark;
 pub use shown::{shown_span, shown_time};
 
 use super::inquiry::WorkerView;
 use super::stats::NodeCounts;
-use crate::dataflow::{Awaits, NodeId, OpenPane, StageId};
+use crate::dataflow::{Awaits, NodeId, OpenPane, Port, StageId, Target};
 use crate::plan::Plan;
 use crate::time::{Millis, Timestamp};
 use crate::watermark::{Hold, HolderView, Liveness, Progress};
 use std::collections::BTreeSet;
+
+/// What late events are called, and the port by which they leave.
+const LATE: &str = "late";
 
 /// What of a plan is needed to say why.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ struct LayoutNode {
     inputs: Vec<usize>,
     /// What it reads; None where it has no step.
     stage: Option<StageId>,
+    /// By which port late events leave, if somebody reads it.
+    late: Option<Port>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +78,8 @@ pub struct NodeFacts {
     pub kind: String,
     /// What it has counted.
     pub counts: NodeCounts,
+    /// How many of its events were late, whether somebody reads them or not.
+    pub late: u64,
 }
 
 /// What is known of a node and of all that leads to it.
@@ -86,8 +95,18 @@ pub struct Facts {
     pub earliest: Option<OpenPane>,
     /// The sources that lead to it.
     pub sources: Vec<SourceFacts>,
-    /// The nodes on the way, in the order of the file, and itself.
+    /// The nodes on the way, in the order of the file, and itself; none where it is not known what they counted.
     pub path: Vec<NodeFacts>,
+    /// Whether this is what was kept for a next run: nobody knows then what was counted, and who has been quiet.
+    pub is_kept: bool,
+}
+
+/// The port by which late events leave a node for others that read them.
+fn late_port(plan: &Plan, node: usize) -> Option<Port> {
+    let late = plan.nodes[node].ports.iter().find(|port| port.name == LATE)?.stage?;
+    let steps = plan.draft.steps.iter().filter(|step| step.node.0 as usize == node);
+    let leaves = |target: &Target| matches!(target, Target::Emit(stage) if *stage == late);
+    steps.flat_map(|step| &step.outputs).find(|(_, target)| leaves(target)).map(|(port, _)| *port)
 }
 
 impl Layout {
@@ -103,6 +122,7 @@ impl Layout {
                 name: node.name.clone(),
                 kind: node.kind.clone(),
                 inputs: node.from.iter().filter_map(input).collect(),
+                late: late_port(plan, number),
                 stage: source.map(|source| source.stage).or_else(|| steps.next().map(|step| step.stage)),
             }
         };
@@ -132,10 +152,12 @@ impl Layout {
         let earliest = awaits.iter().filter_map(|awaits| awaits.earliest.clone()).min_by_key(|pane| pane.due);
         let known = awaits.iter().map(|awaits| awaits.watermark).min();
         let watermark = views.iter().map(|view| view.watermark).min().unwrap_or(Timestamp::MIN);
-        let facts = |number: &usize| NodeFacts {
-            name: self.nodes[*number].name.clone(),
-            kind: self.nodes[*number].kind.clone(),
-            counts: counts(*number, views),
+        let facts = |number: &usize| {
+            let (LayoutNode { name, kind, late, .. }, counts) =
+                (&self.nodes[*number], counts(*number, views));
+            let read = late.and_then(|port| counts.aside.get(&port)).copied().unwrap_or_default();
+            let late = read + counts.discarded.get(LATE).copied().unwrap_or_default();
+            NodeFacts { name: name.clone(), kind: kind.clone(), counts, late }
         };
         let sources = self.sources.iter().enumerate().filter(|(_, source)| way.contains(&source.node));
         Facts {
@@ -145,6 +167,7 @@ impl Layout {
             earliest,
             sources: sources.map(|(number, source)| self.source(number, source, views)).collect(),
             path: way.iter().map(facts).collect(),
+            is_kept: false,
         }
     }
 

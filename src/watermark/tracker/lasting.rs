@@ -143,10 +143,20 @@ impl WatermarkTracker {
     /// # Errors
     /// The bytes do not begin with one.
     pub fn load(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        let watermark = reader.time()?;
+        self.load_watermark(reader.time()?);
+        Ok(())
+    }
+
+    /// The same of a watermark that was read already.
+    pub fn load_watermark(&mut self, watermark: Timestamp) {
         self.watermark = if self.loaded { self.watermark.min(watermark) } else { watermark };
         self.loaded = true;
-        Ok(())
+    }
+
+    /// The watermark of a partition that is not divided by keys: [`Timestamp::MIN`] before its first event, and
+    /// [`Timestamp::MAX`] where it holds nothing back.
+    pub fn watermark_of(&self, partition: Partition) -> Timestamp {
+        self.least.get(partition.0 as usize)
     }
 
     /// All was taken back. Partitions of several workers may have come together: none holds back what all have passed.

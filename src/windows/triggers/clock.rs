@@ -52,11 +52,14 @@ impl Clock {
         put_signed(into, self.saved.0);
     }
 
-    /// Goes on from where it stood. Of several that were saved the one that was saved last knows best.
-    pub fn load(&mut self, from: &mut Reader<'_>, env: &Env) -> Result<(), Malformed> {
+    /// Goes on from where it stood, as one worker after the other says; `is_own` if what this one saved is meant. Whoever
+    /// saved last knows best, also for workers that did not wait: clocks of all go alike, as deadlines may come to others.
+    pub fn load(&mut self, from: &mut Reader<'_>, is_own: bool, env: &Env) -> Result<(), Malformed> {
         let stood = Millis(from.signed()?);
-        if stood > self.saved {
-            self.saved = stood;
+        if is_own {
+            self.saved = self.saved.max(stood);
+        }
+        if stood > self.now {
             self.ahead = Millis(stood.0.saturating_sub(env.elapsed.0));
             self.now = stood;
         }
@@ -83,7 +86,7 @@ mod tests {
         clock.save(&mut bytes);
         for elapsed in [0, 900_000] {
             let mut again = Clock::new(Millis(10_000));
-            again.load(&mut Reader::new(&bytes), &env(elapsed)).unwrap();
+            again.load(&mut Reader::new(&bytes), true, &env(elapsed)).unwrap();
             assert_eq!(again.read(&env(elapsed + 1_000)), Millis(6_000));
         }
     }

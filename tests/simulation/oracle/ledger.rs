@@ -1,6 +1,8 @@
 //! What stands in a sink, as lines that say what matters of an event.
 
+use crate::coverage::Coverage;
 use crate::sinks::Target;
+use crate::whole::Whole;
 use serde_json::Value as Json;
 
 /// An event that was put out.
@@ -34,8 +36,8 @@ impl Line {
     }
 
     fn parse(bytes: &[u8]) -> Result<Line, String> {
-        let torn = || format!("no event: {}", String::from_utf8_lossy(bytes));
-        let event: Json = serde_json::from_slice(bytes).map_err(|_| torn())?;
+        let torn = || torn(bytes);
+        let event = event(bytes)?;
         let number = |name: &str| event[name].as_i64();
         let id = number("id").map(|id| id as usize);
         let key = number("k").ok_or_else(torn)? as usize;
@@ -56,6 +58,14 @@ impl Line {
     }
 }
 
+fn torn(bytes: &[u8]) -> String {
+    format!("no event: {}", String::from_utf8_lossy(bytes))
+}
+
+fn event(bytes: &[u8]) -> Result<Json, String> {
+    serde_json::from_slice(bytes).map_err(|_| torn(bytes))
+}
+
 /// Everything that has arrived in a sink.
 pub struct Ledger {
     pub lines: Vec<Line>,
@@ -64,13 +74,19 @@ pub struct Ledger {
 impl Ledger {
     /// # Errors
     /// Something is no event.
-    pub fn read(target: &Target) -> Result<Ledger, String> {
+    pub fn read(target: &Target, whole: Option<Whole>, coverage: &Coverage) -> Result<Ledger, String> {
         let bytes = target.ledger()?;
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         if lines.pop().is_some_and(|rest| !rest.is_empty()) {
             return Err("the last line is not whole".to_owned());
         }
-        let lines = lines.into_iter().map(Line::parse).collect::<Result<_, _>>()?;
+        let lines = match whole {
+            None => lines.into_iter().map(Line::parse).collect::<Result<_, _>>()?,
+            Some(whole) => {
+                let events = lines.into_iter().map(event).collect::<Result<_, _>>()?;
+                super::whole::lines(events, whole, coverage)?
+            }
+        };
         Ok(Ledger { lines })
     }
 }
