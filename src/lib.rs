@@ -10,7 +10,7 @@
 //! | 4 | `sources`, `tables`, `transforms`, `windows`, `sinks` | components, a file each |
 //! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
-//! | 1 | `config`, `expr`, `formats`, `state`, `watermark` | text to meaning, bytes to rows, what survives, event time; none imports another |
+//! | 1 | `config`, `expr`, `formats`, `state`, `telemetry`, `watermark` | text to meaning, bytes to rows, what survives, what is measured, event time; none imports another |
 //! | 0 | `event`, `time` | what flows, and when |
 //!
 //! Start reading at [`event::Batch`], then [`dataflow::Operator`].
@@ -29,6 +29,7 @@ pub mod sinks;
 pub mod sources;
 pub mod state;
 pub mod tables;
+pub mod telemetry;
 pub mod time;
 pub mod transforms;
 pub mod watermark;

@@ -1,113 +1,18 @@
 //! The control socket: requests that are right, wrong, slow and too large, over a real socket.
 
 pub mod common;
+#[path = "control/process.rs"]
+mod process;
 
 use common::Folder;
-use headwater::server::{
-    Checkpointed, Control, NodeStatus, PipelineState, PipelineStatus, Refusal, SOCKET, Server,
-    SnapshotStatus, WantedKeys, ask, ask_lines, ask_with,
-};
-use headwater::time::{Millis, Timestamp};
+use headwater::server::{SOCKET, Server, ask, ask_lines, ask_with};
+use process::Process;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// A process with one pipeline that runs and one that failed.
-struct Process;
-
-const DONE: Checkpointed = Checkpointed { epoch: 7, at: Timestamp(1_000), duration: Millis(12), bytes: 345 };
-
-impl Control for Process {
-    fn pipelines(&self) -> Vec<PipelineStatus> {
-        let node = NodeStatus {
-            name: "in".to_owned(),
-            kind: "file".to_owned(),
-            received: 3,
-            sent: 2,
-            rejected: 1,
-            discarded: 0,
-            lag: Some(4),
-            held: false,
-            undelivered_bytes: None,
-            away: None,
-        };
-        let running = PipelineStatus {
-            name: "a".to_owned(),
-            state: PipelineState::Running,
-            checkpoint: Some(DONE),
-            written_bytes: 999,
-            disk_bytes: 1_000,
-            nodes: vec![node],
-        };
-        let failed = PipelineStatus {
-            name: "b".to_owned(),
-            state: PipelineState::Failed("the disk is gone".to_owned()),
-            checkpoint: None,
-            written_bytes: 0,
-            disk_bytes: 0,
-            nodes: Vec::new(),
-        };
-        vec![running, failed]
-    }
-
-    fn checkpoint(&self, pipeline: &str) -> Result<Checkpointed, Refusal> {
-        match pipeline {
-            "a" => Ok(DONE),
-            "b" => Err(Refusal::Conflict("pipeline `b` does not run".to_owned())),
-            "c" => Err(Refusal::Failed("no space".to_owned())),
-            "panic" => panic!("a fault of the process"),
-            _ => Err(Refusal::Unknown),
-        }
-    }
-
-    fn savepoint(&self, pipeline: &str, file: &Path) -> Result<Value, Refusal> {
-        self.checkpoint(pipeline).map(|done| json!({ "file": file, "epoch": done.epoch }))
-    }
-
-    fn state(&self, pipeline: &str) -> Result<Value, Refusal> {
-        self.checkpoint(pipeline).map(|_| json!({ "pipeline": pipeline }))
-    }
-
-    fn keys(
-        &self,
-        pipeline: &str,
-        wanted: &WantedKeys,
-        each: &mut dyn FnMut(&Value) -> bool,
-    ) -> Result<(), Refusal> {
-        self.checkpoint(pipeline)?;
-        let count = wanted.key.first().and_then(Value::as_u64).unwrap_or(2);
-        let mut lines =
-            (0..count).map(|n| json!({ "node": wanted.node, "key": [n], "value": "x".repeat(200) }));
-        match lines.all(|line| each(&line)) && wanted.key.len() > 1 {
-            true => Err(Refusal::Failed("the disk is gone".to_owned())),
-            false => Ok(()),
-        }
-    }
-
-    fn check(&self, pipeline: &str) -> Result<Value, Refusal> {
-        self.checkpoint(pipeline).map(|_| json!({ "faults": [] }))
-    }
-
-    fn compact(&self, pipeline: &str) -> Result<Value, Refusal> {
-        self.checkpoint(pipeline).map(|_| json!({ "bytes": 1 }))
-    }
-
-    fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal> {
-        self.checkpoint(pipeline).map(|_| json!({ "node": node }))
-    }
-
-    fn snapshots(&self) -> Option<SnapshotStatus> {
-        Some(SnapshotStatus { place: "copies".to_owned(), taken: 3, failed: 1, sent_bytes: 456 })
-    }
-
-    fn snapshot(&self) -> Result<SnapshotStatus, Refusal> {
-        Err(Refusal::Conflict("the process takes no snapshots".to_owned()))
-    }
-}
 
 /// A folder near the root: the path of a socket is short.
 struct Served {
@@ -182,7 +87,9 @@ fn what_is_asked_is_answered() {
     assert_eq!(served.asked("GET", "/live"), (200, json!({ "live": true })));
     let (status, said) = served.asked("GET", "/api/v1/pipelines");
     let checkpoint = json!({ "epoch": 7, "at": 1000, "duration_ms": 12, "bytes": 345 });
-    let node = json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0, "lag_events": 4, "held_back": false, "undelivered_bytes": null, "away": null });
+    let node = json!({ "name": "in", "kind": "file", "received": 3, "sent": 2, "rejected": 1, "discarded": 0,
+        "late": 5, "errors": { "decode": 1 }, "reasons": {}, "received_bytes": 99, "watermark": 1500, "last_event_time": null,
+        "busy_ratio": 0.25, "backpressured_ratio": null, "lag_events": 4, "held_back": false, "undelivered_bytes": null, "away": null });
     let pipelines = json!({ "pipelines": [
         { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "disk_bytes": 1000, "nodes": [node] },
         { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "disk_bytes": 0, "nodes": [] },

@@ -23,6 +23,7 @@ python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonsche
 need mosquitto mosquitto
 need mosquitto_pub mosquitto-clients
 need openssl openssl
+need promtool prometheus
 
 need go golang-go
 if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then

@@ -28,7 +28,7 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
     pub config: Option<PathBuf>,
     /// Where `run` keeps what must last, one process at a time, and where `state`, `savepoint`, `snapshot`, `dlq`,
-    /// `status` and `why` look for it. Absent: as configured, `$STATE_DIRECTORY`, or nothing lasts
+    /// `status`, `why`, `pause`, `resume`, `stop` and `tap` look for it. Absent: as configured, `$STATE_DIRECTORY`, or nothing lasts
     #[arg(long, global = true, value_name = "DIR", env = "HEADWATER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What is logged to standard error
@@ -87,6 +87,14 @@ pub enum Verb {
     Status,
     /// Why a window does not fire: the cause in words, the watermark, who holds it and since when, the earliest open window
     Why(WhyArgs),
+    /// Shows events that leave a node of a running process, as they come: those fields that the pipeline reads
+    Tap(TapArgs),
+    /// Has a pipeline of a running process read its sources no more for now; state is kept, checkpoints go on
+    Pause(PipelineArgs),
+    /// Has a paused pipeline read on
+    Resume(PipelineArgs),
+    /// Stops a pipeline of a running process; no window fires, and a later run goes on from here
+    Stop(StopArgs),
     /// Takes, lists or restores snapshots of state
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
@@ -157,6 +165,9 @@ pub struct RunArgs {
     /// Drops what was kept for a node where it no longer fits; may be given several times
     #[arg(long, value_name = "NODE")]
     pub allow_dropped_state: Vec<String>,
+    /// Answers HTTP there, or nowhere: `none`. Absent: as configured, or on 127.0.0.1:8080 where a source never ends by itself
+    #[arg(long, value_name = "ADDRESS", env = "HEADWATER_LISTEN")]
+    pub listen: Option<String>,
 }
 
 /// What to describe.
@@ -213,6 +224,45 @@ pub struct WhyArgs {
     /// Sets a parameter of the pipelines in PATH
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, Args)]
+pub struct TapArgs {
+    /// A node of a pipeline that the process with this data directory runs
+    #[arg(value_name = "PIPELINE.NODE")]
+    pub node: String,
+    /// Events at the most
+    #[arg(long, value_name = "NUMBER", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub limit: u64,
+    /// Events a second at the most
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub rate: u64,
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub time: Millis,
+}
+
+/// Whom to tell.
+#[derive(Clone, Debug, Args)]
+pub struct PipelineArgs {
+    /// A pipeline that the process with this data directory runs
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+}
+
+/// What to stop, and how.
+#[derive(Clone, Debug, Args)]
+pub struct StopArgs {
+    /// A pipeline that the process with this data directory runs
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+    /// Ends it as if its input had ended: all windows fire
+    #[arg(long, conflicts_with = "savepoint")]
+    pub drain: bool,
+    /// Writes a savepoint first, and nothing goes past it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub savepoint: Option<PathBuf>,
 }
 
 /// Which snapshots.
@@ -350,5 +400,4 @@ pub enum Color {
 }
 
 /// Verbs of the language that this version does not have.
-pub const LATER_VERBS: &[&str] =
-    &["top", "tap", "reload", "pause", "resume", "stop", "record", "replay", "sql", "lua", "export"];
+pub const LATER_VERBS: &[&str] = &["top", "reload", "record", "replay", "sql", "lua", "export"];

@@ -6,6 +6,8 @@ use super::terminal::Terminal;
 use crate::event::json::{write_base64, write_string};
 use crate::state::disk::RealDisk;
 use crate::state::{Content, DeadLetter, dead_letters_folder, read_dead_letters};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -44,6 +46,27 @@ pub fn dlq(args: &DlqArgs, data_dir: Option<&Path>, terminal: &Terminal) -> Resu
         }
         _ => Ok(()),
     }
+}
+
+/// The last dead letters of a pipeline, as programs read them, and how many are kept.
+///
+/// # Errors
+/// They cannot be read.
+pub fn last(data_dir: &Path, pipeline: &str, most: usize) -> Result<Value, String> {
+    let (mut last, mut count) = (VecDeque::new(), 0u64);
+    let folder = dead_letters_folder(data_dir, pipeline);
+    if folder.is_dir() {
+        let disk = RealDisk::new(&folder).map_err(|error| error.to_string())?;
+        let read = read_dead_letters(&disk, &mut |number, letter| {
+            count += 1;
+            last.push_back(as_json(pipeline, number, letter));
+            last.drain(..last.len().saturating_sub(most));
+            true
+        });
+        read.map_err(|error| error.to_string())?;
+    }
+    let letter = |line: Vec<u8>| serde_json::from_slice::<Value>(&line).unwrap_or_default();
+    Ok(json!({ "kept": count, "dead_letters": last.into_iter().map(letter).collect::<Value>() }))
 }
 
 /// The pipelines that have dead letters, or the one that was asked for.

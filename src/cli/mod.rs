@@ -5,7 +5,9 @@ mod bench;
 mod check;
 mod completions;
 mod components;
+mod configuration;
 mod connect;
+mod control;
 mod data_dir;
 mod dlq;
 mod exit;
@@ -14,6 +16,7 @@ mod fleet;
 mod functions;
 mod graph;
 mod keep;
+mod listening;
 mod load;
 mod man;
 mod new;
@@ -28,6 +31,7 @@ mod schema;
 mod snapshot;
 mod state;
 mod status;
+mod tap;
 mod terminal;
 mod test;
 mod why;
@@ -65,7 +69,16 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
     refuse_notation(cli)?;
     start_log(&cli.shared, terminal);
     let process = Process::read(&cli.shared, environment(&cli.shared)?);
-    if matches!(cli.verb, Verb::Status | Verb::Dlq(_) | Verb::Snapshot(_)) {
+    if matches!(
+        cli.verb,
+        Verb::Status
+            | Verb::Pause(_)
+            | Verb::Resume(_)
+            | Verb::Stop(_)
+            | Verb::Tap(_)
+            | Verb::Dlq(_)
+            | Verb::Snapshot(_)
+    ) {
         load::said(&process, terminal)?;
     }
     match &cli.verb {
@@ -79,6 +92,14 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Why(args) => {
             why::why(args, &Whereabouts::of(&process, &cli.shared, terminal)?, &process, terminal)
         }
+        Verb::Tap(args) => tap::tap(args, process.data_dir(&cli.shared).as_deref(), terminal),
+        Verb::Pause(args) => {
+            control::tell(&args.pipeline, "pause", process.data_dir(&cli.shared).as_deref(), terminal)
+        }
+        Verb::Resume(args) => {
+            control::tell(&args.pipeline, "resume", process.data_dir(&cli.shared).as_deref(), terminal)
+        }
+        Verb::Stop(args) => control::stop(args, process.data_dir(&cli.shared).as_deref(), terminal),
         Verb::Snapshot(verb) => {
             snapshot::snapshot(verb, process.data_dir(&cli.shared).as_deref(), &process, terminal)
         }

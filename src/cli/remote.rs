@@ -10,10 +10,26 @@ use std::path::Path;
 /// # Errors
 /// None listens, or it refuses.
 pub fn ask(data_dir: Option<&Path>, method: &str, path: &str) -> Result<Value, Exit> {
-    let hint = "which process? give its `--data-dir`, or `data_dir` in headwater.yaml";
-    let data_dir = data_dir.ok_or_else(|| Exit::usage(hint))?;
+    ask_with_body(data_dir, method, path, String::new())
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// None listens, or it refuses.
+pub fn ask_with_body(data_dir: Option<&Path>, method: &str, path: &str, body: String) -> Result<Value, Exit> {
+    let data_dir = whose(data_dir)?;
     let none = || Exit::failed(format!("no process runs with the data directory `{}`", data_dir.display()));
-    ask_some(data_dir, method, path, String::new())?.ok_or_else(none)
+    ask_some(data_dir, method, path, body)?.ok_or_else(none)
+}
+
+/// The data directory of the process that is meant.
+///
+/// # Errors
+/// Nobody says which it is.
+pub fn whose(data_dir: Option<&Path>) -> Result<&Path, Exit> {
+    let hint = "which process? give its `--data-dir`, or `data_dir` in headwater.yaml";
+    data_dir.ok_or_else(|| Exit::usage(hint))
 }
 
 /// The same; None if none listens.

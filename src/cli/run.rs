@@ -1,10 +1,12 @@
 //! `run`: pipelines in motion, until their input ends or somebody stops them.
 
 use super::args::{RunArgs, Shared};
+use super::configuration;
 use super::data_dir::{self, DataDir};
 use super::exit::Exit;
 use super::fleet::Fleet;
 use super::keep;
+use super::listening;
 use super::load::{self, Loaded};
 use super::process::Process;
 use super::progress::{Progress, found_nothing, summary};
@@ -44,6 +46,9 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     load::refuse_shared(&mut findings, |_| true);
     load::report(&findings, terminal)?;
     refuse_without_state(&findings.loaded, &options)?;
+    let lasts =
+        findings.loaded.iter().any(|loaded| loaded.plan.sources.iter().any(|source| source.plan.is_live()));
+    let address = listening::open(args.listen.as_deref(), &process.file.serving, lasts)?;
     let stop = stop_on_signals()?;
     let unfinished = Unfinished::new(&findings.loaded);
     end_in_time(stop.clone(), unfinished.clone(), terminal.clone())?;
@@ -55,11 +60,12 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     let pipelines: Vec<_> = findings.loaded.iter_mut().map(|loaded| runner.open(loaded, share)).collect();
     let loaded = &findings.loaded;
     say_what_is_kept(loaded, &options, terminal);
-    let lasting = options.data_dir.as_deref().map(|path| (path, instance.id.as_str()));
-    let fleet = lasting.map(|lasting| Arc::new(Fleet::new(lasting, loaded, &pipelines, clock.clone())));
-    let _server = fleet.as_ref().and_then(|fleet| serve(fleet, &options, &instance, &clock));
+    let who = (options.data_dir.as_deref(), instance.id.as_str());
+    let fleet = Arc::new(Fleet::new(who, loaded, &pipelines, clock.clone(), configuration::shown(process)));
+    let _socket = serve(&fleet, &options, &instance, &clock);
+    let _api = address.and_then(|opened| listening::serve(opened, &process.file.serving, &fleet));
     let shut_out: Vec<_> = pipelines.iter().flatten().map(Pipeline::shut_out).collect();
-    let ended_well = runner.run_all(loaded, pipelines, &stop, fleet.as_deref());
+    let ended_well = runner.run_all(loaded, pipelines, &stop, &fleet);
     match ended_well == loaded.len() {
         true => Ok(()),
         // Started again it would shut out the other copy in its turn.
@@ -197,7 +203,7 @@ impl Runner<'_> {
         loaded: &[Loaded],
         pipelines: Vec<Result<Pipeline, String>>,
         stop: &AtomicBool,
-        fleet: Option<&Fleet>,
+        fleet: &Fleet,
     ) -> usize {
         let show = loaded.len() == 1 && self.terminal.watched && !self.terminal.json;
         let resumed: Vec<bool> = pipelines.iter().map(|p| p.as_ref().is_ok_and(Pipeline::goes_on)).collect();
@@ -207,9 +213,7 @@ impl Runner<'_> {
                 let Ok(pipeline) = pipeline else { continue };
                 let (name, clock, sender) = (&loaded[number].plan.name, self.clock, sender.clone());
                 let progress = show.then(|| Progress::new(&loaded[number].plan, self.terminal));
-                let seen = move |counts: &[NodeCounts]| {
-                    fleet.iter().for_each(|fleet| fleet.count(name, counts));
-                };
+                let seen = move |counts: &[NodeCounts]| fleet.count(name, counts);
                 scope.spawn(move || {
                     // The receiver is there until all senders are gone.
                     let _ = sender.send((number, in_motion(pipeline, clock, stop, progress, seen)));
@@ -219,7 +223,7 @@ impl Runner<'_> {
             let conclude = |(number, outcome): &(usize, Outcome)| {
                 let loaded = &loaded[*number];
                 let known = outcome.as_deref().map_err(|message| loaded.secrets.mask(message).into_owned());
-                fleet.iter().for_each(|fleet| fleet.conclude(&loaded.plan.name, known.clone()));
+                fleet.conclude(&loaded.plan.name, known);
                 let ran_out = resumed[*number] && !stop.load(Ordering::Relaxed);
                 self.conclude(loaded, ran_out, outcome)
             };

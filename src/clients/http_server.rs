@@ -3,21 +3,21 @@
 //! A server that listens on an address of its own has a thread with a runtime, tries again while the address is taken, and
 //! takes up certificates that change.
 
-use super::tls::{Stamp, TlsFiles};
+use super::certificates::{Certificates, HANDSHAKE_TIME};
+use super::tls::TlsFiles;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,14 +31,10 @@ use tokio_rustls::TlsAcceptor;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long the head of a request may take to arrive, and a connection may be silent between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(20);
-/// How long a client may take to agree on TLS.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 16 << 10;
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
-/// How often certificates are looked at.
-const TICK: Duration = Duration::from_secs(1);
 /// The first wait where the address cannot be had; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest of them.
@@ -256,48 +252,6 @@ async fn try_begin(listening: &Listening) -> Result<(TcpListener, Option<Certifi
     let tls = listening.tls.clone().map(Certificates::load).transpose()?;
     let listener = TcpListener::bind(listening.address).await.map_err(|error| listening.failure(&error))?;
     Ok((listener, tls))
-}
-
-/// What clients are shown, as it is now.
-struct Certificates {
-    files: TlsFiles,
-    now: Mutex<(Stamp, Arc<ServerConfig>)>,
-}
-
-impl Certificates {
-    fn load(files: TlsFiles) -> Result<Certificates, String> {
-        // Looked at before they are read: what changes meanwhile is read again.
-        let now = Mutex::new((files.stamp(), files.load_for_server()?));
-        Ok(Certificates { files, now })
-    }
-
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.now.lock().unwrap_or_else(PoisonError::into_inner).1.clone())
-    }
-
-    /// Takes them up when they change.
-    async fn watch(&self, who: &str) {
-        loop {
-            sleep(TICK).await;
-            let stamp = self.files.stamp();
-            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-            if now.0 == stamp {
-                continue;
-            }
-            now.0 = stamp;
-            match self.files.load_for_server() {
-                Ok(config) => {
-                    now.1 = config;
-                    tracing::info!("{who}: the certificates have changed: new connections get the new ones");
-                }
-                Err(why) => {
-                    tracing::warn!(
-                        "{who}: the changed certificates cannot be used, the old ones serve on: {why}"
-                    );
-                }
-            }
-        }
-    }
 }
 
 async fn connection<F, A>(

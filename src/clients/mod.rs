@@ -4,6 +4,7 @@
 //! asynchronous.
 
 mod backlog;
+pub mod certificates;
 pub mod hidden;
 pub mod http;
 pub mod http_server;

@@ -36,8 +36,8 @@ pub use pipeline::{
     PIPELINE_OPTIONS, PipelineFile, PipelineOptions, Surroundings, TOP_LEVEL, read_pipeline, read_tests,
 };
 pub use process::{
-    LIMITS, Limits, PROCESS, ProcessFile, S3, S3Target, SNAPSHOTS, SnapshotTarget, Snapshots, is_instance,
-    read_process,
+    AUTH, GUARD_IT, LIMITS, LISTEN, Limits, Listen, NOWHERE, PROCESS, ProcessFile, S3, S3Target, SNAPSHOTS,
+    Serving, SnapshotTarget, Snapshots, TLS, Tokens, is_instance, read_process,
 };
 pub use read::Snippet;
 pub use secrets::Secrets;

@@ -1,5 +1,9 @@
 //! `headwater.yaml`: what holds for a process with all its pipelines.
 
+mod serving;
+
+pub use serving::{AUTH, GUARD_IT, LISTEN, Listen, NOWHERE, Serving, TLS, Tokens};
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -18,10 +22,9 @@ use crate::time::Millis;
 
 /// The keys of `headwater.yaml`.
 pub const PROCESS: Keys<'static> = Keys {
-    known: &["data_dir", "instance", "limits", "snapshots", "params"],
-    later: &["listen", "auth", "tls", "telemetry", "log", "reload", "restart", "connections"],
+    known: &["data_dir", "instance", "listen", "auth", "tls", "limits", "snapshots", "params"],
+    later: &["telemetry", "log", "reload", "restart", "connections"],
     hints: &[
-        ("listen", "a running process is reached by `control.sock` in its data directory"),
         ("log", "`--log-level` and `--log-format` say what is logged"),
         ("sources", "a pipeline stands in a file of its own"),
         ("sinks", "a pipeline stands in a file of its own"),
@@ -55,6 +58,8 @@ pub struct ProcessFile {
     pub data_dir: Option<PathBuf>,
     /// The id of this gateway among others that run the same files.
     pub instance: Option<String>,
+    /// Where it listens, and who may ask it.
+    pub serving: Serving,
     /// What it may use.
     pub limits: Limits,
     /// Copies of its state.
@@ -126,6 +131,7 @@ pub fn read_process(faults: &Faults, environment: &dyn Environment) -> ProcessFi
     ProcessFile {
         data_dir: section.optional("data_dir", read::text).map(PathBuf::from),
         instance: section.optional("instance", instance),
+        serving: serving::serving(&section),
         limits: section.optional("limits", |setting| Some(limits(setting))).unwrap_or_default(),
         snapshots: section.optional("snapshots", snapshots),
         params: section.optional("params", read::map(param)).map(named).unwrap_or_default(),

@@ -26,6 +26,7 @@ mod operator;
 mod order;
 mod own_watermark;
 mod planning;
+mod present;
 mod push;
 mod retry;
 mod row_form;

@@ -93,6 +93,8 @@ pub struct PlannedPort {
     pub stage: Option<StageId>,
     /// The step and port that it stands behind; none directly behind the stage's origin.
     pub behind: Option<(StepId, Port)>,
+    /// What of events is at hand there, for those who look on.
+    pub view: Option<View>,
 }
 
 /// A source of a plan.
@@ -182,6 +184,7 @@ pub fn plan_stating(
         planning.tap(node, port);
     }
     planning.ask_sources();
+    planning.look_on();
     planning.judge_tables();
     source::refuse_same_listeners(&planning.plan, file, faults);
     sink::refuse_same_targets(&planning.plan, file, faults);
@@ -313,6 +316,16 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// Notes how events look at nodes' ways out, now that it is known what is read.
+    fn look_on(&mut self) {
+        for node in &mut self.plan.nodes {
+            for port in &mut node.ports {
+                let point = self.points.get(&(node.name.clone(), port.name.clone()));
+                port.view = point.map(|point| self.plan.draft.present(point.stage, &point.scope));
+            }
+        }
+    }
+
     /// Notes whether what comes out of the `.rejected` port ends, as what goes into the node does.
     fn settle_rejected(&mut self, id: NodeId, inputs: &[crate::config::Input]) {
         let Some(&stage) = self.plan.rejected.get(&id) else { return };
@@ -395,7 +408,7 @@ impl<'a> Planning<'a> {
         let node = &self.plan.nodes[id.0 as usize];
         let is_read = self.listened(&node.name).iter().any(|listened| listened.port == port);
         let (stage, behind) = (at.map(|point| point.stage), at.and_then(|point| point.behind));
-        let port = PlannedPort { name: port.to_owned(), is_read, stage, behind };
+        let port = PlannedPort { name: port.to_owned(), is_read, stage, behind, view: None };
         self.plan.nodes[id.0 as usize].ports.push(port);
     }
 

@@ -10,6 +10,7 @@ use super::inlet::Inlet;
 use super::rejected::RejectPort;
 use super::returned::Returned;
 use super::stats::Counters;
+use super::tap::{Place, Showing};
 use crate::config::Secrets;
 use crate::dataflow::{
     Awaits, ColdKeys, MAIN, Next, NodeId, Operator, Output, Port, Pressure, Room, Saving, Signal, StageId,
@@ -100,7 +101,7 @@ impl Step {
 
     /// The node and port that emitted rows are counted for, if this step counts them.
     fn counted(&self, port: Port) -> Option<(NodeId, Port)> {
-        self.last.then_some((self.node, port))
+        (self.last || port != MAIN).then_some((self.node, port))
     }
 
     /// What handles the rows of a passing port as the `i`th.
@@ -123,13 +124,48 @@ pub struct Driver {
     /// Where rejected events go that nobody reads.
     dead_letters: Option<DeadLetters>,
     rows: Vec<Vec<Row>>,
+    /// Nodes that are no sources, with what they read.
+    reads: Vec<(NodeId, StageId)>,
+    /// Those who look on.
+    showings: Vec<Showing>,
 }
 
 impl Driver {
     /// A driver over stages and steps that refer to each other by their positions.
     pub fn new(stages: Vec<Stage>, steps: Vec<Step>, nodes: usize, env: Env, secrets: Secrets) -> Driver {
         let counters = Counters::new(nodes);
-        Driver { stages, steps, env, secrets, counters, dead_letters: None, rows: Vec::new() }
+        Driver {
+            stages,
+            steps,
+            env,
+            secrets,
+            counters,
+            dead_letters: None,
+            rows: Vec::new(),
+            reads: Vec::new(),
+            showings: Vec::new(),
+        }
+    }
+
+    /// Has watermarks of nodes counted: of each what it reads.
+    pub fn watch(&mut self, reads: Vec<(NodeId, StageId)>) {
+        self.reads = reads;
+    }
+
+    /// Shows events from now on.
+    pub fn show(&mut self, showings: Vec<Showing>) {
+        self.showings = showings;
+    }
+
+    fn shown(&mut self, at: Place, batch: &Batch, rows: &[Row]) {
+        self.showings.iter_mut().for_each(|showing| showing.show(at, batch, rows));
+    }
+
+    /// Notes how far event time has come at nodes.
+    pub fn note_watermarks(&mut self) {
+        for (node, stage) in &self.reads {
+            self.counters.reached(*node, self.stages[stage.0 as usize].watermark);
+        }
     }
 
     /// Keeps rejected events that nobody reads.
@@ -172,6 +208,9 @@ impl Driver {
     fn drive_rows(&mut self, stage: StageId, batch: &mut Batch, rows: &[Row]) {
         if rows.is_empty() {
             return;
+        }
+        if !self.showings.is_empty() {
+            self.shown(Place::Stage(stage), batch, rows);
         }
         for i in 0..self.at(stage).roots.len() {
             let next = self.at(stage).roots[i];
@@ -340,6 +379,9 @@ impl Driver {
         }
         if rows.is_empty() {
             return;
+        }
+        if !self.showings.is_empty() {
+            self.shown(Place::Behind(step, port), batch, rows);
         }
         for i in 0.. {
             let Some(next) = self.steps[step.0 as usize].next(port, i) else { break };

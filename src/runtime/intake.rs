@@ -9,6 +9,7 @@ use super::checkpoint::Reached;
 use super::driver::Driver;
 use super::refusals::{Refusal, Refusals};
 use super::rejected::RejectPort;
+use super::stats::Counters;
 use crate::dataflow::{
     Copier, MAIN, NodeId, Polled, Position, Refused, RowSource, Signal, SourceError, StageId,
 };
@@ -57,6 +58,8 @@ pub struct Intake {
     live: bool,
     has_steps: bool,
     ended: bool,
+    /// Nanoseconds spent in its steps.
+    busy: u64,
     /// Whether it was told that the source is idle.
     idle: bool,
     refused: Refused,
@@ -163,6 +166,7 @@ impl Intake {
             live: parts.live,
             has_steps: parts.has_steps,
             ended: false,
+            busy: 0,
             idle: false,
             refused: Refused::default(),
             rejects: Rejects::new(),
@@ -194,8 +198,28 @@ impl Intake {
         self.ended
     }
 
+    /// Tells what is known of it; `blocked` is how many nanoseconds it was not read as those behind it took nothing.
+    pub fn report(&self, counters: &mut Counters, blocked: u64) {
+        if let Some(lag) = self.lag() {
+            counters.lag(self.node, lag);
+        }
+        counters.reached(self.node, self.tracker.watermark());
+        counters.seen(self.node, self.tracker.highest());
+        counters.spent(self.node, self.busy, blocked);
+    }
+
     /// Reads about a batch from each partition, or one batch across them in canonical order, and drives it.
     pub fn step(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<Step, SourceError> {
+        let began = clock.nanos();
+        let stepped = self.step_on(driver, clock);
+        // An idle poll is no work.
+        if !matches!(stepped, Ok(Step::Idle)) {
+            self.busy += clock.nanos().saturating_sub(began);
+        }
+        stepped
+    }
+
+    fn step_on(&mut self, driver: &mut Driver, clock: &dyn Clock) -> Result<Step, SourceError> {
         self.tracker.tick(clock.read());
         let limit = self.alignment.as_ref().map_or(Timestamp::MAX, Alignment::limit);
         self.is_held = false;
@@ -214,9 +238,7 @@ impl Intake {
     /// Tells those behind it whether it has ended, or whether it is idle.
     fn step_end(&mut self, driver: &mut Driver) -> bool {
         if self.partitions.iter().all(|p| p.ended && p.pending.is_none()) {
-            self.ended = true;
-            self.signal(driver, Signal::Watermark(Timestamp::MAX));
-            self.signal(driver, Signal::End);
+            self.end(driver);
         } else {
             self.tell_idleness(driver);
         }
@@ -240,6 +262,14 @@ impl Intake {
         is_ahead
     }
 
+    /// Ends it, whatever is still to be read of its partitions: a later run goes on there.
+    pub fn end(&mut self, driver: &mut Driver) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.signal(driver, Signal::Watermark(Timestamp::MAX));
+            self.signal(driver, Signal::End);
+        }
+    }
+
     /// Tells what is joined with this source when it stops holding the watermark, and when it holds it again.
     fn tell_idleness(&mut self, driver: &mut Driver) {
         let idle = self.tracker.is_idle();
@@ -255,9 +285,9 @@ impl Intake {
     }
 
     /// How many events the source's servers have that were not read, as far as is known.
-    pub fn lag(&self) -> Option<(NodeId, u64)> {
+    fn lag(&self) -> Option<u64> {
         let known = self.partitions.iter().filter_map(|partition| partition.rows.lag());
-        known.reduce(|one, other| one + other).map(|lag| (self.node, lag))
+        known.reduce(|one, other| one + other)
     }
 
     /// Whether it is held back, as it runs ahead of its group; None where it has none.
@@ -360,6 +390,7 @@ impl Intake {
         if self.lasting.is_kept() && self.is_canonical {
             self.partitions[i].begin();
         }
+        let before = batch.arena.len();
         let polled = self.partitions[i].rows.fill(&mut batch, &mut self.refused, driver.env())?;
         self.partitions[i].ended = polled == Polled::End;
         self.was_fed |= polled == Polled::Data;
@@ -368,6 +399,7 @@ impl Intake {
         batch.watermarks.fill(batch.watermark);
         let input = batch.len() + self.refused.unreadable.len();
         driver.counters().received(self.node, input as u64);
+        driver.counters().read(self.node, (batch.arena.len() - before) as u64);
         for (reason, events) in self.refused.discarded.drain(..) {
             driver.counters().discarded(self.node, reason, events);
         }

@@ -18,16 +18,19 @@ mod outage;
 mod patient;
 mod pipeline;
 mod refusals;
+mod reins;
 mod rejected;
 mod returned;
 mod start;
 mod stats;
 mod tables;
+mod tap;
 mod why;
 mod worker;
 
 pub use checkpoint::{
-    CheckpointFigures, Coordinator, KeeperFigures, KeeperHandle, Keeping, Rehearsal, waits_between_workers,
+    CheckpointFigures, Coordinator, DURATION_BOUNDS, KeeperFigures, KeeperHandle, Keeping, Rehearsal,
+    waits_between_workers,
 };
 pub use dead_letters::{DeadLetters, SharedDeadLetters};
 pub use driver::Driver;
@@ -38,8 +41,10 @@ pub use intake::{Intake, Step};
 pub use merge::{Drained, Merge, MergeOrder};
 pub use options::RunOptions;
 pub use pipeline::{Found, Pipeline, Spilling, Steps};
+pub use reins::Reins;
 pub use rejected::RejectPort;
 pub use start::{decoder, intake, start_driver};
 pub use stats::{Counters, NodeCounts};
+pub use tap::{Outlook, Taps};
 pub use why::{Cause, Facts, Layout, NodeFacts, SourceFacts, kept_watermark, shown_span, shown_time};
 pub use worker::{FLUSH_EVERY, Shared, Stepped};

@@ -11,6 +11,7 @@ use super::inquiry::{Inquirer, Inquiry};
 use super::instruments::{Instruments, Plain};
 use super::merge::MergeOrder;
 use super::patient::Patient;
+use super::reins::Reins;
 use super::returned::{ReturnIntake, ReturnPath, Returned};
 use super::start::{Partitions, Place, open_sources, worker};
 use super::stats::{Counters, NodeCounts};
@@ -59,6 +60,7 @@ struct Common {
     outlets: Vec<Outlet>,
     tables: Tables,
     inquiry: Arc<Inquiry>,
+    reins: Arc<Reins>,
 }
 
 impl Common {
@@ -77,6 +79,7 @@ impl Common {
             failure: &self.failure,
             tables: &self.tables,
             inquiry: &self.inquiry,
+            reins: &self.reins,
         }
     }
 
@@ -238,6 +241,7 @@ impl Pipeline {
             outlets,
             tables,
             inquiry: Arc::default(),
+            reins: Arc::default(),
         };
         Ok(Pipeline { workers, common, coordinator })
     }
@@ -300,6 +304,16 @@ impl Pipeline {
     /// A way to ask its workers while it runs, for other threads.
     pub fn inquirer(&self) -> Inquirer {
         Inquirer::new(self.common.inquiry.clone(), self.workers.len())
+    }
+
+    /// What it can be told while it runs.
+    pub fn reins(&self) -> Arc<Reins> {
+        self.common.reins.clone()
+    }
+
+    /// Tells, also while it runs, whether it waits for its tables.
+    pub fn loading(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        self.common.tables.loading()
     }
 
     /// Tells, also while it runs and behind that, whether another copy of this gateway has shut it out.

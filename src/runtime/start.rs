@@ -77,7 +77,21 @@ fn driver(plan: &Plan, sinks: &[SharedSink], place: &Place<'_>) -> Driver {
     let ends = ends.map(|((first, last), step)| (first && !reads(step.node), last));
     let steps = (0..).map(StepId).zip(ends).take(draft.steps.len());
     let steps = steps.map(|(step, ends)| start_step(plan, step, ends, sinks, place)).collect();
-    Driver::new(stages, steps, plan.nodes.len(), place.env.clone(), plan.secrets.clone())
+    let mut driver = Driver::new(stages, steps, plan.nodes.len(), place.env.clone(), plan.secrets.clone());
+    driver.watch(read_stages(plan));
+    driver
+}
+
+/// What each node reads that is no source.
+fn read_stages(plan: &Plan) -> Vec<(NodeId, StageId)> {
+    let mut reads: Vec<(NodeId, StageId)> = Vec::new();
+    for step in plan.draft.steps.iter().filter(|step| !step.aside) {
+        let is_source = plan.sources.iter().any(|source| source.node == step.node);
+        if !is_source && reads.iter().all(|(node, _)| *node != step.node) {
+            reads.push((step.node, step.stage));
+        }
+    }
+    reads
 }
 
 fn start_step(plan: &Plan, id: StepId, ends: (bool, bool), sinks: &[SharedSink], place: &Place<'_>) -> Step {

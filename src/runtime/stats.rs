@@ -2,6 +2,7 @@
 
 use crate::dataflow::{MAIN, NodeId, Port};
 use crate::event::{Reason, RejectKind};
+use crate::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Rejected events kept a node, so that a person can see what is wrong.
@@ -24,6 +25,16 @@ pub struct NodeCounts {
     pub discarded: BTreeMap<&'static str, u64>,
     /// What else happened and how often: connections that were lost.
     pub noted: BTreeMap<&'static str, u64>,
+    /// Of a source: bytes that were read.
+    pub received_bytes: u64,
+    /// How far event time has come at the node; None before the first event and behind the end.
+    pub watermark: Option<Timestamp>,
+    /// Of a source: the latest event time.
+    pub last_event_time: Option<Timestamp>,
+    /// Of a source: nanoseconds that its workers spent on what it gives.
+    pub busy: u64,
+    /// Of a source: nanoseconds in which it was not read as those behind it took nothing.
+    pub blocked: u64,
     /// Of a source: how many events its servers have that were not read, where that is known.
     pub lag: Option<u64>,
     /// Of a source: whether it is held back, as it runs ahead of its group.
@@ -51,6 +62,11 @@ impl NodeCounts {
         }
         self.lag = self.lag.into_iter().chain(other.lag).reduce(|one, other| one + other);
         self.held |= other.held;
+        self.received_bytes += other.received_bytes;
+        self.watermark = self.watermark.into_iter().chain(other.watermark).min();
+        self.last_event_time = self.last_event_time.max(other.last_event_time);
+        self.busy += other.busy;
+        self.blocked += other.blocked;
         self.samples.extend(other.samples.iter().cloned());
         let surplus = self.samples.len().saturating_sub(SAMPLES);
         self.samples.drain(..surplus);
@@ -94,6 +110,28 @@ impl Counters {
             MAIN => self.node(node).sent += rows,
             port => *self.node(node).aside.entry(port).or_default() += rows,
         }
+    }
+
+    /// Bytes were read.
+    pub fn read(&mut self, node: NodeId, bytes: u64) {
+        self.node(node).received_bytes += bytes;
+    }
+
+    /// How far event time has come at a node.
+    pub fn reached(&mut self, node: NodeId, watermark: Timestamp) {
+        let is_known = Timestamp::MIN < watermark && watermark < Timestamp::MAX;
+        self.node(node).watermark = is_known.then_some(watermark);
+    }
+
+    /// The latest event time of a source.
+    pub fn seen(&mut self, node: NodeId, latest: Timestamp) {
+        self.node(node).last_event_time = (latest > Timestamp::MIN).then_some(latest);
+    }
+
+    /// Nanoseconds in all that went into a source's events, and in which it was not read.
+    pub fn spent(&mut self, node: NodeId, busy: u64, blocked: u64) {
+        let node = self.node(node);
+        (node.busy, node.blocked) = (busy, blocked);
     }
 
     /// An event was rejected.

@@ -80,6 +80,12 @@ impl Tables {
         self.used.iter().all(SharedTable::is_loaded)
     }
 
+    /// The same for others, also while nobody may look here.
+    pub fn loading(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let used = self.used.clone();
+        move || !used.iter().all(SharedTable::is_loaded)
+    }
+
     /// Lets the threads end.
     pub fn close(&self) {
         self.tables.iter().for_each(SharedTable::close);

@@ -6,9 +6,11 @@ use super::driver::Driver;
 use super::exchange::{Frontiers, Mail, Mailbox};
 use super::inquiry::{Inquiry, WorkerView};
 use super::intake::{Intake, Step};
+use super::reins::Reins;
 use super::returned::ReturnIntake;
 use super::stats::Counters;
 use super::tables::Tables;
+use super::tap::Taps;
 use crate::dataflow::{Pressure, Room, Saving, SharedSink, Signal, SinkStatus, StageId, StepId};
 use crate::state::{Epoch, Overflow, StateError};
 use crate::time::{Clock, Millis, Timestamp};
@@ -56,12 +58,14 @@ pub struct Shared<'a> {
     pub tables: &'a Tables,
     /// What somebody wants to know.
     pub inquiry: &'a Inquiry,
+    /// What somebody tells it.
+    pub reins: &'a Reins,
 }
 
 impl Shared<'_> {
     /// Whether it is to end before its input does.
     pub fn must_stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed) || self.reins.is_stopping()
     }
 
     fn have_all_finished(&self, workers: usize) -> bool {
@@ -121,6 +125,12 @@ pub struct Worker {
     meetings: usize,
     /// The last inquiry that it has answered.
     answered: u64,
+    /// The last list of those who look on that it has seen.
+    tapped: u64,
+    /// Nanoseconds in which nothing was read as those behind sources took nothing.
+    blocked: u64,
+    /// Since when that is so.
+    blocked_since: Option<u64>,
     /// Of the checkpoint under way: how many rounds of letting rows arrive are done, and whether it waits in the next.
     rounds: (usize, bool),
 }
@@ -172,6 +182,9 @@ impl Worker {
             ids,
             meetings: 0,
             answered: 0,
+            tapped: 0,
+            blocked: 0,
+            blocked_since: None,
             rounds: (0, false),
         }
     }
@@ -241,6 +254,7 @@ impl Worker {
     /// One pass, or what comes next of a checkpoint.
     pub fn step(&mut self, shared: &Shared<'_>) -> Result<Stepped, String> {
         self.tell(shared);
+        self.look_for_taps(&shared.reins.taps);
         if shared.must_stop() || shared.have_all_finished(self.mail.workers()) {
             return Ok(Stepped::Ended);
         }
@@ -256,10 +270,14 @@ impl Worker {
         self.driver.env().elapsed = shared.clock.elapsed();
         self.tick();
         let received = self.receive() | self.take_returned();
+        if shared.reins.is_draining() {
+            self.intakes.iter_mut().for_each(|intake| intake.end(&mut self.driver));
+        }
         let held_back = shared.barrier.is_some_and(Barrier::is_held_back);
         let ready = !held_back && shared.sinks.iter().all(SharedSink::is_ready);
         let waits = self.driver.waits();
-        let read = ready && !waits && self.read(shared)?;
+        self.note_blocked(ready && !waits, shared.clock);
+        let read = ready && !waits && !shared.reins.is_paused() && self.read(shared)?;
         let has_ended = self.open_exchanges == 0 && self.intakes.iter().all(Intake::has_ended);
         if has_ended && !self.driver.waits() {
             self.finished = true;
@@ -287,6 +305,25 @@ impl Worker {
             barrier.urge();
         }
         Ok(if received || read { Stepped::Worked } else { Stepped::Idle })
+    }
+
+    /// Shows events to those who look on now.
+    fn look_for_taps(&mut self, taps: &Taps) {
+        let number = taps.number();
+        if number != self.tapped {
+            self.tapped = number;
+            self.driver.show(taps.showings());
+        }
+    }
+
+    /// Counts how long nothing was read.
+    fn note_blocked(&mut self, reads: bool, clock: &dyn Clock) {
+        if reads && self.blocked_since.is_none() {
+            return;
+        }
+        let now = clock.nanos();
+        self.blocked += self.blocked_since.map_or(0, |since| now.saturating_sub(since));
+        self.blocked_since = (!reads).then_some(now);
     }
 
     /// Answers whoever has asked since this was called last.
@@ -507,12 +544,12 @@ impl Worker {
     }
 
     fn report(&mut self, shared: &Shared<'_>) {
-        for (node, lag) in self.intakes.iter().filter_map(Intake::lag) {
-            self.driver.counters().lag(node, lag);
-        }
         for (node, held) in self.intakes.iter().filter_map(Intake::held) {
             self.driver.counters().held(node, held);
         }
+        self.driver.note_watermarks();
+        let blocked = self.blocked;
+        self.intakes.iter().for_each(|intake| intake.report(self.driver.counters(), blocked));
         let mut report = shared.reports[self.number].lock().unwrap_or_else(PoisonError::into_inner);
         report.clone_from(self.driver.counters());
     }

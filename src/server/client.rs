@@ -95,6 +95,28 @@ pub fn ask_lines(
     })
 }
 
+/// The same for what is only looked at, and for events as they come: of these the last line is empty, and no body.
+///
+/// # Errors
+/// Why there is no answer, or not all of it.
+pub fn watch_lines(
+    data_dir: &Path,
+    path: &str,
+    each: &mut dyn FnMut(&str) -> Result<(), String>,
+) -> Result<Option<Answered>, String> {
+    with_process(data_dir, async |stream, failed| {
+        let response = in_time(request(stream, "GET", path, String::new())).await.map_err(failed)?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            lines_of(response.into_body(), each).await?;
+            return Ok(Answered { status, body: Value::Null });
+        }
+        let body = whole(response.into_body()).await.map_err(failed)?;
+        let body = serde_json::from_slice(&body).map_err(|_| failed("the answer is cut off".to_owned()))?;
+        Ok(Answered { status, body })
+    })
+}
+
 /// Gives all lines but the last, which is returned.
 async fn lines_of(
     mut body: Incoming,

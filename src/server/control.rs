@@ -1,13 +1,22 @@
 //! What a running process can be asked, and what it answers.
 
+use crate::config::Role;
+use crate::telemetry::Spread;
 use crate::time::{Millis, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A running process, for those who speak to it. Calls come from the server's threads and may wait.
 pub trait Control: Send + Sync + 'static {
     /// All pipelines, in the order of their names.
     fn pipelines(&self) -> Vec<PipelineStatus>;
+
+    /// The id of this gateway.
+    fn instance(&self) -> String;
+
+    /// Whether the time of day is known to be right.
+    fn knows_the_time(&self) -> bool;
 
     /// Takes a checkpoint now, and waits until it is durable.
     ///
@@ -57,6 +66,46 @@ pub trait Control: Send + Sync + 'static {
     /// Why that cannot be said.
     fn why(&self, pipeline: &str, node: &str) -> Result<Value, Refusal>;
 
+    /// How far event time has come: sources with their partitions, as programs read it.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    fn watermarks(&self, pipeline: &str) -> Result<Value, Refusal>;
+
+    /// The plan of a pipeline, as programs read it.
+    ///
+    /// # Errors
+    /// There is no such pipeline.
+    fn plan(&self, pipeline: &str) -> Result<Value, Refusal>;
+
+    /// The last dead letters of a pipeline, so many at the most, as programs read them.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    fn dead_letters(&self, pipeline: &str, most: usize) -> Result<Value, Refusal>;
+
+    /// What the process and its pipelines were given, without secrets, as programs read it.
+    fn configuration(&self) -> Value;
+
+    /// Tells a pipeline something.
+    ///
+    /// # Errors
+    /// Why it cannot do so.
+    fn tell(&self, pipeline: &str, order: Order) -> Result<(), Refusal>;
+
+    /// Gives events that leave a node, as JSON without secrets, until `each` has enough or a limit is reached; every now and
+    /// then an empty line, so that who does not listen any more is found out. How many were not shown.
+    ///
+    /// # Errors
+    /// Why nobody can look on.
+    fn tap(
+        &self,
+        pipeline: &str,
+        node: &str,
+        limits: TapLimits,
+        each: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<u64, Refusal>;
+
     /// What came of snapshots since the start; None where none are taken.
     fn snapshots(&self) -> Option<SnapshotStatus>;
 
@@ -65,6 +114,42 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why there is none of one of them.
     fn snapshot(&self) -> Result<SnapshotStatus, Refusal>;
+}
+
+/// What somebody who looks on wants at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapLimits {
+    /// Events.
+    pub events: u64,
+    /// Of them a second.
+    pub rate: u64,
+    /// How long.
+    pub time: Millis,
+}
+
+/// What a pipeline is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Read no more for now.
+    Pause,
+    /// Read on.
+    Resume,
+    /// Come to an end; no window fires.
+    Stop,
+    /// Come to the end of input: windows fire.
+    Drain,
+}
+
+impl Order {
+    /// What it was told.
+    pub fn said(self) -> &'static str {
+        match self {
+            Order::Pause => "is paused: its sources are not read",
+            Order::Resume => "goes on",
+            Order::Stop => "is told to stop",
+            Order::Drain => "is told to end as if its input had",
+        }
+    }
 }
 
 /// Which keys somebody wants to see.
@@ -77,7 +162,7 @@ pub struct WantedKeys {
 }
 
 /// What a pipeline does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PipelineStatus {
     /// Its name.
     pub name: String,
@@ -85,6 +170,8 @@ pub struct PipelineStatus {
     pub state: PipelineState,
     /// The last checkpoint; None before the first, and where nothing is kept.
     pub checkpoint: Option<Checkpointed>,
+    /// What came of checkpoints since the start; None where nothing is kept.
+    pub checkpoints: Option<CheckpointStats>,
     /// Bytes written to the data directory since the start.
     pub written_bytes: u64,
     /// Bytes that its state took there at the last checkpoint.
@@ -93,11 +180,28 @@ pub struct PipelineStatus {
     pub nodes: Vec<NodeStatus>,
 }
 
+/// What came of checkpoints since the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointStats {
+    /// How many were written.
+    pub written: u64,
+    /// How often writing failed.
+    pub failures: u64,
+    /// How long they took, in seconds.
+    pub durations: Spread,
+}
+
 /// How a pipeline is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PipelineState {
+    /// What it looks events up in is not loaded.
+    Starting,
     /// It runs.
     Running,
+    /// It runs, but its sources are not read.
+    Paused,
+    /// It was told to end.
+    Stopping,
     /// Its input has ended, or it was stopped.
     Ended,
     /// It failed, and why.
@@ -105,28 +209,70 @@ pub enum PipelineState {
 }
 
 /// What a node has counted since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeStatus {
     /// Its name.
     pub name: String,
+    /// What it is for.
+    pub role: Role,
     /// What it does: `file`, `tumbling`.
     pub kind: String,
     /// Events that came in.
     pub received: u64,
     /// Events that left by the main port.
     pub sent: u64,
-    /// Events rejected.
-    pub rejected: u64,
-    /// Events dropped by intent, late ones among them.
-    pub discarded: u64,
+    /// Events rejected, by kind of error.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Events dropped by intent, by reason; late ones among them.
+    pub discarded: BTreeMap<&'static str, u64>,
+    /// Events that came too late, whether dropped or given out.
+    pub late: u64,
+    /// Of a source: bytes that were read.
+    pub received_bytes: Option<u64>,
+    /// How far event time has come there; None before the first event and behind the end.
+    pub watermark: Option<Timestamp>,
+    /// Of a source: the latest event time.
+    pub last_event_time: Option<Timestamp>,
+    /// Of a source: the share of the last second or so that was spent on what it gives.
+    pub busy_ratio: Option<f64>,
+    /// Of a source: the share of that time in which it was not read as those behind it took nothing.
+    pub backpressured_ratio: Option<f64>,
     /// Of a source: how many events its servers have that were not read, where that is known.
     pub lag: Option<u64>,
     /// Of a source: whether it is held back, as it runs ahead of its group.
     pub held: bool,
     /// Bytes of output that wait in the data directory for their delivery; None where nothing can.
     pub undelivered_bytes: Option<u64>,
+    /// Bytes that were given up since the start, as a sink's buffer allows; None where nothing waits.
+    pub given_up_bytes: Option<u64>,
     /// Why a sink's target takes nothing for now.
     pub away: Option<String>,
+}
+
+impl NodeStatus {
+    /// One that has counted nothing.
+    pub fn new(name: &str, role: Role, kind: &str) -> NodeStatus {
+        NodeStatus {
+            name: name.to_owned(),
+            role,
+            kind: kind.to_owned(),
+            received: 0,
+            sent: 0,
+            rejected: BTreeMap::new(),
+            discarded: BTreeMap::new(),
+            late: 0,
+            received_bytes: None,
+            watermark: None,
+            last_event_time: None,
+            busy_ratio: None,
+            backpressured_ratio: None,
+            lag: None,
+            held: false,
+            undelivered_bytes: None,
+            given_up_bytes: None,
+            away: None,
+        }
+    }
 }
 
 /// What came of snapshots since the start.
@@ -160,6 +306,8 @@ pub struct Checkpointed {
 pub enum Refusal {
     /// There is no pipeline of the name.
     Unknown,
+    /// There is nothing else of a name: what.
+    Missing(String),
     /// It cannot be done as things are: what stands in the way.
     Conflict(String),
     /// It was tried and failed.
@@ -169,16 +317,23 @@ pub enum Refusal {
 /// As programs read it.
 pub fn status_to_json(status: &PipelineStatus) -> Value {
     let (state, error) = match &status.state {
+        PipelineState::Starting => ("starting", None),
         PipelineState::Running => ("running", None),
+        PipelineState::Paused => ("paused", None),
+        PipelineState::Stopping => ("stopping", None),
         PipelineState::Ended => ("ended", None),
         PipelineState::Failed(why) => ("failed", Some(why)),
     };
     let node = |node: &NodeStatus| {
         json!({
             "name": node.name, "kind": node.kind, "received": node.received, "sent": node.sent,
-            "rejected": node.rejected, "discarded": node.discarded, "lag_events": node.lag,
-            "held_back": node.held,
-            "undelivered_bytes": node.undelivered_bytes, "away": node.away,
+            "rejected": node.rejected.values().sum::<u64>(), "discarded": node.discarded.values().sum::<u64>(),
+            "late": node.late, "errors": node.rejected, "reasons": node.discarded,
+            "received_bytes": node.received_bytes,
+            "watermark": node.watermark.map(|time| time.0),
+            "last_event_time": node.last_event_time.map(|time| time.0),
+            "busy_ratio": node.busy_ratio, "backpressured_ratio": node.backpressured_ratio,
+            "lag_events": node.lag, "held_back": node.held, "undelivered_bytes": node.undelivered_bytes, "away": node.away,
         })
     };
     json!({

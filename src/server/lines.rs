@@ -1,7 +1,9 @@
 //! Answers of any length: a line each, while whoever asked takes them.
 
+use super::answer::Answer;
 use super::control::Control;
-use super::route::{Answer, refused, wanted_keys};
+use super::handlers::wanted_keys;
+use super::route::Asked;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use serde_json::json;
 use std::convert::Infallible;
@@ -16,14 +18,14 @@ use tokio::time::timeout;
 /// Lines are sent in blocks of about so many bytes.
 const BLOCK: usize = 64 << 10;
 /// Blocks that may wait to be taken.
-const WAITING: usize = 4;
+pub(super) const WAITING: usize = 4;
 /// How long whoever asked may take for one: then it is left alone, as the disk holds what it reads.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The body of such an answer.
 pub struct Lines {
-    first: Option<Bytes>,
-    rest: Receiver<Bytes>,
+    pub(super) first: Option<Bytes>,
+    pub(super) rest: Receiver<Bytes>,
 }
 
 impl Body for Lines {
@@ -49,8 +51,9 @@ impl Body for Lines {
 ///
 /// # Errors
 /// That answer.
-pub async fn keys(pipeline: String, body: Bytes, control: Arc<dyn Control>) -> Result<Lines, Answer> {
-    let wanted = wanted_keys(&body)?;
+pub async fn keys(asked: Asked, control: Arc<dyn Control>) -> Result<Lines, Answer> {
+    let wanted = wanted_keys(&asked.body)?;
+    let pipeline = asked.pipeline().to_owned();
     let (sender, mut rest) = channel(WAITING);
     let runtime = Handle::current();
     let work = tokio::task::spawn_blocking(move || {
@@ -63,8 +66,8 @@ pub async fn keys(pipeline: String, body: Bytes, control: Arc<dyn Control>) -> R
         });
         match given {
             Ok(()) => out.line(&json!({ "end": count }).to_string()),
-            Err(refusal) if !out.sent => return Err(refused(&pipeline, refusal)),
-            Err(refusal) => out.line(&refused(&pipeline, refusal).body.to_string()),
+            Err(refusal) if !out.sent => return Err(Answer::refused(&pipeline, refusal)),
+            Err(refusal) => out.line(Answer::refused(&pipeline, refusal).written().1.trim_end()),
         }
         out.send();
         Ok(())

@@ -1,18 +1,27 @@
-//! The socket in the data directory, and the thread behind it.
+//! The socket in the data directory and the address, and the threads behind them.
 
 use super::control::Control;
-use super::serve::serve;
+use super::door::{Door, Guard};
+use super::serve::{MOST_BUSY, Site};
+use crate::clients::certificates::{Certificates, HANDSHAKE_TIME};
+use crate::clients::http_server::accept;
+use crate::clients::tls::TlsFiles;
+use crate::config::Tokens;
 use rustix::fs::{Mode, fchmod};
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use tokio::net::{UnixListener, UnixSocket};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// The name of the socket in the data directory.
 pub const SOCKET: &str = "control.sock";
@@ -22,11 +31,51 @@ const MAX_PATH: usize = 107;
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 16;
 
+/// Connections at a time on the control socket; further ones wait to be taken.
+const AT_SOCKET: usize = 16;
+/// The same on an address.
+const AT_ADDRESS: usize = 64;
+
+/// How long requests that are being answered hold up the end.
+const LEAVE: Duration = Duration::from_millis(500);
+
 /// A server that answers until the value is dropped, which also removes its socket.
 pub struct Server {
-    path: PathBuf,
+    path: Option<PathBuf>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// An address that is listened on; nobody is answered yet.
+pub struct Opened {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    tls: Option<Certificates>,
+}
+
+impl Opened {
+    /// Listens on an address, and reads certificates where it is to speak TLS. A port of 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn open(address: SocketAddr, tls: Option<TlsFiles>) -> Result<Opened, String> {
+        let tls = tls.map(Certificates::load).transpose()?;
+        let failed = |error: io::Error| format!("cannot listen on {address}: {error}");
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Opened { listener, address, tls })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as people write it.
+    pub fn url(&self) -> String {
+        format!("http{}://{}", if self.tls.is_some() { "s" } else { "" }, self.address)
+    }
 }
 
 impl Server {
@@ -38,39 +87,109 @@ impl Server {
     pub fn start(data_dir: &Path, control: Arc<dyn Control>) -> Result<Server, String> {
         let path = data_dir.join(SOCKET);
         check_length(&path)?;
-        let failed = |error: io::Error| format!("the control socket `{}`: {error}", path.display());
+        let shown = path.display().to_string();
+        let failed = |error: io::Error| format!("the control socket `{shown}`: {error}");
         remove_stale(&path).map_err(failed)?;
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = channel();
         let at = path.clone();
+        let site = Arc::new(Site::new(control, Door::Socket));
+        let begin = move || bind(&at);
+        let server = Server::spawn(
+            "control",
+            AT_SOCKET,
+            begin,
+            async move |listener: UnixListener, room: Arc<Semaphore>| {
+                let take = async || Ok(listener.accept().await?.0);
+                accept(&room, take, |stream| site.clone().connection(stream)).await;
+            },
+        );
+        let mut server = server.map_err(failed)?;
+        server.path = Some(path);
+        Ok(server)
+    }
+
+    /// Answers on an address those who pass a guard.
+    ///
+    /// # Errors
+    /// Why nobody is answered.
+    pub fn listen(opened: Opened, tokens: &Tokens, control: Arc<dyn Control>) -> Result<Server, String> {
+        let Opened { listener, address, tls } = opened;
+        let site = Arc::new(Site::new(control, Door::Address(Guard::new(address, tokens))));
+        let begin = move || TcpListener::from_std(listener);
+        let server = Server::spawn(
+            "api",
+            AT_ADDRESS,
+            begin,
+            async move |listener: TcpListener, room: Arc<Semaphore>| {
+                let take = async || Ok(listener.accept().await?.0);
+                let serve = |stream| over_tcp(site.clone(), stream, tls.as_ref().map(Certificates::acceptor));
+                let watching = async {
+                    match &tls {
+                        Some(tls) => tls.watch("the API").await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::join!(accept(&room, take, serve), watching);
+            },
+        );
+        server.map_err(|error| format!("cannot answer on {address}: {error}"))
+    }
+
+    /// Serves on a thread with a runtime of its own, so many connections at a time, once `begin` has succeeded there.
+    fn spawn<L: 'static>(
+        name: &str,
+        connections: usize,
+        begin: impl FnOnce() -> io::Result<L> + Send + 'static,
+        serve: impl AsyncFnOnce(L, Arc<Semaphore>) + Send + 'static,
+    ) -> io::Result<Server> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = channel();
         let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
+            // They wait for the process. What is quick has room beside all that takes long.
+            let blocking = 2 * MOST_BUSY;
+            let built = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                // They wait for the process; a checkpoint is all that takes long.
-                .max_blocking_threads(4)
+                .max_blocking_threads(blocking)
                 .build();
-            let runtime = match runtime {
+            let runtime = match built {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(tell.send(Err(error))),
             };
             runtime.block_on(async {
-                match bind(&at) {
+                match begin() {
                     Err(error) => drop(tell.send(Err(error))),
                     Ok(listener) => {
                         drop(tell.send(Ok(())));
-                        serve(listener, control, stopped).await;
+                        let room = Arc::new(Semaphore::new(connections));
+                        tokio::select! {
+                            _ = stopped => {}
+                            () = serve(listener, room.clone()) => {}
+                        }
+                        // Who takes longer is left behind.
+                        let _ = timeout(LEAVE, room.acquire_many(connections as u32)).await;
                     }
                 }
             });
             // Whoever still waits for the process is left behind.
             runtime.shutdown_background();
         };
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(work).map_err(failed)?;
-        let server = Server { path: path.clone(), stop: Some(stop), thread: Some(thread) };
-        match told.recv() {
-            Ok(Ok(())) => Ok(server),
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(format!("the control socket `{}`: its thread ended", path.display())),
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        let server = Server { path: None, stop: Some(stop), thread: Some(thread) };
+        told.recv().unwrap_or_else(|_| Err(io::Error::other("its thread ended")))?;
+        Ok(server)
+    }
+}
+
+/// A connection that may speak TLS.
+async fn over_tcp(site: Arc<Site>, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    // Answers are small, and each is waited for.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => site.connection(stream).await,
+        Some(tls) => {
+            // What went wrong is known at the other end.
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
+                site.connection(stream).await;
+            }
         }
     }
 }
@@ -82,7 +201,9 @@ impl Drop for Server {
             // If it panicked, that was said.
             let _ = thread.join();
         }
-        let _ = remove_stale(&self.path);
+        if let Some(path) = &self.path {
+            let _ = remove_stale(path);
+        }
     }
 }
 

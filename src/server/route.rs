@@ -1,181 +1,408 @@
-//! What can be asked for: paths and methods, and what each leads to.
+//! What can be asked for: one table, which requests are looked up in and which the OpenAPI document is written from.
 
-use super::control::{Control, Refusal, WantedKeys, checkpointed_to_json, snapshots_to_json, status_to_json};
-use serde_json::{Value, json};
-use std::path::Path;
+use super::answer::Answer;
+use super::control::Control;
+use super::door::Role;
+use super::handlers;
+use crate::telemetry;
+use hyper::body::Bytes;
+use std::collections::BTreeMap;
 
-/// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// Whether the process is there at all.
-    Live,
-    /// All pipelines.
-    Pipelines,
-    /// A checkpoint of a pipeline, now.
-    Checkpoint(String),
-    /// The same as a file: the body is `{"file": "/where/it/goes"}`.
-    Savepoint(String),
-    /// What is kept of a pipeline.
-    State(String),
-    /// Keys of it with their values, a line each: the body is `{"node": "name", "key": [fields]}` or empty.
-    Keys(String),
-    /// What is kept of a pipeline verified, now.
-    Check(String),
-    /// Room that it no longer needs given back, now.
-    Compact(String),
-    /// Why a node of a pipeline does not go on.
-    Why(String, String),
-    /// Snapshots of all pipelines, now.
-    Snapshots,
-}
-
-impl Route {
-    /// Whether a body belongs to it.
-    pub fn takes_body(&self) -> bool {
-        matches!(self, Route::Savepoint(_) | Route::Keys(_))
-    }
-}
-
-/// An answer: its status and what it says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The status of HTTP.
-    pub status: u16,
-    /// JSON, in one line.
-    pub body: Value,
-    /// The method that the path takes, where another was used.
-    pub allow: Option<&'static str>,
-}
-
-impl Answer {
-    fn ok(body: Value) -> Answer {
-        Answer { status: 200, body, allow: None }
-    }
-
-    /// A refusal: `{"error": why}`.
-    pub fn error(status: u16, why: impl Into<String>) -> Answer {
-        Answer { status, body: json!({ "error": why.into() }), allow: None }
-    }
-}
-
-/// The longest name that is looked for: names of pipelines are shorter.
+/// The longest name that is looked for: names of pipelines and nodes are shorter.
 const MAX_NAME: usize = 100;
 
-/// Finds what a request asks for.
+/// Something that can be asked for.
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path; `{name}` stands for a name.
+    pub path: &'static str,
+    /// Who may.
+    pub role: Role,
+    /// Its name in programs that are made from the document.
+    pub id: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// What may stand behind `?`.
+    pub query: &'static [Parameter],
+    /// What the body says; None where there must be none.
+    pub body: Option<BodySpec>,
+    /// What comes with status 200.
+    pub answer: &'static str,
+    /// Its type.
+    pub media: &'static str,
+    /// What else may come, beside what may of every route.
+    pub statuses: &'static [u16],
+    /// Who answers.
+    pub handler: Handler,
+}
+
+/// A parameter of a query.
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub about: &'static str,
+    /// Whole numbers that it may be.
+    pub range: (u64, u64),
+    /// What holds where it is not there.
+    pub default: u64,
+}
+
+/// A body of JSON.
+pub struct BodySpec {
+    /// Whether there must be one.
+    pub required: bool,
+    /// Its JSON Schema.
+    pub schema: &'static str,
+}
+
+/// Who answers.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Says what is known, at once.
+    Known(fn(&Asked, &dyn Control) -> Answer),
+    /// Has something done or looked up, which may take a while: few at a time.
+    Done(fn(&Asked, &dyn Control) -> Answer),
+    /// Keys, line by line.
+    Keys,
+    /// Events as they come.
+    Tap,
+}
+
+/// A request that was found in the table.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The names in its path, in order.
+    pub names: Vec<String>,
+    /// What stands behind `?`: all parameters of the route.
+    pub query: BTreeMap<&'static str, u64>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Asked {
+    /// The pipeline that the path names.
+    pub fn pipeline(&self) -> &str {
+        self.names.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// The node that the path names.
+    pub fn node(&self) -> &str {
+        self.names.get(1).map(String::as_str).unwrap_or_default()
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// A route for readers that says what is known.
+const fn known(
+    path: &'static str,
+    id: &'static str,
+    (summary, answer): (&'static str, &'static str),
+    handler: fn(&Asked, &dyn Control) -> Answer,
+) -> Route {
+    Route {
+        method: "GET",
+        path,
+        role: Role::Reader,
+        id,
+        summary,
+        query: &[],
+        body: None,
+        answer,
+        media: JSON,
+        statuses: &[],
+        handler: Handler::Known(handler),
+    }
+}
+
+/// A route for operators that has something done.
+const fn done(
+    path: &'static str,
+    id: &'static str,
+    texts: (&'static str, &'static str),
+    handler: fn(&Asked, &dyn Control) -> Answer,
+) -> Route {
+    let route = known(path, id, texts, handler);
+    Route {
+        method: "POST",
+        role: Role::Operator,
+        statuses: &[409, 500, 503],
+        handler: Handler::Done(handler),
+        ..route
+    }
+}
+
+/// A route for readers that has something looked up.
+const fn looked_up(
+    path: &'static str,
+    id: &'static str,
+    texts: (&'static str, &'static str),
+    handler: fn(&Asked, &dyn Control) -> Answer,
+) -> Route {
+    Route { method: "GET", role: Role::Reader, ..done(path, id, texts, handler) }
+}
+
+/// All that can be asked for.
+pub static ROUTES: &[Route] = &[
+    known("/live", "live", ("Whether the process is there at all.", "It is."), handlers::live),
+    Route {
+        statuses: &[503],
+        ..known(
+            "/ready",
+            "ready",
+            ("Whether all pipelines do what they are for.", "They do; 503 says why not."),
+            handlers::ready,
+        )
+    },
+    Route {
+        media: telemetry::MEDIA_TYPE,
+        ..known(
+            "/metrics",
+            "metrics",
+            ("What is measured, as Prometheus takes it.", "Metrics in the text format."),
+            handlers::metrics,
+        )
+    },
+    known("/api/v1/openapi.json", "openapi", ("This document.", "The document."), handlers::openapi),
+    known(
+        "/api/v1/pipelines",
+        "pipelines",
+        (
+            "All pipelines: what they do, and what their nodes have counted.",
+            "The pipelines, and what came of snapshots.",
+        ),
+        handlers::pipelines,
+    ),
+    known("/api/v1/pipelines/{pipeline}", "pipeline", ("One of them.", "The pipeline."), handlers::pipeline),
+    known(
+        "/api/v1/pipelines/{pipeline}/plan",
+        "plan",
+        (
+            "The plan: operators as they run, fields decoded, state kept, the guarantee of each path.",
+            "What `explain --format json` shows.",
+        ),
+        handlers::plan,
+    ),
+    known(
+        "/api/v1/pipelines/{pipeline}/components",
+        "components",
+        ("Its nodes with live figures.", "The nodes."),
+        handlers::components,
+    ),
+    known(
+        "/api/v1/pipelines/{pipeline}/checkpoints",
+        "checkpoints",
+        ("What came of checkpoints.", "The last one, and what was since the start."),
+        handlers::checkpoints,
+    ),
+    known(
+        "/api/v1/pipelines/{pipeline}/buffers",
+        "buffers",
+        ("Output that waits for its delivery.", "A line for each sink with a buffer."),
+        handlers::buffers,
+    ),
+    looked_up(
+        "/api/v1/pipelines/{pipeline}/watermarks",
+        "watermarks",
+        (
+            "How far event time has come, and who holds it.",
+            "Sources with the partitions that are furthest behind, and nodes.",
+        ),
+        handlers::watermarks,
+    ),
+    Route {
+        query: &[Parameter {
+            name: "limit",
+            about: "How many at the most.",
+            range: (1, 1_000),
+            default: 100,
+        }],
+        ..looked_up(
+            "/api/v1/pipelines/{pipeline}/dead-letters",
+            "deadLetters",
+            (
+                "The last events that were rejected and that no pipeline reads.",
+                "The events, and how many are kept.",
+            ),
+            handlers::dead_letters,
+        )
+    },
+    done(
+        "/api/v1/pipelines/{pipeline}/pause",
+        "pause",
+        (
+            "Reads sources no more for now; state is kept, checkpoints go on. A restart of the process resumes.",
+            "The pipeline.",
+        ),
+        handlers::pause,
+    ),
+    done("/api/v1/pipelines/{pipeline}/resume", "resume", ("Reads on.", "The pipeline."), handlers::resume),
+    Route {
+        body: Some(BodySpec {
+            required: false,
+            schema: r#"{"type":"object","additionalProperties":false,"properties":{"drain":{"type":"boolean"}}}"#,
+        }),
+        statuses: &[400, 409, 500, 503],
+        ..done(
+            "/api/v1/pipelines/{pipeline}/stop",
+            "stop",
+            ("Stops a pipeline; windows fire only with `drain`.", "The pipeline, which is about to end."),
+            handlers::stop,
+        )
+    },
+    Route {
+        query: &[
+            Parameter { name: "limit", about: "Events at the most.", range: (1, 1_000_000), default: 1_000 },
+            Parameter { name: "rate", about: "Of them a second.", range: (1, 1_000), default: 100 },
+            Parameter { name: "seconds", about: "How long at the most.", range: (1, 3_600), default: 60 },
+        ],
+        media: "text/event-stream",
+        handler: Handler::Tap,
+        ..looked_up(
+            "/api/v1/pipelines/{pipeline}/nodes/{node}/tap",
+            "tap",
+            (
+                "Events that leave a node, as they come.",
+                "Server-sent events: JSON of those fields that the pipeline reads; `end` tells how many were not shown.",
+            ),
+            handlers::live,
+        )
+    },
+    known(
+        "/api/v1/configuration",
+        "configuration",
+        ("What the process and its pipelines were given, without secrets.", "The configuration."),
+        handlers::configuration,
+    ),
+    done(
+        "/api/v1/pipelines/{pipeline}/checkpoint",
+        "takeCheckpoint",
+        ("Takes a checkpoint now.", "The checkpoint, once it is durable."),
+        handlers::checkpoint,
+    ),
+    Route {
+        body: Some(BodySpec {
+            required: true,
+            schema: r#"{"type":"object","required":["file"],"properties":{"file":{"type":"string","pattern":"^/"}}}"#,
+        }),
+        statuses: &[400, 409, 500, 503],
+        ..done(
+            "/api/v1/pipelines/{pipeline}/savepoint",
+            "takeSavepoint",
+            (
+                "Takes a checkpoint and writes it to a file of the process' machine.",
+                "What is in the savepoint.",
+            ),
+            handlers::savepoint,
+        )
+    },
+    looked_up(
+        "/api/v1/pipelines/{pipeline}/state",
+        "state",
+        ("What is kept of a pipeline.", "What `state list` shows."),
+        handlers::state,
+    ),
+    Route {
+        body: Some(BodySpec {
+            required: false,
+            schema: r#"{"type":"object","additionalProperties":false,"properties":{"node":{"type":"string"},"key":{"type":"array"}}}"#,
+        }),
+        role: Role::Reader,
+        media: "application/x-ndjson",
+        statuses: &[400, 409, 500, 503],
+        handler: Handler::Keys,
+        ..done(
+            "/api/v1/pipelines/{pipeline}/state/keys",
+            "keys",
+            (
+                "Keys with their values, those of a node or that begin with some fields.",
+                "A line each, and `{\"end\": how many}` where all came.",
+            ),
+            handlers::live,
+        )
+    },
+    done(
+        "/api/v1/pipelines/{pipeline}/state/check",
+        "checkState",
+        ("Reads and verifies what is kept of a pipeline.", "What was found."),
+        handlers::check,
+    ),
+    done(
+        "/api/v1/pipelines/{pipeline}/state/compact",
+        "compactState",
+        ("Gives room that is no longer needed back to the disk.", "Bytes before and after."),
+        handlers::compact,
+    ),
+    looked_up(
+        "/api/v1/pipelines/{pipeline}/why/{node}",
+        "why",
+        ("Why a node does not go on.", "Causes, and what is known."),
+        handlers::why,
+    ),
+    done(
+        "/api/v1/snapshots",
+        "takeSnapshots",
+        ("Takes a snapshot of every pipeline now.", "What came of snapshots since the start."),
+        handlers::snapshot,
+    ),
+];
+
+/// Finds what a request asks for, with the names in its path.
 ///
 /// # Errors
 /// The answer where there is nothing of the kind.
-pub fn route(method: &str, path: &str) -> Result<Route, Answer> {
-    let parts: Vec<&str> = path.split('/').skip(1).take(8).collect();
-    let (takes, route) = match parts.as_slice() {
-        ["live"] => ("GET", Route::Live),
-        ["api", "v1", "pipelines"] => ("GET", Route::Pipelines),
-        ["api", "v1", "snapshots"] => ("POST", Route::Snapshots),
-        ["api", "v1", "pipelines", name, what] if !name.is_empty() && name.len() <= MAX_NAME => {
-            let name = (*name).to_owned();
-            match *what {
-                "checkpoint" => ("POST", Route::Checkpoint(name)),
-                "savepoint" => ("POST", Route::Savepoint(name)),
-                "state" => ("GET", Route::State(name)),
-                _ => return Err(Answer::error(404, "there is nothing of this name")),
+pub fn find(method: &str, path: &str) -> Result<(&'static Route, Vec<String>), Answer> {
+    let on_path: Vec<_> = ROUTES.iter().filter_map(|route| Some((route, names(route.path, path)?))).collect();
+    if on_path.is_empty() {
+        return Err(Answer::error(404, "there is nothing of this name"));
+    }
+    let methods: Vec<&str> = on_path.iter().map(|(route, _)| route.method).collect();
+    let found = on_path.into_iter().find(|(route, _)| route.method == method);
+    found.ok_or_else(|| Answer::not_allowed(&methods.join(", ")))
+}
+
+/// The names in a path, if it is of that form.
+fn names(form: &str, path: &str) -> Option<Vec<String>> {
+    let (mut form, mut path) = (form.split('/'), path.split('/'));
+    let mut names = Vec::new();
+    loop {
+        match (form.next(), path.next()) {
+            (None, None) => return Some(names),
+            (Some(form), Some(part)) if form.starts_with('{') => {
+                let is_name = !part.is_empty() && part.len() <= MAX_NAME;
+                is_name.then(|| names.push(part.to_owned()))?;
             }
-        }
-        ["api", "v1", "pipelines", name, "why", node]
-            if !name.is_empty() && name.len() <= MAX_NAME && !node.is_empty() && node.len() <= MAX_NAME =>
-        {
-            ("GET", Route::Why((*name).to_owned(), (*node).to_owned()))
-        }
-        ["api", "v1", "pipelines", name, "state", what] if !name.is_empty() && name.len() <= MAX_NAME => {
-            let name = (*name).to_owned();
-            match *what {
-                "keys" => ("POST", Route::Keys(name)),
-                "check" => ("POST", Route::Check(name)),
-                "compact" => ("POST", Route::Compact(name)),
-                _ => return Err(Answer::error(404, "there is nothing of this name")),
-            }
-        }
-        _ => return Err(Answer::error(404, "there is nothing of this name")),
-    };
-    match method == takes {
-        true => Ok(route),
-        false => {
-            Err(Answer { allow: Some(takes), ..Answer::error(405, format!("only {takes} is taken here")) })
+            (Some(form), Some(part)) if form == part => {}
+            _ => return None,
         }
     }
 }
 
-/// Does what is asked for. May wait.
-pub fn answer(route: &Route, body: &[u8], control: &dyn Control) -> Answer {
-    let (pipeline, done) = match route {
-        // It is answered by lines.
-        Route::Keys(name) => (name.as_str(), Err(Refusal::Unknown)),
-        Route::Check(name) => (name.as_str(), control.check(name)),
-        Route::Compact(name) => (name.as_str(), control.compact(name)),
-        Route::Live => ("", Ok(json!({ "live": true }))),
-        Route::Pipelines => ("", Ok(all(control))),
-        Route::Checkpoint(name) => {
-            (name.as_str(), control.checkpoint(name).map(|done| checkpointed_to_json(&done)))
+impl Route {
+    /// Reads what stands behind `?`.
+    ///
+    /// # Errors
+    /// The answer where it says something else than it may.
+    pub fn read_query(&self, query: Option<&str>) -> Result<BTreeMap<&'static str, u64>, Answer> {
+        let mut read: BTreeMap<&'static str, u64> =
+            self.query.iter().map(|parameter| (parameter.name, parameter.default)).collect();
+        for part in query.into_iter().flat_map(|query| query.split('&')) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let Some(parameter) = self.query.iter().find(|parameter| parameter.name == name) else {
+                return Err(match self.query.is_empty() {
+                    true => Answer::error(400, "nothing here takes a query"),
+                    false => Answer::error(400, "there is no such parameter here"),
+                });
+            };
+            let (least, most) = parameter.range;
+            let value = value.parse().ok().filter(|value| (least..=most).contains(value));
+            let wrong = || Answer::error(400, format!("`{name}` is a whole number from {least} to {most}"));
+            read.insert(parameter.name, value.ok_or_else(wrong)?);
         }
-        Route::Savepoint(name) => match file(body) {
-            Some(file) => (name.as_str(), control.savepoint(name, Path::new(&file))),
-            None => {
-                return Answer::error(400, r#"the body must be {"file": PATH} with a path from the root"#);
-            }
-        },
-        Route::State(name) => (name.as_str(), control.state(name)),
-        Route::Why(name, node) => (name.as_str(), control.why(name, node)),
-        Route::Snapshots => ("", control.snapshot().map(|status| snapshots_to_json(&status))),
-    };
-    match done {
-        Ok(body) => Answer::ok(body),
-        Err(refusal) => refused(pipeline, refusal),
+        Ok(read)
     }
-}
-
-/// Why something was not done with a pipeline.
-pub fn refused(pipeline: &str, refusal: Refusal) -> Answer {
-    match refusal {
-        Refusal::Unknown => Answer::error(404, format!("there is no pipeline `{pipeline}`")),
-        Refusal::Conflict(why) => Answer::error(409, why),
-        Refusal::Failed(why) => Answer::error(500, why),
-    }
-}
-
-/// Which keys a body asks for.
-///
-/// # Errors
-/// The answer where it says nothing of the kind.
-pub fn wanted_keys(body: &[u8]) -> Result<WantedKeys, Answer> {
-    if body.is_empty() {
-        return Ok(WantedKeys::default());
-    }
-    let wrong = || Answer::error(400, r#"the body must be {"node": NAME, "key": [FIELDS]}"#);
-    let body: Value = serde_json::from_slice(body).map_err(|_| wrong())?;
-    let node = match &body["node"] {
-        Value::Null => None,
-        Value::String(name) => Some(name.clone()),
-        _ => return Err(wrong()),
-    };
-    let key = match &body["key"] {
-        Value::Null => Vec::new(),
-        Value::Array(fields) => fields.clone(),
-        _ => return Err(wrong()),
-    };
-    if body.is_object() { Ok(WantedKeys { node, key }) } else { Err(wrong()) }
-}
-
-fn all(control: &dyn Control) -> Value {
-    let pipelines = control.pipelines();
-    json!({
-        "pipelines": pipelines.iter().map(status_to_json).collect::<Value>(),
-        "snapshots": control.snapshots().as_ref().map(snapshots_to_json),
-    })
-}
-
-/// The file that a body names. Where whoever asks works is not where this process does, so it begins at the root.
-fn file(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    body["file"].as_str().filter(|file| file.starts_with('/')).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -183,48 +410,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_named_from_the_root() {
-        assert_eq!(file(br#"{"file":"/a/b"}"#).as_deref(), Some("/a/b"));
-        for wrong in [&b""[..], b"{}", b"[]", br#"{"file":"a"}"#, br#"{"file":1}"#] {
-            assert_eq!(file(wrong), None);
-        }
-    }
-
-    #[test]
-    fn keys_are_asked_for_by_node_and_fields() {
-        let wanted = |body: &[u8]| wanted_keys(body).map_err(|answer| answer.status);
-        assert_eq!(wanted(b""), Ok(WantedKeys::default()));
-        let some = WantedKeys { node: Some("n".to_owned()), key: vec![json!(1), json!("a")] };
-        assert_eq!(wanted(br#"{"node":"n","key":[1,"a"]}"#), Ok(some));
-        for wrong in [&b"1"[..], b"[]", br#"{"node":1}"#, br#"{"key":1}"#, b"{"] {
-            assert_eq!(wanted(wrong), Err(400));
-        }
-    }
-
-    #[test]
     fn paths_lead_to_what_they_name() {
-        assert_eq!(route("GET", "/live"), Ok(Route::Live));
-        assert_eq!(route("GET", "/api/v1/pipelines"), Ok(Route::Pipelines));
-        let checkpoint = Route::Checkpoint("a-1".to_owned());
-        assert_eq!(route("POST", "/api/v1/pipelines/a-1/checkpoint"), Ok(checkpoint));
-        let status = |method: &str, path: &str| route(method, path).map_err(|answer| answer.status);
-        assert_eq!(route("POST", "/api/v1/pipelines/a/savepoint"), Ok(Route::Savepoint("a".to_owned())));
-        assert_eq!(route("GET", "/api/v1/pipelines/a/state"), Ok(Route::State("a".to_owned())));
-        assert_eq!(route("POST", "/api/v1/snapshots"), Ok(Route::Snapshots));
-        assert_eq!(route("POST", "/api/v1/pipelines/a/state/keys"), Ok(Route::Keys("a".to_owned())));
-        let why = Route::Why("a".to_owned(), "n".to_owned());
-        assert_eq!(route("GET", "/api/v1/pipelines/a/why/n"), Ok(why));
-        assert_eq!(status("GET", "/api/v1/pipelines/a/why/"), Err(404));
-        assert_eq!(status("GET", "/api/v1/pipelines/a/state/compact"), Err(405));
-        assert_eq!(status("POST", "/api/v1/pipelines/a/state/other"), Err(404));
-        for path in
-            ["", "/", "/liv", "/live/", "//live", "/api/v1/pipelines//checkpoint", "/api/v1/pipelines/a"]
-        {
-            assert_eq!(status("GET", path), Err(404), "{path}");
+        let found = |method: &str, path: &str| {
+            find(method, path).map(|(route, names)| (route.id, names)).map_err(|answer| answer.status)
+        };
+        let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(found("GET", "/live"), Ok(("live", vec![])));
+        assert_eq!(
+            found("POST", "/api/v1/pipelines/a-1/checkpoint"),
+            Ok(("takeCheckpoint", named(&["a-1"])))
+        );
+        assert_eq!(found("GET", "/api/v1/pipelines/a/why/n"), Ok(("why", named(&["a", "n"]))));
+        assert_eq!(found("GET", "/api/v1/pipelines/a/why/"), Err(404));
+        assert_eq!(found("GET", "/api/v1/pipelines/a/state/compact"), Err(405));
+        for path in ["", "/", "/liv", "/live/", "//live", "/api/v1/pipelines//checkpoint"] {
+            assert_eq!(found("GET", path), Err(404), "{path}");
         }
-        assert_eq!(status("POST", &format!("/api/v1/pipelines/{}/checkpoint", "a".repeat(101))), Err(404));
-        let wrong = route("DELETE", "/live").unwrap_err();
-        assert_eq!((wrong.status, wrong.allow), (405, Some("GET")));
-        assert_eq!(route("GET", "/api/v1/pipelines/a/checkpoint").unwrap_err().allow, Some("POST"));
+        assert_eq!(found("POST", &format!("/api/v1/pipelines/{}/checkpoint", "a".repeat(101))), Err(404));
+        let wrong = find("DELETE", "/live").err().unwrap();
+        assert_eq!((wrong.status, wrong.header), (405, Some(("allow", "GET".to_owned()))));
+    }
+
+    #[test]
+    fn every_route_is_told_from_the_others() {
+        for route in ROUTES {
+            let same = |other: &&Route| {
+                (other.method, other.path) == (route.method, route.path) || other.id == route.id
+            };
+            assert_eq!(ROUTES.iter().filter(same).count(), 1, "{}", route.id);
+            let changes = route.role == Role::Operator;
+            assert!(!changes || route.method != "GET", "{}: reading changes nothing", route.id);
+            if let Some(body) = &route.body {
+                assert!(serde_json::from_str::<serde_json::Value>(body.schema).is_ok(), "{}", route.id);
+            }
+        }
     }
 }

@@ -210,6 +210,11 @@ impl WatermarkTracker {
         (reached < Timestamp::MAX).then_some(reached)
     }
 
+    /// The latest event time.
+    pub fn highest(&self) -> Timestamp {
+        self.highest
+    }
+
     /// The time that an event without a time of its own gets. Behind a clock that was set back it
     /// stands still, so that such events are not late.
     pub fn ingestion_time(&self) -> Timestamp {

@@ -80,6 +80,8 @@ pub fn headwater(folder: &Path, arguments: &[&str]) -> Command {
     {
         command.env_remove(name);
     }
+    // Tests run side by side, and there is one such address.
+    command.env("HEADWATER_LISTEN", "none");
     command
 }
 

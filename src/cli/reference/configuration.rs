@@ -51,6 +51,26 @@ const SNAPSHOTS: &[OptionSpec] = &[
     ),
 ];
 
+const TOKENS: OptionKind = OptionKind::OneOrList(&OptionKind::Text);
+
+const AUTH: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "reader",
+        TOKENS,
+        "Whoever has one of these tokens may see: 16 characters or more, best `${credential:name}` or `${file:path}`.",
+    ),
+    OptionSpec::optional("operator", TOKENS, "Whoever has one of these may change as well."),
+];
+
+const TLS: &[OptionSpec] = &[
+    OptionSpec::required(
+        "cert",
+        OptionKind::Path,
+        "Our certificate, with those between it and its root behind it; a relative path starts at the working directory.",
+    ),
+    OptionSpec::required("key", OptionKind::Path, "Its key."),
+];
+
 /// The keys of the file.
 pub const PROCESS: &[OptionSpec] = &[
     OptionSpec::optional(
@@ -64,6 +84,24 @@ pub const PROCESS: &[OptionSpec] = &[
         OptionKind::Text,
         "The id of this gateway among others that run the same files: letters, digits, `-` and `_`. It is part of the \
          client ids at brokers. Absent: one that is made once in the data directory.",
+    ),
+    OptionSpec::optional(
+        "listen",
+        OptionKind::Text,
+        "Where HTTP is answered, an address with a port, or `none`: health, metrics and the API, see `/api/v1/openapi.json`. \
+         An address that others can reach needs `auth`. `--listen` comes first. Absent: 127.0.0.1:8080 where a source \
+         never ends by itself; that somebody else has it is a warning then, else an error.",
+    ),
+    OptionSpec::optional(
+        "auth",
+        OptionKind::Options(AUTH),
+        "Bearer tokens; every request needs one then. Absent: none is needed, and only this machine can ask. \
+         `control.sock` needs none: its file is for the user of the process alone.",
+    ),
+    OptionSpec::optional(
+        "tls",
+        OptionKind::Options(TLS),
+        "Speaks TLS there. The files are PEM; they are watched, and a change is taken up.",
     ),
     OptionSpec::optional("limits", OptionKind::Options(LIMITS), "What the process may use."),
     OptionSpec::optional(
@@ -94,6 +132,8 @@ mod tests {
     #[test]
     fn every_key_is_documented() {
         assert_same(PROCESS, config::PROCESS);
+        assert_same(AUTH, config::AUTH);
+        assert_same(TLS, config::TLS);
         assert_same(LIMITS, config::LIMITS);
         assert_same(SNAPSHOTS, config::SNAPSHOTS);
         assert_same(S3, config::S3);

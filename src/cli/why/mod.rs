@@ -3,7 +3,7 @@
 mod kept;
 mod shown;
 
-pub use shown::to_json;
+pub use shown::{source, to_json};
 
 use super::args::WhyArgs;
 use super::exit::Exit;

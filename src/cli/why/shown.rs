@@ -63,7 +63,8 @@ fn holder_json(source: &str, name: &str, holder: &HolderView, is_live: bool) -> 
     })
 }
 
-fn source(source: &SourceFacts, is_live: bool) -> Value {
+/// How far a source has come, as programs read it.
+pub fn source(source: &SourceFacts, is_live: bool) -> Value {
     let slowest =
         source.slowest.iter().map(|(name, holder)| holder_json(&source.name, name, holder, is_live));
     json!({

@@ -375,6 +375,7 @@ impl Coordinator {
                 self.weigh(now);
                 self.hold_back();
                 self.figures = CheckpointFigures { took: now - since, at: now, ..self.figures };
+                self.figures.durations.add(now - since);
                 self.phase = Phase::Resting { until: self.next_due(since, now) };
                 self.publish();
                 // Who asked may be gone.

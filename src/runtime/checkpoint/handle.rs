@@ -25,6 +25,27 @@ struct Inbox {
     figures: KeeperFigures,
 }
 
+/// The largest time of each class of [`Durations`], in seconds; the last class has none.
+pub const DURATION_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// How long checkpoints took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Durations {
+    /// How many there were of each class.
+    pub counts: [u64; DURATION_BOUNDS.len() + 1],
+    /// All of them together.
+    pub sum: Millis,
+}
+
+impl Durations {
+    /// One more.
+    pub fn add(&mut self, took: Millis) {
+        let seconds = took.0 as f64 / 1_000.0;
+        self.counts[DURATION_BOUNDS.partition_point(|bound| *bound < seconds)] += 1;
+        self.sum = self.sum + took;
+    }
+}
+
 /// Figures of a pipeline's checkpoints.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckpointFigures {
@@ -36,6 +57,8 @@ pub struct CheckpointFigures {
     pub failures: u64,
     /// From the request to the commit of the last one.
     pub took: Millis,
+    /// The same of all.
+    pub durations: Durations,
     /// When the last was committed, in elapsed time.
     pub at: Millis,
     /// The bytes written for it, with all that was written since the one before.

@@ -34,7 +34,7 @@ pub use bell::Bell;
 pub use coordinator::{Coordinating, Coordinator, Keeping};
 pub use delivery::Delivery;
 pub use frames::{JournalFeed, ONLY};
-pub use handle::{CheckpointFigures, KeeperFigures, KeeperHandle};
+pub use handle::{CheckpointFigures, DURATION_BOUNDS, KeeperFigures, KeeperHandle};
 pub use ids::{StateIds, match_node, match_nodes, waits_between_workers};
 pub use load::{Loading, Origins, surplus, workers_before};
 pub use outlet::{Outlet, OutletOptions};

@@ -145,6 +145,12 @@ impl Layout {
         Some((NodeId(number as u16), self.nodes[number].stage?))
     }
 
+    /// How many of a node's events were late, whether somebody reads them or not.
+    pub fn late(&self, node: usize, counts: &NodeCounts) -> u64 {
+        let read = self.nodes[node].late.and_then(|port| counts.aside.get(&port)).copied().unwrap_or_default();
+        read + counts.discarded.get(LATE).copied().unwrap_or_default()
+    }
+
     /// Puts together what the workers know of a node.
     pub fn facts(&self, node: NodeId, views: &[WorkerView]) -> Facts {
         let way = self.way(node.0 as usize);
@@ -153,10 +159,8 @@ impl Layout {
         let known = awaits.iter().map(|awaits| awaits.watermark).min();
         let watermark = views.iter().map(|view| view.watermark).min().unwrap_or(Timestamp::MIN);
         let facts = |number: &usize| {
-            let (LayoutNode { name, kind, late, .. }, counts) =
-                (&self.nodes[*number], counts(*number, views));
-            let read = late.and_then(|port| counts.aside.get(&port)).copied().unwrap_or_default();
-            let late = read + counts.discarded.get(LATE).copied().unwrap_or_default();
+            let (LayoutNode { name, kind, .. }, counts) = (&self.nodes[*number], counts(*number, views));
+            let late = self.late(*number, &counts);
             NodeFacts { name: name.clone(), kind: kind.clone(), counts, late }
         };
         let sources = self.sources.iter().enumerate().filter(|(_, source)| way.contains(&source.node));
@@ -169,6 +173,18 @@ impl Layout {
             path: way.iter().map(facts).collect(),
             is_kept: false,
         }
+    }
+
+    /// A node of each source's worker that can be asked for all sources: the first source, with its stage.
+    pub fn first_source(&self) -> Option<(NodeId, StageId)> {
+        let node = self.sources.first()?.node;
+        Some((NodeId(node as u16), self.nodes[node].stage?))
+    }
+
+    /// Puts together how far all sources have come.
+    pub fn all_sources(&self, views: &[WorkerView]) -> Vec<SourceFacts> {
+        let sources = self.sources.iter().enumerate();
+        sources.map(|(number, source)| self.source(number, source, views)).collect()
     }
 
     /// A node and all that lead to it.

@@ -1,0 +1,11 @@
+//! What is measured: the instruments, and how their readings are told.
+
+mod instrument;
+mod prometheus;
+
+pub use instrument::{
+    BACKPRESSURED_RATIO, BUFFER_BYTES, BUSY_RATIO, CHECKPOINT_DURATION, DISCARDED_EVENTS, ERRORS,
+    INSTRUMENTS, Instrument, Kind, LAG_EVENTS, LAST_EVENT_TIME, LATE_EVENTS, RECEIVED_BYTES, RECEIVED_EVENTS,
+    Reading, SENT_EVENTS, STATE_BYTES, STATE_WRITTEN_BYTES, Sample, Spread, UP, WATERMARK,
+};
+pub use prometheus::{MEDIA_TYPE, text};
