@@ -174,7 +174,7 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
     let aggregates = names.iter().enumerate().map(|(i, name)| {
         let spec = aggregates::find(name).expect("known");
         let slots = if spec.star { Vec::new() } else { vec![Slot(1)] };
-        let call = Call { slots, constants: constants(name) };
+        let call = Call { slots, constants: constants(name), own: None };
         Aggregate { spec, call, filter: None, into: Slot(3 + i as u16) }
     });
     WindowPlan {

@@ -10,7 +10,7 @@
 //! | 4 | `sources`, `tables`, `transforms`, `windows`, `sinks` | components, a file each |
 //! | 3 | `clients` | clients of servers, shared by sources and sinks |
 //! | 2 | `dataflow` | the contracts: operator, source, sink |
-//! | 1 | `config`, `expr`, `formats`, `state`, `telemetry`, `watermark` | text to meaning, bytes to rows, what survives, what is measured, event time; none imports another |
+//! | 1 | `config`, `expr`, `formats`, `lua`, `state`, `telemetry`, `watermark` | text to meaning, bytes to rows, what survives, what is measured, event time; none imports another |
 //! | 0 | `event`, `time` | what flows, and when |
 //!
 //! Start reading at [`event::Batch`], then [`dataflow::Operator`].
@@ -22,6 +22,7 @@ pub mod dataflow;
 pub mod event;
 pub mod expr;
 pub mod formats;
+pub mod lua;
 pub mod plan;
 pub mod runtime;
 pub mod server;

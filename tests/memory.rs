@@ -84,7 +84,7 @@ fn plan(kind: WindowKind, names: &[&str], lateness: i64) -> WindowPlan {
             _ => Vec::new(),
         };
         let spec = aggregates::find(name).expect("known");
-        let call = Call { slots: vec![Slot(1)], constants };
+        let call = Call { slots: vec![Slot(1)], constants, own: None };
         Aggregate { spec, call, filter: None, into: Slot(3 + i as u16) }
     });
     WindowPlan {

@@ -112,6 +112,9 @@ pub enum Verb {
     Functions(Named),
     /// Prints the JSON Schema of a pipeline's file, or of headwater.yaml, for editors
     Schema(SchemaArgs),
+    /// Runs a script over NDJSON on standard input, as a `lua` node would: events go to standard output, what is rejected to
+    /// standard error. Without a script: a session at a terminal
+    Lua(LuaArgs),
     /// Writes a small pipeline with a test, to start from
     New(NewArgs),
     /// Prints a script that completes this command line in a shell
@@ -316,6 +319,26 @@ pub struct Named {
     pub name: Option<String>,
 }
 
+/// A script to run.
+#[derive(Clone, Debug, Args)]
+pub struct LuaArgs {
+    /// A script that defines `process(event)`
+    #[arg(value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
+    pub script: Option<PathBuf>,
+    /// What the script finds in its table `args`; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub arg: Vec<String>,
+    /// What the interpreter may hold, such as 16MiB
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// What one call may execute
+    #[arg(long, value_name = "COUNT")]
+    pub instructions: Option<u64>,
+    /// How long one call may take, such as 1s
+    #[arg(long, value_name = "TIME")]
+    pub time: Option<String>,
+}
+
 /// A pipeline to begin.
 #[derive(Clone, Debug, Args)]
 pub struct NewArgs {
@@ -400,4 +423,4 @@ pub enum Color {
 }
 
 /// Verbs of the language that this version does not have.
-pub const LATER_VERBS: &[&str] = &["top", "reload", "record", "replay", "sql", "lua", "export"];
+pub const LATER_VERBS: &[&str] = &["top", "reload", "record", "replay", "sql", "export"];

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The source of which a process can have one only.
 const STDIN: &str = "stdin";
 
+/// Names further outputs to read of a pipeline.
+type Tapping = dyn Fn(&PipelineFile) -> Vec<String>;
+
 /// A pipeline file, read and planned.
 pub struct Loaded {
     /// The file.
@@ -148,11 +151,7 @@ impl Findings {
 }
 
 /// Reads and plans all pipelines. `taps` names further outputs to read in each.
-pub fn load(
-    paths: &Paths,
-    process: &Process,
-    taps: &dyn Fn(&PipelineFile) -> Vec<String>,
-) -> Result<Findings, Exit> {
+pub fn load(paths: &Paths, process: &Process, taps: &Tapping) -> Result<Findings, Exit> {
     load_as(&Instance::default(), paths, process, taps)
 }
 
@@ -161,7 +160,7 @@ pub fn load_as(
     instance: &Instance,
     paths: &Paths,
     process: &Process,
-    taps: &dyn Fn(&PipelineFile) -> Vec<String>,
+    taps: &Tapping,
 ) -> Result<Findings, Exit> {
     let set = overrides(paths)?;
     let overrides = process.overrides(&set);
@@ -176,20 +175,9 @@ pub fn load_as(
                 continue;
             }
         };
-        let faults = Faults::new(source.clone());
-        let file = read_pipeline(&faults, Surroundings { environment, overrides: &overrides });
-        if let Some(file) = file {
-            params.extend(file.params.iter().cloned());
-            let folder = path.parent().unwrap_or(Path::new(""));
-            let taps = taps(&file);
-            let surroundings = plan::Surroundings { folder, taps: &taps, instance };
-            if let Some(plan) = plan::plan(&file, &surroundings, &faults) {
-                let places = file.nodes.iter().map(|node| node.place).collect();
-                let (secrets, folder) = (faults.secrets().clone(), folder.to_owned());
-                findings.loaded.push(Loaded { source, plan, secrets, places, folder });
-            }
-        }
-        findings.diagnostics.extend(faults.diagnostics());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let surroundings = Surroundings { environment, overrides: &overrides };
+        plan_one(source, folder, surroundings, (instance, taps), &mut findings, &mut params);
     }
     refuse_same_names(&mut findings);
     for loaded in &findings.loaded {
@@ -200,6 +188,38 @@ pub fn load_as(
         findings.diagnostics.extend(process.unknown_params(&params));
     }
     Ok(findings)
+}
+
+/// Plans one file.
+fn plan_one(
+    source: Arc<SourceFile>,
+    folder: &Path,
+    surroundings: Surroundings,
+    (instance, taps): (&Instance, &Tapping),
+    findings: &mut Findings,
+    params: &mut Vec<Param>,
+) {
+    let faults = Faults::new(source.clone());
+    if let Some(file) = read_pipeline(&faults, surroundings) {
+        params.extend(file.params.iter().cloned());
+        let taps = taps(&file);
+        let surroundings = plan::Surroundings { folder, taps: &taps, instance };
+        if let Some(plan) = plan::plan(&file, &surroundings, &faults) {
+            let places = file.nodes.iter().map(|node| node.place).collect();
+            let (secrets, folder) = (faults.secrets().clone(), folder.to_owned());
+            findings.loaded.push(Loaded { source, plan, secrets, places, folder });
+        }
+    }
+    findings.diagnostics.extend(faults.diagnostics());
+}
+
+/// Plans a pipeline that stands in no file.
+pub fn load_text(source: Arc<SourceFile>, instance: &Instance, process: &Process) -> Findings {
+    let mut findings = Findings { loaded: Vec::new(), diagnostics: process.diagnostics.clone() };
+    let surroundings = Surroundings { environment: &process.environment, overrides: &[] };
+    let nothing = |_: &PipelineFile| Vec::new();
+    plan_one(source, Path::new(""), surroundings, (instance, &nothing), &mut findings, &mut Vec::new());
+    findings
 }
 
 /// Refuses `--set` of a parameter that no pipeline has; where a file is wrong that is said first.

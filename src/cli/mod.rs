@@ -18,6 +18,7 @@ mod graph;
 mod keep;
 mod listening;
 mod load;
+mod lua;
 mod man;
 mod new;
 mod process;
@@ -110,6 +111,7 @@ fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<(), Exit> {
         Verb::Dlq(args) => dlq::dlq(args, process.data_dir(&cli.shared).as_deref(), terminal),
         Verb::Components(named) => components::components(named, terminal),
         Verb::Functions(named) => functions::functions(named, terminal),
+        Verb::Lua(args) => lua::lua(args, &process, terminal),
         Verb::New(args) => new::new(args, terminal),
         Verb::Man => man::man(terminal),
         Verb::Schema(args) => {

@@ -140,6 +140,14 @@ impl Faults {
         self.report(Diagnostic::of_file(self.file.clone(), message))
     }
 
+    /// Reports an error in a line of another file, which this one names.
+    pub fn error_in(&self, file: Arc<SourceFile>, line: u32, message: impl Into<String>) {
+        let text = file.line(line);
+        let start = file.line_place(line).start as usize + text.len() - text.trim_start().len();
+        let place = file.place(start, start + text.trim().len());
+        self.report(Diagnostic::error(file, place, message));
+    }
+
     /// Reports a warning.
     pub fn warning(&self, place: impl Into<Place>, message: impl Into<String>) -> Reported<'_> {
         let severity = Severity::Warning;
@@ -183,11 +191,13 @@ impl Faults {
         self.secrets.borrow_mut().merge(secrets);
     }
 
-    /// All faults in the order of the file, each once.
+    /// All faults in the order of the file, each once; behind them those of other files.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         let secrets = self.secrets.borrow();
         let mut found = self.found.borrow().clone();
-        found.sort_by_key(|diagnostic| diagnostic.place);
+        let elsewhere =
+            |file: &Arc<SourceFile>| (!Arc::ptr_eq(file, &self.file)).then(|| file.name().to_owned());
+        found.sort_by_key(|diagnostic| (elsewhere(&diagnostic.file), diagnostic.place));
         found.dedup_by(|a, b| a.place == b.place && a.message == b.message);
         for diagnostic in &mut found {
             diagnostic.message = secrets.mask(&diagnostic.message).into_owned();

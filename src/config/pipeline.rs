@@ -30,6 +30,7 @@ pub const TOP_LEVEL: Keys<'static> = Keys {
         "windows",
         "sinks",
         "tables",
+        "plugins",
         "tests",
     ],
     later: &[],
@@ -82,6 +83,8 @@ pub struct PipelineFile {
     pub nodes: Vec<Declaration>,
     /// Its tables in the order of the file. No table has the name of another one, or of a node.
     pub tables: Vec<Declaration>,
+    /// Scripts that register functions, aggregates and triggers: paths and patterns as they are written.
+    pub plugins: Vec<(String, Place)>,
     /// Its tests, for the test runner.
     pub tests: Option<Node>,
 }
@@ -126,8 +129,10 @@ pub fn read_pipeline(faults: &Faults, surroundings: Surroundings<'_>) -> Option<
     let description = section.optional("description", read::any_text).map(str::to_owned);
     let options = section.optional("options", |setting| Some(read_options(setting))).unwrap_or_default();
     let (nodes, tables) = read_nodes(&section);
+    let path = |setting: Setting<'_>| Some((read::text(setting)?.to_owned(), setting.place()));
+    let plugins = section.optional("plugins", read::one_or_list(path)).unwrap_or_default();
     let tests = section.get("tests").map(|setting| setting.node.clone());
-    Some(PipelineFile { name, description, options, params, nodes, tables, tests })
+    Some(PipelineFile { name, description, options, params, nodes, tables, plugins, tests })
 }
 
 /// Reads the file behind `faults` as tests that stand beside their pipeline, whose parameters they may use: a

@@ -26,6 +26,7 @@ mod operator;
 mod order;
 mod own_watermark;
 mod planning;
+pub mod plugin;
 mod present;
 mod push;
 mod retry;

@@ -127,4 +127,8 @@ pub trait Output {
 
     /// Counts rows that the operator drops by intent (`filtered`, `late`, …).
     fn discard(&mut self, reason: &'static str, rows: u64);
+
+    /// The pipeline is to end with this failure: nothing that was made since the last checkpoint is saved. A harness that
+    /// drives a single operator may leave it out.
+    fn fail(&mut self, _why: String) {}
 }

@@ -1,6 +1,7 @@
 //! What a node's planner works with: reading expressions, compiling them at a point, attaching steps.
 
 use super::draft::{Draft, Origin};
+use super::plugin::Plugins;
 use super::scope::{Point, Scope};
 use super::{
     ComponentSpec, ComputePlan, FormatPlan, Gathered, Instance, MAIN, NodeId, Port, StageId, StepId, StepPlan,
@@ -30,6 +31,8 @@ pub struct NodePlanner<'a> {
     pub faults: &'a Faults,
     /// The functions that expressions may call.
     pub functions: &'a Functions,
+    /// What scripts register for all nodes.
+    pub plugins: &'a Plugins,
     /// The pipeline's parameters.
     pub params: &'a BTreeMap<String, Literal>,
     /// The node.

@@ -3,17 +3,23 @@
 use super::ast::{Call, Expr};
 use super::compile::{Compiler, Lowered, check, label};
 use super::fault::ExprFault;
-use super::functions::{AGGREGATES, Body, Form, FunctionSpec, GENERATORS, LATER, PANE, Returns};
+use super::functions::{
+    AGGREGATES, Body, Form, FunctionSpec, GENERATORS, LATER, PANE, PluginFunction, Returns,
+};
 use super::lambda::Keep;
 use super::literal::Literal;
 use super::op::{Apply, ApplyBody, Op, Unit};
 use super::scope::SourceField;
 use super::types::Type;
 use crate::event::nearest;
+use std::ops::Range;
 
 impl Compiler<'_> {
     /// Compiles a call.
     pub(super) fn call(&mut self, expr: &Expr, call: &Call, register: usize) -> Lowered {
+        if let Some(plugin) = self.functions.plugin(&call.name) {
+            return self.plugin(expr, call, &**plugin, register);
+        }
         let function = self.function(expr, call)?;
         check_count(expr, call, function)?;
         match function.body {
@@ -63,26 +69,23 @@ impl Compiler<'_> {
                 return Err(fault.hint("it belongs to the `fields` of a `generate` source"));
             }
             let fault = ExprFault::new(at, format!("there is no function `{name}`"));
-            let names = self.functions.all();
-            let similar = nearest(name, names.iter().map(|function| function.name));
+            let similar = nearest(name, self.functions.names());
             return Err(match similar {
                 Some(similar) => fault.hint(format!("did you mean `{similar}`?")),
                 None => fault.hint("`headwater functions` lists them"),
             });
         };
-        let refused = match call {
-            Call { star: true, .. } => "`*`",
-            Call { distinct: true, .. } => "DISTINCT",
-            Call { filter: Some(_), .. } => "FILTER",
-            Call { over: Some(_), .. } if !matches!(function.body, Body::History(_)) => {
-                let fault = ExprFault::new(at, format!("`{name}` takes no OVER: it is about one event"));
-                return Err(
-                    fault.hint("OVER belongs to keyed history: `previous`, `delta`, `running_sum`, …")
-                );
-            }
-            _ => return Ok(function),
-        };
-        Err(ExprFault::new(at, format!("{refused} belongs to aggregates, and `{name}` is a function")))
+        check_modifiers(at, call, matches!(function.body, Body::History(_)))?;
+        Ok(function)
+    }
+
+    /// A function of a plugin, of which nothing is known.
+    fn plugin(&mut self, expr: &Expr, call: &Call, plugin: &dyn PluginFunction, register: usize) -> Lowered {
+        check_modifiers(expr.span.clone(), call, false)?;
+        let args = self.operands(&call.args, register)?;
+        let types = vec![Type::ANY; args.len()];
+        let apply = Apply::new(args, &types, true, ApplyBody::Made(plugin.start()));
+        Ok(self.unit(expr, Op::Call(Box::new(apply)), Type::ANY, register))
     }
 
     fn param(&mut self, expr: &Expr, call: &Call) -> Lowered {
@@ -137,6 +140,22 @@ impl Compiler<'_> {
         let apply = Apply::new(args, &types, function.takes_nulls, body);
         Ok(self.unit(expr, Op::Call(Box::new(apply)), ty, register))
     }
+}
+
+/// Refuses what only aggregates take, and OVER but for keyed history.
+fn check_modifiers(at: Range<usize>, call: &Call, is_history: bool) -> Result<(), ExprFault> {
+    let name = &call.name;
+    let refused = match call {
+        Call { star: true, .. } => "`*`",
+        Call { distinct: true, .. } => "DISTINCT",
+        Call { filter: Some(_), .. } => "FILTER",
+        Call { over: Some(_), .. } if !is_history => {
+            let fault = ExprFault::new(at, format!("`{name}` takes no OVER: it is about one event"));
+            return Err(fault.hint("OVER belongs to keyed history: `previous`, `delta`, `running_sum`, …"));
+        }
+        _ => return Ok(()),
+    };
+    Err(ExprFault::new(at, format!("{refused} belongs to aggregates, and `{name}` is a function")))
 }
 
 /// A call of keyed history that no step was planned for.

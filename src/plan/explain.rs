@@ -9,8 +9,10 @@ mod text;
 use super::words::shown;
 use super::{Plan, SourceNode};
 use crate::config::{Role, Secrets};
+use crate::dataflow::plugin::Plugin;
 use crate::dataflow::{Origin, StageId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(super) use delivery::inexact;
 
@@ -34,6 +36,8 @@ pub struct Explanation {
     would_be: Vec<PathWords>,
     /// What nodes keep: names, and how it is laid out.
     state: Vec<(String, String)>,
+    /// Scripts, and what each registers.
+    plugins: Vec<(String, Vec<String>)>,
 }
 
 /// What a source reads.
@@ -139,6 +143,7 @@ impl Explanation {
             paths: delivery::paths(plan, &flow, lasting),
             would_be: if lasting { Vec::new() } else { delivery::paths(plan, &flow, true) },
             state: words.state(plan),
+            plugins: words.plugins(plan),
         }
     }
 }
@@ -185,6 +190,15 @@ impl Words<'_> {
         let kept = plan.draft.steps.iter().filter_map(|step| Some((step.node, step.plan.state()?)));
         let named = kept.map(|(node, shape)| (plan.nodes[node.0 as usize].name.clone(), self.line(&shape)));
         named.collect()
+    }
+
+    fn plugins(&self, plan: &Plan) -> Vec<(String, Vec<String>)> {
+        let of = |plugin: &Arc<Plugin>| {
+            let all = plugin.registered.iter();
+            let all = all.map(|registered| format!("{} {}", registered.kind.noun(), registered.name));
+            (self.line(&plugin.script.name), all.collect())
+        };
+        plan.plugins.iter().map(of).collect()
     }
 
     fn sink(&self, plan: &Plan, sink: &super::SinkNode) -> SinkWords {

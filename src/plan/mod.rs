@@ -7,6 +7,7 @@ mod connect;
 mod delivery;
 mod explain;
 mod graph;
+mod plugins;
 mod sink;
 mod source;
 mod table;
@@ -17,6 +18,7 @@ mod words;
 use crate::config::{
     Checkpointing, Declaration, Delivery, Faults, Param, ParamValue, PipelineFile, Role, Secrets,
 };
+use crate::dataflow::plugin::{Plugin, Plugins};
 use crate::dataflow::{
     Buffer, DecodingId, Draft, FormatPlan, Instance, Listened, NodeId, NodePlanner, Origin, Point, Port,
     Retry, Scope, SinkId, SinkPlan, SourcePlan, StageId, StepId, Timing,
@@ -61,6 +63,8 @@ pub struct Plan {
     pub taps: Vec<(String, SinkId)>,
     /// The stages in which several inputs come together, and the nodes that read them.
     pub unions: BTreeMap<StageId, NodeId>,
+    /// The scripts that were read for what they register.
+    pub plugins: Vec<Arc<Plugin>>,
 }
 
 /// A node of a plan.
@@ -176,6 +180,7 @@ pub fn plan_stating(
     let taps: Vec<(String, String)> = surroundings.taps.iter().map(split).collect();
     let connections = connect::connect(file, &taps, faults);
     let mut planning = Planning::new(file, surroundings, faults, &connections);
+    planning.plugins();
     planning.tables(tables);
     for &position in &connections.order {
         planning.node(position);
@@ -189,6 +194,7 @@ pub fn plan_stating(
     source::refuse_same_listeners(&planning.plan, file, faults);
     sink::refuse_same_targets(&planning.plan, file, faults);
     delivery::tell_inexact(&planning.plan, file, faults);
+    planning.plan.plugins = planning.plugins.all();
     (!faults.has_errors()).then_some(planning.plan)
 }
 
@@ -200,6 +206,7 @@ struct Planning<'a> {
     instance: &'a Instance,
     faults: &'a Faults,
     functions: Functions,
+    plugins: Plugins,
     params: Params,
     connections: &'a connect::Connections,
     /// By node and port: where what leaves there is at hand.
@@ -263,6 +270,7 @@ impl<'a> Planning<'a> {
             rejected: BTreeMap::new(),
             taps: Vec::new(),
             unions: BTreeMap::new(),
+            plugins: Vec::new(),
         };
         Planning {
             plan,
@@ -271,6 +279,7 @@ impl<'a> Planning<'a> {
             instance: surroundings.instance,
             faults,
             functions: Functions::standard(),
+            plugins: Plugins::default(),
             params: literals(&file.params),
             connections,
             points: BTreeMap::new(),
@@ -361,6 +370,7 @@ impl<'a> Planning<'a> {
             draft: &mut self.plan.draft,
             faults: self.faults,
             functions: &self.functions,
+            plugins: &self.plugins,
             params: &self.params,
             folder: self.folder,
             pipeline: &self.file.name,

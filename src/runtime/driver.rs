@@ -128,6 +128,8 @@ pub struct Driver {
     reads: Vec<(NodeId, StageId)>,
     /// Those who look on.
     showings: Vec<Showing>,
+    /// Why the pipeline is to end, if an operator wants that.
+    failure: Option<String>,
 }
 
 impl Driver {
@@ -144,6 +146,7 @@ impl Driver {
             rows: Vec::new(),
             reads: Vec::new(),
             showings: Vec::new(),
+            failure: None,
         }
     }
 
@@ -171,6 +174,11 @@ impl Driver {
     /// Keeps rejected events that nobody reads.
     pub fn keep_dead_letters(&mut self, dead_letters: DeadLetters) {
         self.dead_letters = Some(dead_letters);
+    }
+
+    /// Why the pipeline is to end, if an operator wants that. The reason shows no secret.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.as_ref().map(|why| self.secrets.mask(why).into_owned())
     }
 
     /// Time of day and randomness for the passes to come.
@@ -585,5 +593,9 @@ impl Output for StepOutput<'_> {
     fn discard(&mut self, reason: &'static str, rows: u64) {
         let node = self.this().node;
         self.driver.counters.discarded(node, reason, rows);
+    }
+
+    fn fail(&mut self, why: String) {
+        self.driver.failure.get_or_insert(why);
     }
 }

@@ -506,6 +506,9 @@ impl Worker {
     }
 
     fn check_sinks(&self, shared: &Shared<'_>) -> Result<(), String> {
+        if let Some(failure) = self.driver.failure() {
+            return Err(failure);
+        }
         for sink in shared.sinks {
             match sink.status() {
                 SinkStatus::Open => {}

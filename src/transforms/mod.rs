@@ -18,6 +18,7 @@ mod geofence;
 mod hysteresis;
 mod join;
 mod lookup;
+mod lua;
 mod parse;
 mod retain;
 mod route;
@@ -65,7 +66,8 @@ pub const TRANSFORMS: &[TransformSpec] = &[
     lookup::LOOKUP,
     geofence::GEOFENCE,
     anomaly::ANOMALY,
+    lua::LUA,
 ];
 
 /// Transforms of the language that this version does not have.
-pub const LATER: &[&str] = &["lua", "pattern", "sql"];
+pub const LATER: &[&str] = &["pattern", "sql"];

@@ -1,6 +1,6 @@
 //! What a window node does and keeps, in words, for `explain`.
 
-use super::aggregates::AggregateSpec;
+use super::aggregates::{AggregateSpec, Own};
 use super::plan::{Accumulation, FiringPlan, Gap, Grid, WindowKind, WindowPlan, gcd};
 use crate::time::{Every, Millis};
 
@@ -12,12 +12,22 @@ impl WindowPlan {
             WindowKind::Cumulate { .. } => true,
             _ => false,
         };
-        overlaps && self.lateness == Millis::ZERO && self.firing.is_none() && self.own.is_none()
+        overlaps
+            && self.lateness == Millis::ZERO
+            && self.firing.is_none()
+            && self.own.is_none()
+            && self.owns().next().is_none()
     }
 
-    /// The names of aggregates that are so.
+    /// Those of plugins.
+    fn owns(&self) -> impl Iterator<Item = &Own> {
+        self.aggregates.iter().filter_map(|aggregate| aggregate.call.own.as_ref())
+    }
+
+    /// The names of aggregates that are so, those of plugins aside.
     fn those(&self, is_so: impl Fn(&AggregateSpec) -> bool) -> Vec<&'static str> {
-        let those = self.aggregates.iter().filter(|aggregate| is_so(aggregate.spec));
+        let known = self.aggregates.iter().filter(|aggregate| aggregate.call.own.is_none());
+        let those = known.filter(|aggregate| is_so(aggregate.spec));
         those.map(|aggregate| aggregate.spec.name).collect()
     }
 
@@ -35,6 +45,9 @@ impl WindowPlan {
             lines.push(format!("keeps every value for {}", keepers.join(", ")));
         }
         lines.extend(self.carry_line());
+        lines.extend(
+            self.owns().map(|own| format!("{}: of {}", own.aggregate.name(), own.aggregate.origin())),
+        );
         lines.push(self.firing_line());
         if self.own.is_some() {
             let line = "each key follows the watermark of its own partition; the lowest of all fires what is left of idle ones";
@@ -109,9 +122,12 @@ impl WindowPlan {
 
     /// Why windows that overlap have nothing in common.
     fn apart(&self) -> &'static str {
-        match self.own {
-            Some(_) => "keys fire apart",
-            None => "late events fire single windows",
+        if self.own.is_some() {
+            "keys fire apart"
+        } else if self.lateness > Millis::ZERO || self.firing.is_some() {
+            "late events fire single windows"
+        } else {
+            "aggregates of plugins see each event"
         }
     }
 

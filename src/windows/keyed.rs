@@ -8,8 +8,9 @@ use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
-use super::triggers::Firings;
+use super::triggers::{Firings, Told};
 use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, OpenPane, Output, Saving};
+use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
 use crate::time::{Interval, Millis, Timestamp};
 
@@ -149,6 +150,11 @@ impl KeyedPanes {
     #[inline]
     pub fn is_later(&self, pane: PaneId, window: Interval) -> bool {
         pane != PaneId::EMPTY && self.panes[pane].span > window
+    }
+
+    /// See [`Firings::foresee`].
+    pub fn foresee(&mut self, parts: &[PaneId], reopens: bool, told: &Told<'_>) -> Result<(), Reason> {
+        self.panes.firings.as_mut().map_or(Ok(()), |firings| firings.foresee(parts, reopens, told))
     }
 
     /// A pane reaches over that stretch too.

@@ -204,6 +204,12 @@ impl Merging {
         Stage::Waiting
     }
 
+    /// The window that the parts are as one, with an event of that span.
+    pub fn window(&self, span: Interval) -> Interval {
+        let panes = self.parts.iter().map(|part| self.keyed.panes[*part].span);
+        self.bounds.window(panes.fold(span, Interval::join))
+    }
+
     /// Whether the parts as one can take the event.
     pub fn check(&mut self, event: &Arrival) -> Result<(), Reason> {
         let panes = &mut self.keyed.panes;

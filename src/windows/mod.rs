@@ -31,6 +31,7 @@ mod panes;
 mod placement;
 mod plan;
 mod queue;
+mod refusal;
 mod session;
 mod shape;
 mod slices;
@@ -46,4 +47,5 @@ pub use plan::{
     Accumulation, Aggregate, CARRY, FiringPlan, Gap, Grid, LATE, LateOutput, MAX_OVERLAP, PANES, PaneOutput,
     WindowKind, WindowPlan,
 };
+pub use refusal::RefusalPlan;
 pub use step::WindowStep;

@@ -1,16 +1,16 @@
 //! What makes panes with a trigger leave, and what leaves.
 
-use super::aggregates::{Frame, PaneId};
+use super::aggregates::{Arrival, Frame, PaneId};
 use super::extent::{Extent, Kind};
 use super::keyed::KeyedPanes;
 use super::operator::Desk;
 use super::panes::Stage;
 use super::plan::{Accumulation, WindowPlan};
-use super::triggers::{Clock, Firing, Firings, Moment, Shown};
+use super::triggers::{Clock, Firing, Firings, Moment, Shown, Told};
 use crate::dataflow::Output;
 use crate::event::bytes::{Malformed, Reader};
-use crate::event::{Kept, Slot, Value};
-use crate::time::{Env, Millis, Timestamp};
+use crate::event::{Kept, Reason, Slot, Value};
+use crate::time::{Env, Interval, Millis, Timestamp};
 use std::collections::BTreeSet;
 
 /// Asks triggers, knows who waits for the clock and whom the watermark waits for.
@@ -27,6 +27,10 @@ pub struct Panel {
     waking: BTreeSet<(Millis, PaneId)>,
     /// Panes by what the watermark behind waits at. Those of which that is not true any more are passed over.
     owing: BTreeSet<(Timestamp, PaneId)>,
+    /// How often a custom trigger has failed while there was no event to reject.
+    failures: u64,
+    /// What of an event custom triggers are told.
+    fields: Box<[(String, Slot)]>,
 }
 
 /// When a pane leaves, as it is told.
@@ -64,23 +68,24 @@ impl Panel {
             ticked: Millis::ZERO,
             waking: BTreeSet::new(),
             owing: BTreeSet::new(),
+            failures: 0,
+            fields: firing.map_or(&[][..], |firing| &firing.fields).into(),
         }
     }
 
-    /// An event came to a pane.
-    pub fn tell(
-        &mut self,
-        keyed: &mut KeyedPanes,
-        pane: PaneId,
-        time: Timestamp,
-        watermark: Timestamp,
-        env: &Env,
-    ) {
-        let now = self.clock.as_mut().map_or(Millis::ZERO, |clock| clock.read(env));
-        let Some(firings) = firings(keyed) else { return };
-        let (machine, firing) = firings.at(pane);
-        machine.event(&mut firing.cells, time, watermark, now);
-        firing.fresh = true;
+    /// The clock, as triggers are told of it.
+    pub fn now(&mut self, env: &Env) -> Millis {
+        self.clock.as_mut().map_or(Millis::ZERO, |clock| clock.read(env))
+    }
+
+    /// An event, as triggers are told of it.
+    pub fn told<'a>(
+        &'a self,
+        event: &'a Arrival<'a>,
+        window: Interval,
+        (watermark, now): (Timestamp, Millis),
+    ) -> Told<'a> {
+        Told { time: event.time, watermark, now, window, event: Some(event), fields: &self.fields }
     }
 
     /// A pane's end has moved, so that event time has not reached it (any more).
@@ -102,11 +107,17 @@ impl Panel {
         out: &mut dyn Output,
     ) {
         let Some(firings) = firings(keyed) else { return };
+        let moment = Moment {
+            watermark: desk.watermark,
+            start: extent.window.start,
+            end: extent.end,
+            clock: self.ticked,
+        };
+        firings.advance(pane, moment);
         let (machine, firing) = firings.at(pane);
         if firing.closed {
             return;
         }
-        let moment = Moment { watermark: desk.watermark, end: extent.end, clock: self.ticked };
         let ready = machine.is_ready(&firing.cells, moment);
         let done = ready && machine.fire(&mut firing.cells, moment);
         let over = extent.expiry <= desk.watermark;
@@ -124,6 +135,17 @@ impl Panel {
         }
         if done {
             self.seal(keyed, pane);
+        }
+    }
+
+    /// Tells of what custom triggers failed at: the first time, and then ever more rarely.
+    pub fn tell_faults(&mut self, keyed: &mut KeyedPanes) {
+        let Some(firings) = firings(keyed) else { return };
+        for Reason { text, .. } in firings.faults.drain(..) {
+            self.failures += 1;
+            if self.failures.is_power_of_two() {
+                tracing::error!("{text}; the window goes on without (failure {})", self.failures);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::plan::Aggregate;
 use super::triggers::Firings;
 use crate::dataflow::KeyId;
 use crate::event::bytes::{Malformed, Reader};
-use crate::event::{Batch, Reason, Row, Slot};
+use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::time::{Interval, Timestamp};
 use std::ops::{Index, IndexMut};
 
@@ -60,6 +60,8 @@ struct Column {
     fallible: bool,
     scarce: bool,
     into: Slot,
+    /// Where it goes why there is no result, of those that may fail then.
+    failed: Option<Slot>,
 }
 
 impl Column {
@@ -78,7 +80,8 @@ impl Panes {
         let columns = aggregates.iter().map(|aggregate| {
             let states = (aggregate.spec.make)(&aggregate.call, setup);
             let fallible = states.fallible();
-            Column { states, filter: aggregate.filter, fallible, scarce: false, into: aggregate.into }
+            let failed = aggregate.call.own.as_ref().map(|own| own.failed);
+            Column { states, filter: aggregate.filter, fallible, scarce: false, into: aggregate.into, failed }
         });
         let always = Pane::new(Interval::NOTHING, 0, KeyId(0));
         Panes {
@@ -199,6 +202,10 @@ impl Panes {
         for column in &mut self.columns {
             let value = column.states.result(pane, frame, batch);
             batch.set(row, column.into, value);
+            if let (Some(slot), Some(why)) = (column.failed, column.states.failure()) {
+                let text = Value::text(batch.store(why.text.as_bytes()));
+                batch.set(row, slot, text);
+            }
         }
     }
 

@@ -140,6 +140,8 @@ pub struct FiringPlan {
     pub trigger: Trigger,
     /// Whether a pane that is on time leaves without anything new, too.
     pub emit_empty: bool,
+    /// What of an event triggers of plugins are given: names, and where that stands in the input.
+    pub fields: Vec<(String, Slot)>,
 }
 
 /// One aggregate of a window.

@@ -46,8 +46,10 @@ impl Triggered {
     /// An event was added to a pane: the trigger is told, and asked if the pane is whole.
     fn ask(&mut self, pane: PaneId, event: &Arrival, desk: &mut Desk, out: &mut dyn Output) {
         let extent = self.kind.extent(pane);
+        let now = self.panel.now(out.env());
+        let told = self.panel.told(event, extent.window, (desk.watermark, now));
         let keyed = self.kind.keyed();
-        self.panel.tell(keyed, pane, event.time, desk.watermark, out.env());
+        keyed.panes.firings.iter_mut().for_each(|firings| firings.tell(pane, &told));
         if keyed.panes[pane].stage != Stage::Open {
             self.panel.look(keyed, pane, extent, false, desk, out);
         }
@@ -76,6 +78,11 @@ impl Triggered {
         placement.set_closed_aside();
         for &(_, pane) in &placement.targets {
             placement.keyed.panes.check(pane, event)?;
+        }
+        let now = self.panel.now(out.env());
+        for &(window, pane) in &placement.targets {
+            let told = self.panel.told(event, window, (desk.watermark, now));
+            placement.keyed.foresee(part(&pane), false, &told)?;
         }
         if placement.targets.is_empty() || !placement.closed.is_empty() {
             placement.send_late(desk, event, out);
@@ -119,6 +126,11 @@ impl Triggered {
             return Ok(());
         }
         merging.check(event)?;
+        let whole = merging.window(span);
+        let now = self.panel.now(out.env());
+        let told = self.panel.told(event, whole, (desk.watermark, now));
+        let reopens = stage == Stage::Open || merging.bounds.is_endless() || whole.end > desk.watermark;
+        merging.keyed.foresee(&merging.parts, reopens, &told)?;
         let key = key.unwrap_or_else(|| merging.keyed.keys.insert(&desk.keys, event.batch, event.row));
         merging.keyed.keys.touch(key);
         let pane = merging.add(key, span, stage, event, desk);
@@ -169,6 +181,11 @@ impl Triggered {
     }
 }
 
+/// The pane, if it is one.
+fn part(pane: &PaneId) -> &[PaneId] {
+    if *pane == PaneId::EMPTY { &[] } else { std::slice::from_ref(pane) }
+}
+
 /// A new pane, without events.
 fn open(keyed: &mut KeyedPanes, key: KeyId, window: Interval, event: &Arrival, desk: &mut Desk) -> PaneId {
     let is_past = window.end <= desk.watermark;
@@ -188,6 +205,7 @@ impl Windowing for Triggered {
             Kind::Merging(_) => self.take_merging(desk, event, out)?,
         }
         self.panel.hold(&self.kind, desk);
+        self.panel.tell_faults(self.kind.keyed());
         Ok(())
     }
 
@@ -218,6 +236,7 @@ impl Windowing for Triggered {
         }
         self.kind.keyed().expire(desk.watermark);
         self.panel.hold(&self.kind, desk);
+        self.panel.tell_faults(self.kind.keyed());
         self.due = due;
     }
 
@@ -232,6 +251,7 @@ impl Windowing for Triggered {
             self.plan_next(pane, true, desk);
         }
         self.panel.hold(&self.kind, desk);
+        self.panel.tell_faults(self.kind.keyed());
         self.due = due;
     }
 

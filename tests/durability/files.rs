@@ -44,6 +44,38 @@ sinks:
   packed_out: { from: once, file: { path: 'out/packed/{type}.ndjson', rotate: { size: 100KB, compress: zstd } } }
 ";
 
+/// Scripts that keep something for a key, and set timers.
+const SCRIPTS: &str = "
+transforms:
+  counted:
+    from: events
+    lua:
+      key: [user_id]
+      script: |
+        function process(event)
+          event.count = (state.get('n') or 0) + 1
+          state.set('n', event.count)
+          return event
+        end
+  minutes:
+    from: events
+    lua:
+      key: [user_id]
+      script: |
+        function process(event)
+          state.set('seen', (state.get('seen') or 0) + 1)
+          timer.at(event.ts // 60000 * 60000 + 60000)
+        end
+        function on_timer(key, time)
+          local seen = state.get('seen')
+          state.delete('seen')
+          return { user = key, minute = time, seen = seen }
+        end
+sinks:
+  counted_out: { from: counted, file: { path: out/counted/rows.ndjson } }
+  minutes_out: { from: minutes, file: { path: out/minutes/rows.ndjson } }
+";
+
 /// A pipeline over `input`, which ends or is followed.
 pub fn pipeline(rest: &str, follow: bool, workers: u32) -> String {
     format!(
@@ -164,6 +196,12 @@ fn growing(rest: &str, workers: u32, seed: u64) {
 fn without_last(mut outputs: Outputs) -> Outputs {
     outputs.values_mut().for_each(|lines| lines.retain(|line| !line.contains("\"last\"")));
     outputs
+}
+
+#[test]
+fn what_scripts_keep_survives() {
+    bounded(SCRIPTS, 1, 51);
+    bounded(SCRIPTS, 2, 52);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::source::{Fault, Source, behind_braces, is_name};
 /// The modules of each layer, lowest first.
 const LAYERS: [&[&str]; 7] = [
     &["event", "time"],
-    &["config", "expr", "formats", "state", "telemetry", "watermark"],
+    &["config", "expr", "formats", "lua", "state", "telemetry", "watermark"],
     &["dataflow"],
     &["clients"],
     &["sources", "tables", "transforms", "windows", "sinks"],

@@ -96,7 +96,7 @@ pub fn plan(kind: WindowKind, names: &[&str], lateness: i64, accumulation: Accum
             _ => Vec::new(),
         };
         let filter = name.ends_with("_where").then_some(CONDITION);
-        Aggregate { spec, call: Call { slots, constants }, filter, into: Slot(3 + i as u16) }
+        Aggregate { spec, call: Call { slots, constants, own: None }, filter, into: Slot(3 + i as u16) }
     });
     WindowPlan {
         kind,
@@ -130,7 +130,7 @@ pub fn triggered(
 ) -> WindowPlan {
     let mut plan = plan(kind, &["collect"], lateness, accumulation);
     plan.aggregates[0].call.slots = vec![ID];
-    plan.firing = Some(FiringPlan { trigger, emit_empty: false });
+    plan.firing = Some(FiringPlan { trigger, emit_empty: false, fields: Vec::new() });
     let [index, timing, last, retracted] = [4, 5, 6, 7].map(|slot| Some(Slot(slot)));
     plan.output = PaneOutput { index, timing, last, retracted, ..plan.output };
     plan

@@ -2,6 +2,7 @@
 //! batches.
 
 mod behaviour;
+mod custom;
 mod fleet;
 mod golden;
 mod harness;

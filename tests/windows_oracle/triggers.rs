@@ -248,7 +248,7 @@ proptest! {
         let accumulation = if discards { Accumulation::Discarding } else { Accumulation::Accumulating };
         let late = if matches!(kind, WindowKind::Global) { 0 } else { late };
         let plain = plan(kind.clone(), &["rows", "collect"], late, accumulation);
-        let firing = Some(FiringPlan { trigger: Trigger::Watermark, emit_empty: false });
+        let firing = Some(FiringPlan { trigger: Trigger::Watermark, emit_empty: false, fields: Vec::new() });
         let plan = WindowPlan { firing, ..plain.clone() };
         let [expected, found] = [plain, plan].map(|plan| run(plan, &steps, |i| bit(cuts, i)));
         prop_assert_eq!(found.entries, expected.entries);
@@ -345,6 +345,21 @@ proptest! {
             let found = by_key(drive_on(workers, &plan, &steps, times, stops).0);
             prop_assert_eq!(&found, &alone, "{:?}", workers);
         }
+    }
+
+    /// Triggers written by hand fire as those of the language do, restarts and merges included.
+    #[test]
+    fn custom_triggers_fire_as_the_same_of_the_language(
+        kind in all_kinds(), late in lateness(), trigger in trees(true), (steps, _) in steps(),
+        times in any::<(u64, u64)>(), stops in any::<u64>(),
+    ) {
+        let steps = unfiltered(steps);
+        let plan = triggered(kind.clone(), late, Accumulation::Retracting, trigger.clone());
+        let own = triggered(kind, late, Accumulation::Retracting, crate::custom::written(&trigger));
+        let (expected, expected_watermarks) = drive(&plan, &steps, times, None);
+        let (found, watermarks) = drive(&own, &steps, times, Some(stops));
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(watermarks, expected_watermarks);
     }
 
     /// Sessions that were cut by nothing are never shown in parts: a pane that is on time holds all that is near.

@@ -184,6 +184,10 @@ impl Output for CountedOutput<'_> {
     fn discard(&mut self, reason: &'static str, rows: u64) {
         self.out.discard(reason, rows);
     }
+
+    fn fail(&mut self, why: String) {
+        self.out.fail(why);
+    }
 }
 
 struct TimedSource {

@@ -56,6 +56,12 @@ pub const HEAD: &[OptionSpec] = &[
         OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
         "Names with their defaults, which also say the type; `headwater.yaml` and `--set name=value` override them.",
     ),
+    OptionSpec::optional(
+        "plugins",
+        OptionKind::OneOrList(&OptionKind::Text),
+        "Lua scripts that register functions, aggregates and triggers for all nodes: paths from the file, with `*` for any \
+         name.",
+    ),
 ];
 
 /// The keys of a test beside its steps.

@@ -35,6 +35,9 @@ holds a secret, stands behind an alias, or is expected by no step at all is left
 /// When windows give what they have.
 const TRIGGERS: &str = include_str!("triggers.md");
 
+/// What scripts register.
+const PLUGINS: &str = include_str!("plugins.md");
+
 /// All pages, the index first. They are the same on every machine.
 pub fn pages() -> Vec<Page> {
     let mut entries = vec![entry("pipeline", "what a file holds, and its tests", pipeline())];
@@ -46,6 +49,11 @@ pub fn pages() -> Vec<Page> {
         }
     }
     entries.push(entry("functions", "what expressions can call", functions()));
+    entries.push(entry(
+        "plugins",
+        "functions, aggregates and triggers of one's own, in Lua",
+        PLUGINS.to_owned(),
+    ));
     entries.push(entry("configuration", "what holds for a process: `headwater.yaml`", configuration()));
     entries.push(entry("cli", "verbs, flags, exit status", verbs::page()));
     let index = Page { name: "README.md".to_owned(), text: index(&entries) };

@@ -66,6 +66,15 @@ fn trigger() -> Value {
         "required": ["do", "until"],
         "additionalProperties": false,
     });
+    let plugin = json!({ "anyOf": [{ "type": "string" }, {
+        "type": "object",
+        "properties": {
+            "script": { "type": "string" },
+            "name": { "type": "string" },
+            "reads": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
+        },
+        "additionalProperties": false,
+    }] });
     let forms = [
         json!({ "const": "watermark" }),
         one("watermark", phases),
@@ -77,6 +86,7 @@ fn trigger() -> Value {
         one("each", list()),
         one("repeat", reference("trigger")),
         one("once", reference("trigger")),
+        one("lua", plugin),
         until,
     ];
     json!({ "description": "When a window gives its result.", "anyOf": forms })

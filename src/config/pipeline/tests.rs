@@ -121,7 +121,7 @@ p.yaml:1:1: error: unknown key `pipelin` in the pipeline
  1 | pipelin: x
    | ^^^^^^^
   hint: did you mean `pipeline`? There are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, \
-`windows`, `sinks`, `tables`, `tests`
+`windows`, `sinks`, `tables`, `plugins`, `tests`
 p.yaml:2:22: error: the text `exactly_onc` is nothing that `delivery` can be
  2 | options: { delivery: exactly_onc, checkpoint: 2h, parallelism: 0 }
    |                      ^^^^^^^^^^^
@@ -135,7 +135,7 @@ p.yaml:2:64: error: expected a whole number of at least 1 and at most 256 for `p
 p.yaml:3:1: error: unknown key `lookups` in the pipeline
  3 | lookups: {}
    | ^^^^^^^
-  hint: there are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, `windows`, `sinks`, `tables`, `tests`
+  hint: there are `pipeline`, `description`, `options`, `params`, `sources`, `transforms`, `windows`, `sinks`, `tables`, `plugins`, `tests`
 p.yaml:4:11: error: parameter `list` needs a text, a number, `true` or `false` as default, found a list
  4 | params: { list: [1] }
    |           ^^^^

@@ -18,6 +18,7 @@ mod math;
 mod pane;
 mod parts;
 mod pattern;
+mod plugin;
 mod round;
 mod source;
 mod spec;
@@ -33,12 +34,14 @@ pub use history::EXAMPLE_VALUES as HISTORY_VALUES;
 pub use history::FUNCTIONS as HISTORY;
 pub use later::{AGGREGATES, GENERATORS, LATER};
 pub use pane::{PANE, PaneFunction};
+pub use plugin::PluginFunction;
 pub use spec::{
     Arg, Body, Count, Form, FunctionSpec, Group, History, Instance, Made, Make, Returns, arg, optional,
     repeated,
 };
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// All groups of functions that every expression can call.
 const STANDARD: &[&[FunctionSpec]] = &[
@@ -62,13 +65,15 @@ const STANDARD: &[&[FunctionSpec]] = &[
 #[derive(Clone, Debug)]
 pub struct Functions {
     by_name: BTreeMap<&'static str, &'static FunctionSpec>,
+    plugins: BTreeMap<String, Arc<dyn PluginFunction>>,
 }
 
 impl Functions {
     /// The functions that every expression can call.
     pub fn standard() -> Functions {
         let all = STANDARD.iter().copied().flatten();
-        Functions { by_name: all.map(|function| (function.name, function)).collect() }
+        let by_name = all.map(|function| (function.name, function)).collect();
+        Functions { by_name, plugins: BTreeMap::new() }
     }
 
     /// These functions and further ones, which hide those of the same name.
@@ -77,12 +82,27 @@ impl Functions {
         self
     }
 
-    /// A function by its lower-case name.
+    /// Adds a function of a plugin, whose name must not be taken.
+    pub fn add(&mut self, function: Arc<dyn PluginFunction>) {
+        self.plugins.insert(function.name().to_owned(), function);
+    }
+
+    /// A function of a plugin by its lower-case name.
+    pub fn plugin(&self, name: &str) -> Option<&Arc<dyn PluginFunction>> {
+        self.plugins.get(name)
+    }
+
+    /// The names of all functions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().copied().chain(self.plugins.keys().map(String::as_str))
+    }
+
+    /// A function of the registry by its lower-case name.
     pub fn get(&self, name: &str) -> Option<&'static FunctionSpec> {
         self.by_name.get(name).copied()
     }
 
-    /// All functions, by group and name.
+    /// All functions of the registry, by group and name.
     pub fn all(&self) -> Vec<&'static FunctionSpec> {
         let mut all: Vec<_> = self.by_name.values().copied().collect();
         all.sort_by_key(|function| (function.group, function.name));

@@ -19,6 +19,7 @@ impl Explanation {
             "sinks": list(&self.sinks, |sink| json!({
                 "name": sink.name, "target": sink.target, "format": sink.format,
             })),
+            "plugins": list(&self.plugins, |(script, all)| json!({ "script": script, "registers": all })),
             "state": list(&self.state, |(node, shape)| json!({ "node": node, "shape": shape })),
             "delivery": {
                 "lasting": self.lasting,

@@ -26,6 +26,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "\nPorts that nobody reads: what leaves there is counted and dropped")?;
             self.unread.iter().try_for_each(|port| writeln!(f, "  {port}"))?;
         }
+        if !self.plugins.is_empty() {
+            writeln!(f, "\nPlugins")?;
+        }
+        for (script, all) in &self.plugins {
+            let all = if all.is_empty() { "registers nothing".to_owned() } else { all.join(", ") };
+            writeln!(f, "  {script}: {all}")?;
+        }
         self.write_state(f)?;
         self.write_delivery(f)
     }

@@ -1,14 +1,16 @@
 //! `aggregate`: expressions over calls of aggregates.
 
 use super::pane::Told;
-use super::signed;
+use super::{plugin, signed};
 use crate::config::{Place, Setting, read};
+use crate::dataflow::plugin::RegisterKind;
 use crate::dataflow::{KeyField, NodePlanner, Point};
 use crate::event::{Path, Slot};
 use crate::expr::{self, Expr, Literal, Type};
 use crate::windows::Aggregate;
-use crate::windows::aggregates::{self, AggregateSpec, Call, ResultType, Takes};
+use crate::windows::aggregates::{self, AggregateSpec, Call, CustomAggregate, ResultType, Takes};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// An aggregate as written: its name outside and the expression, in which calls of aggregates were replaced by
 /// references to hidden fields of the window's output.
@@ -34,10 +36,12 @@ pub struct PlannedCall {
     pub written: Expr,
     /// What is called.
     pub spec: &'static AggregateSpec,
+    /// The plugin's aggregate, if it is one.
+    pub own: Option<Arc<dyn CustomAggregate>>,
     /// With what.
-    call: Call,
+    pub call: Call,
     /// Where its condition stands.
-    filter: Option<Slot>,
+    pub filter: Option<Slot>,
     /// What it gives.
     pub ty: Type,
 }
@@ -102,11 +106,15 @@ fn extract(
             used += 1;
             return Some(said);
         }
-        let spec = aggregates::find(&part.as_call()?.name)?;
+        let spec = aggregates::find(&part.as_call()?.name);
+        let own = plugin::aggregate(planner, part);
+        if spec.is_none() && own.is_none() {
+            return None;
+        }
         used += 1;
         let position = match calls.iter().position(|call| call.written == *part) {
             Some(position) => position,
-            None => match plan_call(planner, at, setting, part, spec) {
+            None => match plan_either(planner, at, setting, part, (spec, own)) {
                 Some(call) => {
                     calls.push(call);
                     calls.len() - 1
@@ -141,7 +149,8 @@ fn report_no_aggregate(planner: &NodePlanner<'_>, setting: Setting<'_>, expr: &E
     if let Some(call) = expr.as_call()
         && planner.functions.get(&call.name).is_none()
     {
-        let names = aggregates::ALL.iter().map(|spec| spec.name);
+        let own = planner.plugins.names(RegisterKind::Aggregate);
+        let names = aggregates::ALL.iter().map(|spec| spec.name).chain(own);
         let message = format!("unknown aggregate `{}`", call.name);
         planner.faults.unknown(place(setting, expr), message, &call.name, names);
         return;
@@ -149,6 +158,19 @@ fn report_no_aggregate(planner: &NodePlanner<'_>, setting: Setting<'_>, expr: &E
     setting
         .error(format!("`{}` aggregates nothing", setting.name))
         .hint("call an aggregate: `last(x)`; a field that all events share belongs to `key`");
+}
+
+fn plan_either(
+    planner: &mut NodePlanner<'_>,
+    at: &mut Point,
+    setting: Setting<'_>,
+    part: &Expr,
+    (spec, own): (Option<&'static AggregateSpec>, Option<Arc<dyn CustomAggregate>>),
+) -> Option<PlannedCall> {
+    match own {
+        Some(own) => plugin::plan_call(planner, at, setting, part, own),
+        None => plan_call(planner, at, setting, part, spec?),
+    }
 }
 
 fn plan_call(
@@ -201,10 +223,11 @@ fn plan_call(
         ResultType::Integer => Type::INT,
         ResultType::Float => Type::FLOAT,
         ResultType::List => Type::JSON,
+        ResultType::Any => Type::ANY,
         ResultType::Number => Type::NUMBER,
         ResultType::Argument => ty,
     };
-    Some(PlannedCall { written: part.clone(), spec, call: planned, filter, ty })
+    Some(PlannedCall { written: part.clone(), spec, own: None, call: planned, filter, ty })
 }
 
 /// The arguments of a call, and the type of the first one.
@@ -257,7 +280,7 @@ fn limits(takes: Takes) -> Option<(RangeInclusive<f64>, bool)> {
 }
 
 /// The slot of a `FILTER`'s condition.
-fn plan_filter(
+pub fn plan_filter(
     planner: &mut NodePlanner<'_>,
     at: &mut Point,
     setting: Setting<'_>,

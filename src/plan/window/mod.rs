@@ -3,6 +3,7 @@
 mod aggregate;
 mod options;
 mod pane;
+mod plugin;
 mod signed;
 mod trigger;
 
@@ -16,10 +17,13 @@ use crate::event::{Path, Slot};
 use crate::expr::{Expr, Type};
 use crate::transforms::FilterPlan;
 use crate::windows::triggers::Trigger;
-use crate::windows::{LATE, PaneOutput, WINDOWS, WindowKind, WindowPlan, WindowSpec, WindowStep};
+use crate::windows::{
+    LATE, PaneOutput, RefusalPlan, WINDOWS, WindowKind, WindowPlan, WindowSpec, WindowStep,
+};
 use aggregate::{Output, PlannedCall, hidden, outputs};
 use options::{Paning, carry, grid, panes};
 use pane::{PANE, Told};
+use trigger::Triggers;
 
 const START: &str = "window_start";
 const END: &str = "window_end";
@@ -39,10 +43,13 @@ impl Planning<'_> {
         let taken_back = self.taken_back(&declaration.from).map(str::to_owned);
         let mut planner = self.planner(id, Some(entry.clone()));
         planner.read_ttl(&section);
-        let panes = panes(&section, kind.map(|(_, kind)| kind));
+        let mut triggers = Triggers { planner: &planner, reads: Vec::new() };
+        let panes = panes(&section, kind.map(|(_, kind)| kind), &mut triggers);
+        let reads = triggers.reads;
         let closes = panes.as_ref().is_some_and(|panes| panes.trigger.closes());
         let has_late = closes || kind.is_some_and(|(_, kind)| kind.ends);
-        let planned = plan_window(&mut planner, &section, kind, (panes, has_late), (entry, taken_back));
+        let planned =
+            plan_window(&mut planner, &section, kind, (panes, reads, has_late), (entry, taken_back));
         if planned.is_some() {
             planner.judge_ttl(&section);
         }
@@ -65,7 +72,7 @@ fn plan_window(
     planner: &mut NodePlanner<'_>,
     section: &Section<'_>,
     kind: Option<(Setting<'_>, &'static WindowSpec)>,
-    (panes, has_late): (Option<Paning>, bool),
+    (panes, reads, has_late): (Option<Paning>, Vec<Setting<'_>>, bool),
     (entry, taken_back): (Point, Option<String>),
 ) -> Option<(Point, Option<Point>)> {
     let mut at = entry;
@@ -94,21 +101,24 @@ fn plan_window(
     let carry = carry(section, spec, &calls, panes.as_ref());
     let (kind_plan, outputs) = (kind_plan?, outputs?);
     let Paning { lateness, accumulation, .. } = *panes.as_ref()?;
-    refuse_endless(planner, &at, section, &kind_plan, panes.as_ref()?)?;
-    let firing = panes.and_then(|panes| panes.plan(told.asked));
+    refuse(planner, &at, section, &kind_plan, (panes.as_ref()?, &calls))?;
+    let fields = trigger::fields(planner, &mut at, &reads)?;
+    let firing = panes.and_then(|panes| panes.plan(told.asked, fields));
     let stage = output_stage(planner, &at, &key, &calls, &told);
     let ttl = ttl(planner, &kind_plan);
-    let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + calls.len() + 6).collect();
+    let slots: Vec<Slot> = (0..).map(Slot).take(key.len() + 2 * calls.len() + 6).collect();
     let written = calls.iter().map(|call| call.written.to_string()).collect();
     let fields = key.iter().map(|field| field.name.clone()).collect();
     let (key_slots, rest) = slots.split_at(key.len());
     let (call_slots, bounds) = rest.split_at(calls.len());
+    let said = 2 + if told.asked { PANE.len() } else { 0 } + usize::from(told.retracts);
+    let (aggregates, failed) = plugin::place_results(calls, call_slots, &bounds[said..]);
     let own = if firing.is_none() { own_watermark(planner, &at, &key, &kind_plan) } else { None };
     let plan = WindowPlan {
         kind: kind_plan,
         key: key.iter().map(|field| field.slot).collect(),
         own,
-        aggregates: calls.into_iter().zip(call_slots).map(|(call, into)| call.into(*into)).collect(),
+        aggregates,
         lateness,
         accumulation,
         firing,
@@ -128,14 +138,8 @@ fn plan_window(
     if let Some((point, _)) = &late {
         planner.draft.emit_to(step, LATE, point.stage);
     }
-    let output = behind(planner, stage, &key, &outputs, having?, &told)?;
+    let output = behind(planner, (stage, failed), &key, &outputs, having?, &told)?;
     Some((output, late.map(|(point, _)| point)))
-}
-
-/// How long a key without events is remembered: only windows over numbers of events have no end of their own.
-fn ttl(planner: &mut NodePlanner<'_>, kind: &WindowKind) -> StateTtl {
-    let counts = matches!(kind, WindowKind::Count { .. });
-    if counts { planner.state_ttl() } else { StateTtl::default() }
 }
 
 /// Where the watermark stands that windows of this key follow, if not that of all.
@@ -176,7 +180,9 @@ fn output_stage(
     let bounds = [(START.to_owned(), Type::INT), (END.to_owned(), Type::INT)];
     let pane = PANE.iter().filter(|_| told.asked).map(|(_, field, ty)| ((*field).to_owned(), *ty));
     let retracted = told.retracts.then(|| (RETRACTED.to_owned(), Type::BOOL));
-    let all = keys.chain(results).chain(bounds).chain(pane).chain(retracted).enumerate();
+    let own = calls.iter().filter(|call| call.own.is_some());
+    let failed = own.map(|call| (format!("{} failed", hidden(&call.written)), Type::TEXT));
+    let all = keys.chain(results).chain(bounds).chain(pane).chain(retracted).chain(failed).enumerate();
     let fields = all.map(|(i, (name, ty))| (name, Slot(i as u16), ty)).collect();
     let live = planner.draft.at(at.stage).live;
     let stage = planner.draft.stage(Origin::Made { fields, whole: false });
@@ -195,7 +201,7 @@ fn late_stage(planner: &mut NodePlanner<'_>, at: &Point) -> (Point, Slot) {
 /// What follows the window in the same node: arithmetic over aggregates, then `having`.
 fn behind(
     planner: &mut NodePlanner<'_>,
-    stage: StageId,
+    (stage, failed): (StageId, Vec<Slot>),
     key: &[KeyField],
     outputs: &[Output<'_>],
     having: Option<(Setting<'_>, Expr)>,
@@ -207,6 +213,15 @@ fn behind(
     for key in key {
         let found = planner.draft.resolve(stage, &own, &Path::field(&key.name)).ok()?;
         scope = scope.with(&key.name, Binding::Slot(found.slot, found.ty));
+    }
+    if !failed.is_empty() {
+        at.scope = scope.clone();
+        for bound in [START, END] {
+            let found = planner.draft.resolve(stage, &own, &Path::field(bound)).ok()?;
+            at.scope = at.scope.with(bound, Binding::Slot(found.slot, found.ty));
+        }
+        let step = planner.attach(&at, Box::new(RefusalPlan { failed }));
+        at = Point { stage, behind: Some((step, MAIN)), scope: Scope::origin() };
     }
     let mut computed = Vec::new();
     for output in outputs {
@@ -260,14 +275,21 @@ fn having<'a>(
     Some(Some((setting, expr)))
 }
 
-/// A window without an end gives nothing before that of the input.
-fn refuse_endless(
+/// How long keys without events are remembered: only windows over numbers of events do not end by themselves.
+fn ttl(planner: &mut NodePlanner<'_>, kind: &WindowKind) -> StateTtl {
+    let counts = matches!(kind, WindowKind::Count { .. });
+    if counts { planner.state_ttl() } else { StateTtl::default() }
+}
+
+/// Refuses what cannot merge where it must, and a window without an end that gives nothing before that of the input.
+fn refuse(
     planner: &mut NodePlanner<'_>,
     at: &Point,
     section: &Section<'_>,
     kind: &WindowKind,
-    panes: &Paning,
+    (panes, calls): (&Paning, &[PlannedCall]),
 ) -> Option<()> {
+    plugin::check_merging(section, kind, panes, calls)?;
     let is_endless = matches!(kind, WindowKind::Global) && panes.trigger == Trigger::Watermark;
     if is_endless && planner.draft.at(at.stage).live {
         let message = "a `global` window over live input never fires without a trigger";

@@ -1,9 +1,9 @@
 //! Options of windows beside their kind: where they are cut, when they fire, what they start with.
 
 use super::aggregate::PlannedCall;
-use super::trigger;
+use super::trigger::{self, Triggers};
 use crate::config::{Section, read};
-use crate::event::nearest;
+use crate::event::{Slot, nearest};
 use crate::time::Millis;
 use crate::windows::triggers::Trigger;
 use crate::windows::{Accumulation, CARRY, FiringPlan, Grid, WindowSpec};
@@ -53,16 +53,20 @@ pub struct Paning {
 
 impl Paning {
     /// What the operator is told of it, if that is more than that the watermark makes panes leave.
-    pub fn plan(&self, asked: bool) -> Option<FiringPlan> {
+    pub fn plan(&self, asked: bool, fields: Vec<(String, Slot)>) -> Option<FiringPlan> {
         let retracts = self.accumulation == Accumulation::Retracting;
         let plain = self.trigger == Trigger::Watermark && !retracts && !asked;
-        (!plain).then(|| FiringPlan { trigger: self.trigger.clone(), emit_empty: self.emit_empty })
+        (!plain).then(|| FiringPlan { trigger: self.trigger.clone(), emit_empty: self.emit_empty, fields })
     }
 }
 
 /// Reads `allowed_lateness`, `trigger`, `accumulation`, which must be written where a window can fire twice, and
 /// `emit_empty`.
-pub fn panes(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<Paning> {
+pub fn panes<'a>(
+    section: &Section<'a>,
+    spec: Option<&WindowSpec>,
+    triggers: &mut Triggers<'a, '_, '_>,
+) -> Option<Paning> {
     let lateness = section.or("allowed_lateness", Millis::ZERO, read::duration);
     if let (Some(setting), Some(spec)) = (section.get("allowed_lateness"), spec.filter(|spec| !spec.ends)) {
         let message = format!(
@@ -72,7 +76,7 @@ pub fn panes(section: &Section<'_>, spec: Option<&WindowSpec>) -> Option<Paning>
         section.faults().error(setting.key, message);
     }
     let lateness = if spec.is_none_or(|spec| spec.ends) { lateness } else { Millis::ZERO };
-    let trigger = section.optional("trigger", trigger::read);
+    let trigger = section.optional("trigger", |setting| trigger::read(setting, triggers));
     let counts = spec.is_some_and(|spec| spec.spec.name == "count");
     for key in ["trigger", "emit_empty"] {
         if let (true, Some(setting)) = (counts, section.get(key)) {

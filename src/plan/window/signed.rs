@@ -41,13 +41,22 @@ pub fn check(
     Some(())
 }
 
+const FORGETTING: &str =
+    "`count`, `sum` and `avg` can; or write `accumulation: accumulating` at the window before";
+
 /// Writes the aggregates of an expression so that they follow the mark; reports those that cannot.
 pub fn follow(planner: &NodePlanner<'_>, setting: Setting<'_>, expr: &mut Expr) -> bool {
     let mut good = true;
     expr.map(&mut |part| {
         let call = part.as_call()?;
-        let spec = aggregates::find(&call.name)?;
         let over = Over { call, part };
+        let Some(spec) = aggregates::find(&call.name) else {
+            let own = super::plugin::aggregate(planner, part)?;
+            let message = format!("`{}` cannot forget rows that are taken back", own.name());
+            planner.faults.error(place(setting, part), message).hint(FORGETTING);
+            good = false;
+            return Some(over.int(0));
+        };
         let only = call.args.first().filter(|_| call.args.len() == 1 && !call.distinct);
         match (spec.name, only) {
             ("count", None) if call.star => Some(over.or_zero(over.sum(over.signed(over.int(1))))),
@@ -56,8 +65,7 @@ pub fn follow(planner: &NodePlanner<'_>, setting: Setting<'_>, expr: &mut Expr) 
             ("avg", Some(x)) => Some(over.mean(x)),
             _ => {
                 let message = format!("`{}` cannot forget rows that are taken back", spec.name);
-                let hint = "`count`, `sum` and `avg` can; or write `accumulation: accumulating` at the window before";
-                planner.faults.error(place(setting, part), message).hint(hint);
+                planner.faults.error(place(setting, part), message).hint(FORGETTING);
                 good = false;
                 Some(over.int(0))
             }

@@ -147,7 +147,8 @@ impl Layout {
 
     /// How many of a node's events were late, whether somebody reads them or not.
     pub fn late(&self, node: usize, counts: &NodeCounts) -> u64 {
-        let read = self.nodes[node].late.and_then(|port| counts.aside.get(&port)).copied().unwrap_or_default();
+        let read =
+            self.nodes[node].late.and_then(|port| counts.aside.get(&port)).copied().unwrap_or_default();
         read + counts.discarded.get(LATE).copied().unwrap_or_default()
     }
 

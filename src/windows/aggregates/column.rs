@@ -88,6 +88,11 @@ pub trait Accumulator: Send {
     /// What the pane comes to, with its text in the batch's arena.
     fn result(&mut self, pane: PaneId, frame: Frame, batch: &mut Batch) -> Value;
 
+    /// Why the last result is none; of what never fails there is nothing to tell.
+    fn failure(&mut self) -> Option<Reason> {
+        None
+    }
+
     /// Gives up what is kept by key and no longer needed. Returns the event time of the last value still kept.
     fn settle(&mut self, _key: KeyId, _settled: Settled) -> Option<Timestamp> {
         None

@@ -10,6 +10,7 @@ mod by;
 mod collect;
 mod column;
 mod count;
+mod custom;
 mod delta;
 mod distinct;
 mod edges;
@@ -20,6 +21,7 @@ mod logic;
 mod moments;
 mod near;
 mod quantile;
+mod scripted;
 mod sum;
 mod timeline;
 mod top;
@@ -29,7 +31,9 @@ mod tests;
 
 pub use budget::HELD_BYTES;
 pub use column::{Accumulator, Arrival, Columns, Fold, Frame, PaneId, Settled};
+pub use custom::{CUSTOM, CustomAggregate, Own};
 pub use near::{Near, events, is_canonical};
+pub use scripted::PluginAggregate;
 
 use crate::event::{Reason, RejectKind, Slot, Value, nearest};
 use crate::time::Millis;
@@ -139,6 +143,8 @@ pub enum ResultType {
     Argument,
     /// A list.
     List,
+    /// Whatever it is.
+    Any,
 }
 
 /// A documented call: the values of `x` in order of arrival as a JSON list, and the JSON result.
@@ -159,6 +165,8 @@ pub struct Call {
     pub slots: Vec<Slot>,
     /// The arguments that are constants, in order.
     pub constants: Vec<f64>,
+    /// The plugin's aggregate, if it is one.
+    pub own: Option<Own>,
 }
 
 impl Call {

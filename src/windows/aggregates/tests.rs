@@ -28,7 +28,7 @@ fn batch(values: &[Option<&str>]) -> Batch {
 }
 
 fn make(spec: &AggregateSpec, constants: &[f64]) -> Box<dyn Accumulator> {
-    let call = Call { slots: vec![Slot(0)], constants: constants.to_vec() };
+    let call = Call { slots: vec![Slot(0)], constants: constants.to_vec(), own: None };
     let mut states = (spec.make)(&call, Setup { parts: 4, seed: 7, carry: None });
     states.reset(PANE);
     states.reset(OTHER);

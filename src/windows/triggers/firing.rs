@@ -1,9 +1,10 @@
 //! What panes keep of their trigger and of what they have put out.
 
-use super::machine::{Cells, Machine};
+use super::custom::Told;
+use super::machine::{Cells, Machine, Moment};
 use super::plan::Trigger;
-use crate::event::Kept;
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
+use crate::event::{Kept, Reason};
 use crate::time::{Interval, Millis, Timestamp};
 use crate::windows::aggregates::PaneId;
 
@@ -46,12 +47,18 @@ pub struct Firings {
     /// Values of a pane that was put out.
     values: usize,
     firings: Vec<Firing>,
+    /// What panes will keep of the event at hand, latest window first: a custom trigger is told of it before anything else
+    /// is, as it may refuse it. Empty with other triggers.
+    foreseen: Vec<Cells>,
+    /// What custom triggers failed at while there was no event to refuse.
+    pub faults: Vec<Reason>,
 }
 
 impl Firings {
     /// No panes, which put out so many values.
     pub fn new(trigger: &Trigger, values: usize) -> Firings {
-        Firings { machine: Machine::new(trigger), values, firings: Vec::new() }
+        let (firings, foreseen, faults) = (Vec::new(), Vec::new(), Vec::new());
+        Firings { machine: Machine::new(trigger), values, firings, foreseen, faults }
     }
 
     /// A pane begins.
@@ -77,6 +84,41 @@ impl Firings {
         (&self.machine, &mut self.firings[pane.index()])
     }
 
+    /// Sees what the trigger will keep of the event in a pane made of these, none for a new one. `reopens` if event time has
+    /// not come to its end. To be called for all panes that the event is told to, before it is told to any.
+    pub fn foresee(&mut self, parts: &[PaneId], reopens: bool, told: &Told<'_>) -> Result<(), Reason> {
+        if !self.machine.is_custom() {
+            return Ok(());
+        }
+        let mut parts = parts.iter().map(|part| &self.firings[part.index()].cells);
+        let mut cells = parts.next().cloned().unwrap_or_else(|| self.machine.cells());
+        let mut faults = Vec::new();
+        parts.for_each(|other| self.machine.merge(&mut cells, other, &mut faults));
+        if reopens {
+            self.machine.reopen(&mut cells);
+        }
+        let failed = faults.into_iter().next().map_or(Ok(()), Err);
+        match failed.and_then(|()| self.machine.event(&mut cells, told)) {
+            Ok(()) => self.foreseen.push(cells),
+            Err(reason) => {
+                self.foreseen.clear();
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// An event came to a pane; of several the earliest window's comes first.
+    pub fn tell(&mut self, pane: PaneId, told: &Told<'_>) {
+        let firing = &mut self.firings[pane.index()];
+        firing.fresh = true;
+        match self.foreseen.pop() {
+            Some(cells) => firing.cells = cells,
+            // Only custom triggers fail, and these have been asked.
+            None => self.faults.extend(self.machine.event(&mut firing.cells, told).err()),
+        }
+    }
+
     /// A pane that is open.
     pub fn get(&self, pane: PaneId) -> &Firing {
         &self.firings[pane.index()]
@@ -87,11 +129,21 @@ impl Firings {
         self.firings.get(pane.index())
     }
 
+    /// Tells custom triggers of a pane what is due.
+    pub fn advance(&mut self, pane: PaneId, moment: Moment) {
+        let firing = &mut self.firings[pane.index()];
+        if !firing.closed {
+            self.machine.advance(&mut firing.cells, moment, &mut self.faults);
+        }
+    }
+
     /// A pane takes in another.
     pub fn merge(&mut self, into: PaneId, from: PaneId) {
         let from = std::mem::take(&mut self.firings[from.index()]);
         let into = &mut self.firings[into.index()];
-        self.machine.merge(&mut into.cells, &from.cells);
+        if self.foreseen.is_empty() {
+            self.machine.merge(&mut into.cells, &from.cells, &mut self.faults);
+        }
         into.index = into.index.max(from.index);
         into.fresh |= from.fresh;
         into.owed |= from.owed;

@@ -6,7 +6,9 @@
 //! count is the sum and a deadline the earlier one, what was done in one of them is done, and the end of the window has
 //! passed only if it has for both.
 
+use super::custom::{Held, Running, Told};
 use super::plan::Trigger;
+use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_signed};
 use crate::time::{Millis, Timestamp};
 
@@ -15,6 +17,8 @@ use crate::time::{Millis, Timestamp};
 pub struct Moment {
     /// Event time.
     pub watermark: Timestamp,
+    /// Where the window starts.
+    pub start: Timestamp,
     /// Where the window ends.
     pub end: Timestamp,
     /// The clock, as far as the last tick.
@@ -29,12 +33,14 @@ impl Moment {
 }
 
 /// What a part of a trigger keeps of a pane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// It has fired and does not begin anew.
     done: bool,
     /// A count, a deadline, or for phases that the late one has begun.
     value: Option<i64>,
+    /// What a custom trigger keeps, once it was told of an event.
+    held: Option<Box<Held>>,
 }
 
 /// The state of a trigger for one pane.
@@ -49,6 +55,8 @@ pub struct Machine {
     clocks: Vec<usize>,
     /// The cells of deadlines by event time.
     times: Vec<usize>,
+    /// The cells of custom triggers.
+    customs: Vec<usize>,
 }
 
 /// A part, with the number of its cell and the one behind those of its parts.
@@ -57,6 +65,7 @@ struct Node {
     cell: usize,
     behind: usize,
     parts: Vec<Node>,
+    custom: Option<Box<dyn Running>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,17 +85,15 @@ enum Rule {
     Once,
     /// Parts: what works, what ends it.
     Until,
+    Custom,
 }
 
 impl Machine {
     /// For the trigger at the top of a window.
     pub fn new(trigger: &Trigger) -> Machine {
-        let mut machine = Machine {
-            root: Node { rule: Rule::Watermark, cell: 0, behind: 0, parts: Vec::new() },
-            cells: 0,
-            clocks: Vec::new(),
-            times: Vec::new(),
-        };
+        let root = Node { rule: Rule::Watermark, cell: 0, behind: 0, parts: Vec::new(), custom: None };
+        let (clocks, times, customs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut machine = Machine { root, cells: 0, clocks, times, customs };
         machine.root = machine.node(&trigger.clone().repeating());
         machine
     }
@@ -94,6 +101,7 @@ impl Machine {
     fn node(&mut self, trigger: &Trigger) -> Node {
         let cell = self.cells;
         self.cells += 1;
+        let mut custom = None;
         let all = |machine: &mut Machine, parts: &[Trigger]| -> Vec<Node> {
             parts.iter().map(|part| machine.node(part)).collect()
         };
@@ -121,8 +129,13 @@ impl Machine {
             Trigger::Repeat(part) => (Rule::Repeat, vec![self.node(part)]),
             Trigger::Once(part) => (Rule::Once, vec![self.node(part)]),
             Trigger::Until { work, until } => (Rule::Until, vec![self.node(work), self.node(until)]),
+            Trigger::Custom(trigger) => {
+                self.customs.push(cell);
+                custom = Some(trigger.0.start());
+                (Rule::Custom, Vec::new())
+            }
         };
-        Node { rule, cell, behind: self.cells, parts }
+        Node { rule, cell, behind: self.cells, parts, custom }
     }
 
     /// The state of a pane without events.
@@ -130,9 +143,21 @@ impl Machine {
         vec![Cell::default(); self.cells].into()
     }
 
-    /// An event of that time has come; the clock stands at `now`.
-    pub fn event(&self, cells: &mut Cells, time: Timestamp, watermark: Timestamp, now: Millis) {
-        self.root.event(cells, time.max(watermark), now);
+    /// Whether it has parts that may fail.
+    pub fn is_custom(&self) -> bool {
+        !self.customs.is_empty()
+    }
+
+    /// An event has come. Where that fails, the cells are of no use any more.
+    pub fn event(&self, cells: &mut Cells, told: &Told<'_>) -> Result<(), Reason> {
+        self.root.event(cells, told)
+    }
+
+    /// Tells custom triggers of what is due. To be called before it is asked.
+    pub fn advance(&self, cells: &mut Cells, moment: Moment, faults: &mut Vec<Reason>) {
+        if self.is_custom() {
+            self.root.advance(cells, moment, faults);
+        }
     }
 
     /// Whether it would fire.
@@ -147,8 +172,8 @@ impl Machine {
     }
 
     /// The window took in another.
-    pub fn merge(&self, cells: &mut Cells, other: &Cells) {
-        self.root.merge(cells, other);
+    pub fn merge(&self, cells: &mut Cells, other: &Cells, faults: &mut Vec<Reason>) {
+        self.root.merge(cells, other, faults);
     }
 
     /// The end of the window has moved, and event time has not reached it: who was told that it had is told otherwise.
@@ -158,19 +183,28 @@ impl Machine {
 
     /// The next time of the clock, beyond that, at which it may be ready.
     pub fn next_clock(&self, cells: &Cells, clock: Millis) -> Option<Millis> {
-        deadlines(cells, &self.clocks).filter(|due| *due > clock.0).min().map(Millis)
+        let set = self.held(cells).filter_map(|held| held.clock_timer).map(|at| at.0);
+        deadlines(cells, &self.clocks).chain(set).filter(|due| *due > clock.0).min().map(Millis)
     }
 
     /// The next watermark, beyond that, with which it may be ready; the end of the window aside.
     pub fn next_time(&self, cells: &Cells, watermark: Timestamp) -> Option<Timestamp> {
-        deadlines(cells, &self.times).filter(|due| *due > watermark.0).min().map(Timestamp)
+        let set = self.held(cells).filter_map(|held| held.timer).map(|at| at.0);
+        deadlines(cells, &self.times).chain(set).filter(|due| *due > watermark.0).min().map(Timestamp)
+    }
+
+    /// What custom triggers keep.
+    fn held<'c>(&'c self, cells: &'c Cells) -> impl Iterator<Item = &'c Held> {
+        self.customs.iter().filter_map(|cell| cells[*cell].held.as_deref())
     }
 
     /// Appends the state of a pane.
     pub fn save(&self, cells: &Cells, into: &mut Vec<u8>) {
         for cell in cells.iter() {
-            into.push(u8::from(cell.done) | u8::from(cell.value.is_some()) << 1);
+            let (value, held) = (cell.value.is_some(), cell.held.is_some());
+            into.push(u8::from(cell.done) | u8::from(value) << 1 | u8::from(held) << 2);
             cell.value.iter().for_each(|value| put_signed(into, *value));
+            cell.held.iter().for_each(|held| held.save(into));
         }
     }
 
@@ -179,11 +213,12 @@ impl Machine {
         let mut cells = self.cells();
         for cell in &mut cells {
             let flags = from.byte()?;
-            if flags > 3 {
+            if flags > 7 {
                 return Err(Malformed("a trigger in no state that is known"));
             }
             let value = if flags & 2 != 0 { Some(from.signed()?) } else { None };
-            *cell = Cell { done: flags & 1 != 0, value };
+            let held = if flags & 4 != 0 { Some(Box::new(Held::load(from)?)) } else { None };
+            *cell = Cell { done: flags & 1 != 0, value, held };
         }
         Ok(cells)
     }
@@ -227,22 +262,37 @@ impl Node {
         cells[self.cell].value.is_some()
     }
 
-    fn event(&self, cells: &mut Cells, time: Timestamp, now: Millis) {
+    fn event(&self, cells: &mut Cells, told: &Told<'_>) -> Result<(), Reason> {
         if self.done(cells) {
-            return;
+            return Ok(());
         }
-        let value = &mut cells[self.cell].value;
+        let Cell { value, held, .. } = &mut cells[self.cell];
+        if let Some(custom) = &self.custom {
+            return held.get_or_insert_default().tell(&**custom, told);
+        }
         match self.rule {
             Rule::Count(_) => *value = Some(value.unwrap_or(0).saturating_add(1)),
             Rule::Clock(span) => {
-                value.get_or_insert(now.0.saturating_add(span.0));
+                value.get_or_insert(told.now.0.saturating_add(span.0));
             }
             Rule::Time(span) => {
+                let time = told.time.max(told.watermark);
                 let end = (time.0.div_euclid(span.0)).saturating_mul(span.0).saturating_add(span.0);
                 *value = Some(value.map_or(end, |known| known.min(end)));
             }
-            _ => self.active(cells).iter().for_each(|part| part.event(cells, time, now)),
+            _ => return self.active(cells).iter().try_for_each(|part| part.event(cells, told)),
         }
+        Ok(())
+    }
+
+    fn advance(&self, cells: &mut Cells, moment: Moment, faults: &mut Vec<Reason>) {
+        if self.done(cells) {
+            return;
+        }
+        if let (Some(custom), Some(held)) = (&self.custom, &mut cells[self.cell].held) {
+            held.advance(&**custom, moment, faults);
+        }
+        self.active(cells).iter().for_each(|part| part.advance(cells, moment, faults));
     }
 
     fn is_ready(&self, cells: &Cells, moment: Moment) -> bool {
@@ -256,6 +306,7 @@ impl Node {
             Rule::Clock(_) => value.is_some_and(|due| due <= moment.clock.0),
             Rule::Time(_) => value.is_some_and(|due| due <= moment.watermark.0),
             Rule::Count(count) => value.is_some_and(|seen| seen >= count),
+            Rule::Custom => cells[self.cell].held.as_ref().is_some_and(|held| held.is_ready()),
             Rule::All => active.all(|part| part.done(cells) || part.is_ready(cells, moment)),
             Rule::Phases { .. } => {
                 !self.is_late(cells) && moment.is_past_end()
@@ -293,6 +344,12 @@ impl Node {
                 self.clear(cells);
                 cells[self.cell].value = Some(1);
             }
+            (Rule::Custom, _) => {
+                let is_done = cells[self.cell].held.as_mut().is_some_and(|held| held.fire());
+                if is_done {
+                    self.finish(cells);
+                }
+            }
             (Rule::Phases { .. }, parts) => {
                 self.active(cells).iter().for_each(|part| part.fire(cells, moment));
                 let late = parts.last().is_some_and(|late| late.done(cells));
@@ -309,42 +366,65 @@ impl Node {
         }
     }
 
-    fn merge(&self, cells: &mut Cells, other: &Cells) {
-        let (own, others) = (cells[self.cell], other[self.cell]);
-        let either = own.done || others.done;
-        let least = own.value.into_iter().chain(others.value).min();
+    fn merge(&self, cells: &mut Cells, other: &Cells, faults: &mut Vec<Reason>) {
+        let (own, others) = (&mut cells[self.cell], &other[self.cell]);
+        if let Some(custom) = &self.custom {
+            if own.done || others.done {
+                return self.finish(cells);
+            }
+            match (&mut own.held, &others.held) {
+                (Some(held), Some(other)) => faults.extend(held.merge(&**custom, other).err()),
+                (None, other) => own.held.clone_from(other),
+                (Some(_), None) => {}
+            }
+            return;
+        }
+        let (own, others) = ((own.done, own.value), (others.done, others.value));
+        self.merge_rule(cells, other, (own, others), faults);
+    }
+
+    fn merge_rule(
+        &self,
+        cells: &mut Cells,
+        other: &Cells,
+        (own, others): ((bool, Option<i64>), (bool, Option<i64>)),
+        faults: &mut Vec<Reason>,
+    ) {
+        let (either, both) = (own.0 || others.0, own.0 && others.0);
+        let least = own.1.into_iter().chain(others.1).min();
         match self.rule {
-            Rule::Watermark => cells[self.cell].done = own.done && others.done,
+            Rule::Watermark => cells[self.cell].done = both,
+            Rule::Custom => {}
             Rule::Count(_) | Rule::Clock(_) | Rule::Time(_) if either => self.finish(cells),
             Rule::Clock(_) | Rule::Time(_) => cells[self.cell].value = least,
             Rule::Count(_) => {
-                let sum = own.value.unwrap_or(0).saturating_add(others.value.unwrap_or(0));
+                let sum = own.1.unwrap_or(0).saturating_add(others.1.unwrap_or(0));
                 cells[self.cell].value = Some(sum);
             }
             Rule::Any | Rule::All | Rule::Once | Rule::Until if either => self.finish(cells),
-            Rule::Any | Rule::All | Rule::Once | Rule::Until => self.merge_parts(cells, other),
+            Rule::Any | Rule::All | Rule::Once | Rule::Until => self.merge_parts(cells, other, faults),
             Rule::Repeat => {
-                self.merge_parts(cells, other);
+                self.merge_parts(cells, other, faults);
                 self.begin_anew(cells);
             }
             Rule::Each => {
-                self.merge_parts(cells, other);
+                self.merge_parts(cells, other, faults);
                 self.begin_behind_first(cells);
             }
             Rule::Phases { .. } => {
-                self.merge_parts(cells, other);
-                let late = own.value.is_some() && others.value.is_some();
-                let begun = own.value.is_some() || others.value.is_some();
+                self.merge_parts(cells, other, faults);
+                let late = own.1.is_some() && others.1.is_some();
+                let begun = own.1.is_some() || others.1.is_some();
                 if begun && !late {
                     self.parts.last().into_iter().for_each(|late| late.clear(cells));
                 }
-                cells[self.cell] = Cell { done: own.done && others.done, value: late.then_some(1) };
+                cells[self.cell] = Cell { done: both, value: late.then_some(1), held: None };
             }
         }
     }
 
-    fn merge_parts(&self, cells: &mut Cells, other: &Cells) {
-        self.parts.iter().for_each(|part| part.merge(cells, other));
+    fn merge_parts(&self, cells: &mut Cells, other: &Cells, faults: &mut Vec<Reason>) {
+        self.parts.iter().for_each(|part| part.merge(cells, other, faults));
     }
 
     /// Of a sequence: what stands behind the first that is not done has not begun.

@@ -1,5 +1,6 @@
 //! A trigger as it was written.
 
+use super::custom::Custom;
 use crate::time::Millis;
 use std::fmt;
 
@@ -39,13 +40,19 @@ pub enum Trigger {
         /// What ends it.
         until: Box<Trigger>,
     },
+    /// As a plugin says.
+    Custom(Custom),
 }
 
 impl Trigger {
     /// The trigger as it works where triggers repeat by themselves: at the top, and as `early` and `late`.
     pub fn repeating(self) -> Trigger {
         match self {
-            Trigger::Phases { .. } | Trigger::Repeat(_) | Trigger::Once(_) | Trigger::Until { .. } => self,
+            Trigger::Phases { .. }
+            | Trigger::Repeat(_)
+            | Trigger::Once(_)
+            | Trigger::Until { .. }
+            | Trigger::Custom(_) => self,
             other => Trigger::Repeat(Box::new(other)),
         }
     }
@@ -63,7 +70,7 @@ impl Trigger {
     /// Whether it may be done, and so close a window before its time.
     pub fn closes(&self) -> bool {
         match self {
-            Trigger::Once(_) | Trigger::Until { .. } => true,
+            Trigger::Once(_) | Trigger::Until { .. } | Trigger::Custom(_) => true,
             Trigger::Phases { late, .. } => late.as_ref().is_some_and(|late| late.closes()),
             _ => false,
         }
@@ -84,6 +91,7 @@ impl Trigger {
     pub fn shortest_wait(&self) -> Option<Millis> {
         match self {
             Trigger::ProcessingTime(span) => Some(*span),
+            Trigger::Custom(custom) => custom.0.waits(),
             _ => self.parts().into_iter().filter_map(Trigger::shortest_wait).min(),
         }
     }
@@ -112,6 +120,7 @@ impl fmt::Display for Trigger {
             Trigger::Repeat(part) => write!(f, "repeat ({part})"),
             Trigger::Once(part) => write!(f, "once ({part})"),
             Trigger::Until { work, until } => write!(f, "({work}) until ({until})"),
+            Trigger::Custom(custom) => write!(f, "{}", custom.0.name()),
         }
     }
 }
