@@ -1,7 +1,7 @@
 //! Which fields of an event a script reads and writes.
 //!
 //! Values that cross into Lua and back cost more than what Lua does with them, so only those cross that a script names.
-//! The script is read as Lua reads it ([`parser`]), and every use of the parameter of `process` is looked at, wherever
+//! The script is read as Lua reads it (`parser`), and every use of the parameter of `process` is looked at, wherever
 //! the scopes of Lua let its name reach. The parameter is a local: nothing but its name leads to the event, as long as
 //! the event is never given another name. So it is enough that each use is one of these, and anything else means the
 //! whole event ([`Whole`]):

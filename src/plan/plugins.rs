@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Most files that a pattern may stand for.
 const MOST_FILES: usize = 256;
 
+/// What a script says that registers something.
+const REGISTERS: [&str; 3] = ["register.scalar", "register.aggregate", "register.trigger"];
+
 impl Planning<'_> {
     /// Loads the scripts that the file names, and those of `lua` nodes that register something.
     pub(super) fn plugins(&mut self) {
@@ -31,7 +34,7 @@ impl Planning<'_> {
             }
             // What cannot be read is reported by the node, which also has the functions that such scripts call.
             let text = Script::read(&self.folder.join(&script));
-            if text.is_ok_and(|read| read.text.contains("register.")) {
+            if text.is_ok_and(|read| REGISTERS.iter().any(|call| read.text.contains(call))) {
                 self.offer_script(&script, place);
             }
             seen.push(script);

@@ -217,9 +217,7 @@ impl Driver {
         if rows.is_empty() {
             return;
         }
-        if !self.showings.is_empty() {
-            self.shown(Place::Stage(stage), batch, rows);
-        }
+        self.shown(Place::Stage(stage), batch, rows);
         for i in 0..self.at(stage).roots.len() {
             let next = self.at(stage).roots[i];
             self.go_on(next, batch, rows);
@@ -388,9 +386,7 @@ impl Driver {
         if rows.is_empty() {
             return;
         }
-        if !self.showings.is_empty() {
-            self.shown(Place::Behind(step, port), batch, rows);
-        }
+        self.shown(Place::Behind(step, port), batch, rows);
         for i in 0.. {
             let Some(next) = self.steps[step.0 as usize].next(port, i) else { break };
             self.go_on(next, batch, rows);

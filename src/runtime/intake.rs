@@ -1,5 +1,6 @@
 //! A source at work on one worker: reads its partitions, gives rows their times and watermarks.
 
+mod canonical;
 mod lasting;
 
 use lasting::Lasting;
@@ -54,7 +55,7 @@ pub struct Intake {
     prepare: Vec<(Slot, Program)>,
     rejected: Option<RejectPort>,
     /// Set where several bounded partitions are read in canonical order.
-    aligned: Option<Aligned>,
+    canonical: Option<Canonical>,
     live: bool,
     has_steps: bool,
     ended: bool,
@@ -77,7 +78,7 @@ pub struct Intake {
 }
 
 /// What reading in canonical order takes.
-struct Aligned {
+struct Canonical {
     copier: Copier,
     /// Whose turn it is: of the partitions that have not ended, the one with the lowest time.
     turns: Tournament<Turn>,
@@ -162,7 +163,7 @@ impl Intake {
             tracker,
             prepare: parts.prepare,
             rejected: parts.rejected,
-            aligned: (several && !parts.live).then_some(Aligned { copier: parts.copier, turns }),
+            canonical: (several && !parts.live).then_some(Canonical { copier: parts.copier, turns }),
             live: parts.live,
             has_steps: parts.has_steps,
             ended: false,
@@ -223,8 +224,8 @@ impl Intake {
         self.tracker.tick(clock.read());
         let limit = self.alignment.as_ref().map_or(Timestamp::MAX, Alignment::limit);
         self.is_held = false;
-        let worked = match self.aligned.is_some() {
-            true => self.step_aligned(driver, limit)?,
+        let worked = match self.canonical.is_some() {
+            true => self.step_canonical(driver, limit)?,
             false => self.step_each(driver, clock, limit)?,
         };
         let ended = self.step_end(driver);
@@ -466,98 +467,6 @@ impl Intake {
             driver.signal_rejected(port, Signal::Watermark(watermark));
         }
         driver.drive(self.stage, batch, rows);
-    }
-}
-
-impl Intake {
-    /// One batch of a bounded source's partitions, always the row of the partition with the lowest watermark next.
-    fn step_aligned(&mut self, driver: &mut Driver, limit: Timestamp) -> Result<bool, SourceError> {
-        // They go together, so that it is the source that runs ahead.
-        let reached = self.tracker.watermark();
-        self.is_held = reached > limit && reached < Timestamp::MAX;
-        if self.is_held {
-            return Ok(false);
-        }
-        let Some(mut aligned) = self.aligned.take() else { return Ok(false) };
-        let mut merged = driver.take_batch(self.stage);
-        let mut worked = false;
-        let mut one = Vec::with_capacity(1);
-        while !merged.is_full() {
-            let Some(next) = self.lowest(driver, &mut aligned.turns)? else { break };
-            worked = true;
-            let Some(mut read) = self.partitions[next].pending.take() else { break };
-            one.clear();
-            one.push(read.rows[read.next]);
-            read.next += 1;
-            self.partitions[next].gone_through();
-            self.assign(driver, self.partitions[next].number, &mut read.batch, &mut one);
-            if let Some(row) = one.first() {
-                let index = row.index();
-                if self.tracker.follows_events() {
-                    let (_, highest) = aligned.turns.get(next);
-                    aligned.turns.set(next, (false, highest.max(read.batch.times[index])));
-                }
-                aligned.copier.copy(&read.batch, *row, read.batch.watermarks[index], &mut merged);
-            }
-            self.partitions[next].pending = Some(read);
-        }
-        self.aligned = Some(aligned);
-        let rows: Vec<Row> = (0..merged.len() as u32).map(Row).collect();
-        merged.watermark = self.tracker.watermark();
-        self.drive(driver, &mut merged, &rows);
-        driver.return_batch(self.stage, merged);
-        Ok(worked)
-    }
-
-    /// The partition whose row comes next, with a row at hand. None at the end of all.
-    fn lowest(
-        &mut self,
-        driver: &mut Driver,
-        turns: &mut Tournament<Turn>,
-    ) -> Result<Option<usize>, SourceError> {
-        loop {
-            if turns.least() == ENDED {
-                return Ok(None);
-            }
-            let next = turns.winner();
-            self.reject_due(next, driver);
-            if self.partitions[next].has_row() {
-                return Ok(Some(next));
-            }
-            self.refill(next, driver)?;
-            if self.partitions[next].ended && self.partitions[next].pending.is_none() {
-                turns.set(next, ENDED);
-            }
-        }
-    }
-
-    /// Rejects what stands before the next row of a partition, whose turn it is.
-    fn reject_due(&mut self, i: usize, driver: &mut Driver) {
-        let Some(mut read) = self.partitions[i].pending.take() else { return };
-        let next = read.rows.get(read.next).map_or(usize::MAX, |row| row.index());
-        while read.refusals.rows_before() <= next
-            && let Some(refusal) = read.refusals.next()
-        {
-            self.partitions[i].gone_through();
-            self.reject(driver, &mut read.batch, refusal);
-        }
-        self.partitions[i].pending = Some(read);
-    }
-
-    /// Replaces a partition's used-up batch by the next, or notes its end.
-    fn refill(&mut self, i: usize, driver: &mut Driver) -> Result<(), SourceError> {
-        let used_up = self.partitions[i].pending.take();
-        if self.partitions[i].ended {
-            // Its batch goes with it: fewer partitions need fewer batches.
-            self.tracker.close(self.partitions[i].number);
-            return Ok(());
-        }
-        if let Some(used_up) = used_up {
-            driver.return_batch(self.stage, used_up.batch);
-        }
-        let (_, read) = self.read(i, driver)?;
-        self.partitions[i].pending = Some(Box::new(read));
-        Ok(())
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) fn entry(lua: &Lua, kind: RegisterKind, name: &str) -> mlua::Result<V
     of_kind.raw_get(name)
 }
 
-/// Adds the global `register` to a machine.
+/// Adds the global `register` to a machine, and `args` without anything: only a step gives some.
 pub fn install(lua: &Lua) -> mlua::Result<()> {
     let (all, register) = (lua.create_table()?, lua.create_table()?);
     for kind in [RegisterKind::Scalar, RegisterKind::Aggregate, RegisterKind::Trigger] {
@@ -123,6 +123,7 @@ pub fn install(lua: &Lua) -> mlua::Result<()> {
         register.raw_set(kind.name(), lua.create_function(add)?)?;
     }
     lua.set_named_registry_value(REGISTERED, all)?;
+    lua.globals().raw_set("args", lua.create_table()?)?;
     lua.globals().raw_set("register", register)
 }
 

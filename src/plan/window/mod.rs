@@ -81,12 +81,7 @@ fn plan_window(
     let key = section.optional("key", |setting| planner.key_fields(&mut at, setting, taken));
     let mut key = if section.has("key") { key? } else { Vec::new() };
     at = planner.exchange(&at, &mut key);
-    planner.ordered = section.optional("ordered", read::boolean);
-    if planner.ordered == Some(true) {
-        let ends = kind.is_none_or(|(_, spec)| spec.ends);
-        let lateness = if ends { Lateness::GoesOn } else { Lateness::Leaves };
-        at = planner.order(&at, &mut key, lateness);
-    }
+    at = in_order(planner, section, at, &mut key, kind.is_none_or(|(_, spec)| spec.ends));
     let grid = grid(section, kind.map(|(_, spec)| spec));
     let kind_plan = kind.and_then(|(setting, spec)| (spec.plan)(planner, &mut at, setting, grid?));
     if let (Some(from), Some(kind_plan), Some((setting, _))) = (&taken_back, &kind_plan, kind) {
@@ -140,6 +135,21 @@ fn plan_window(
     }
     let output = behind(planner, (stage, failed), &key, &outputs, having?, &told)?;
     Some((output, late.map(|(point, _)| point)))
+}
+
+/// The point behind which events come in the order of event time, if that is asked; windows that end take late ones.
+fn in_order(
+    planner: &mut NodePlanner<'_>,
+    section: &Section<'_>,
+    at: Point,
+    key: &mut [KeyField],
+    ends: bool,
+) -> Point {
+    planner.ordered = section.optional("ordered", read::boolean);
+    if planner.ordered != Some(true) {
+        return at;
+    }
+    planner.order(&at, key, if ends { Lateness::GoesOn } else { Lateness::Leaves })
 }
 
 /// Where the watermark stands that windows of this key follow, if not that of all.

@@ -25,7 +25,7 @@ struct Inbox {
     figures: KeeperFigures,
 }
 
-/// The largest time of each class of [`Durations`], in seconds; the last class has none.
+/// The largest time of each class of `Durations`, in seconds; the last class has none.
 pub const DURATION_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// How long checkpoints took.

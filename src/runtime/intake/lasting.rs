@@ -92,8 +92,8 @@ impl Intake {
         let highest = highest.map(|highest| Timestamp(highest.0 + too_new()));
         if let Some(highest) = highest {
             self.tracker.resume(number, highest);
-            if let Some(aligned) = self.aligned.as_mut().filter(|_| self.tracker.follows_events()) {
-                aligned.turns.set(place, (false, highest));
+            if let Some(canonical) = self.canonical.as_mut().filter(|_| self.tracker.follows_events()) {
+                canonical.turns.set(place, (false, highest));
             }
         }
         for EarlierKey { key, mark, is_saved } in keys {
