@@ -1,5 +1,5 @@
 //! What is done to the events of a branch of which only what comes in the end is known, whatever the order and the clock:
-//! windows with triggers, joins, tables.
+//! windows with triggers, joins, tables, scripts.
 
 use crate::draw::Draw;
 
@@ -21,6 +21,10 @@ pub enum Whole {
     Temporal,
     /// With a row of a file.
     Lookup,
+    /// Gathered for a key by a script, which gives what it has when a timer fires this long after an event.
+    Script {
+        after: i64,
+    },
 }
 
 /// Windows that fire as a trigger says.
@@ -57,6 +61,22 @@ pub struct Outer {
 
 /// The file of a table: for keys up to 3 there is a row, whose value is the key ten times.
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/rows.csv");
+/// A trigger in Lua that fires at each third event, and a while after the last one.
+const TRIGGER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/third.lua");
+/// Keeps what came for a key, and gives it when a timer fires.
+const SCRIPT: &str = "
+        function process(event)
+          local ids = state.get('ids') or {}
+          ids[#ids + 1] = event.id
+          state.set('ids', ids)
+          timer.at(event_time() + AFTER)
+        end
+        function on_timer(key, time)
+          local ids = state.get('ids')
+          state.delete('ids')
+          if ids then return { k = key, ids = ids } end
+        end
+";
 /// The greatest key of a row.
 pub const LAST_ROW: usize = 3;
 
@@ -65,11 +85,12 @@ impl Whole {
     pub fn draw(draw: &mut Draw, late: bool) -> Whole {
         let span = draw.one_of(&[0, 5, 40, 300]);
         let outer = Outer { left: draw.often(500), right: draw.often(500) };
-        match draw.below(if late { 5 } else { 9 }) {
+        match draw.below(if late { 6 } else { 10 }) {
             0..=3 => Whole::Triggered(Triggered::draw(draw)),
             4 => Whole::Lookup,
-            5 => Whole::Temporal,
-            6 => Whole::InWindow { size: span + 20, outer },
+            5 => Whole::Script { after: span },
+            6 => Whole::Temporal,
+            7 => Whole::InWindow { size: span + 20, outer },
             _ => Whole::Interval { within: span, outer },
         }
     }
@@ -108,6 +129,10 @@ impl Whole {
                 "  q{number}: {{ from: {from}, lookup: {{ table: v{number}, match: k = k, select: [v] }} }}\n  \
                  p{number}: {{ from: q{number}, select: {{ k: k, l: id, r: v }} }}\n"
             ),
+            Whole::Script { after } => {
+                let script = SCRIPT.replace("AFTER", &after.to_string());
+                format!("  p{number}:\n    from: {from}\n    lua:\n      key: k\n      script: |{script}")
+            }
         }
     }
 
@@ -141,6 +166,7 @@ impl Whole {
                     ("count", "trigger by number"),
                     ("until", "trigger that closes"),
                     ("early", "trigger in phases"),
+                    ("lua", "trigger in Lua"),
                 ];
                 let parts = parts.into_iter().filter(|(word, _)| text.contains(word)).map(|(_, name)| name);
                 parts.chain([window.kind.name(), window.accumulation.name()]).collect()
@@ -149,6 +175,7 @@ impl Whole {
             Whole::InWindow { .. } => vec!["join in windows"],
             Whole::Temporal => vec!["temporal join"],
             Whole::Lookup => vec!["table"],
+            Whole::Script { .. } => vec!["script"],
         }
     }
 }
@@ -230,7 +257,8 @@ impl Triggered {
 fn tree(draw: &mut Draw, depth: usize) -> String {
     if depth == 0 || draw.often(300) {
         let span = draw.one_of(&[1, 5, 30, 200]);
-        return match draw.below(5) {
+        return match draw.below(6) {
+            5 => format!("{{ lua: '{TRIGGER}' }}"),
             0 => "watermark".to_owned(),
             1 | 2 => format!("{{ count: {} }}", 1 + draw.below(6)),
             3 => format!("{{ processing_time: {span}ms }}"),

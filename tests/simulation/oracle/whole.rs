@@ -37,6 +37,11 @@ pub fn expected(scenario: &Scenario, branch: &Branch, whole: Whole) -> Expected 
                 add(pair(event.key, Some(event.id), row), true, 1);
             }
         }
+        Whole::Script { .. } => {
+            for event in &events {
+                add(gathered(event.key, event.id), !closes(event), 1);
+            }
+        }
         Whole::Temporal => {
             for (left, rights) in by_side(&events).0.iter().map(|left| (left, before(left, &events))) {
                 let is_sure = !closes(left) && rights.len() < 2;
@@ -70,6 +75,10 @@ pub fn expected(scenario: &Scenario, branch: &Branch, whole: Whole) -> Expected 
 fn pair(key: usize, left: Option<usize>, right: Option<usize>) -> String {
     let shown = |id: Option<usize>| id.map_or("nobody".to_owned(), |id| id.to_string());
     format!("{key}: {} with {}", shown(left), shown(right))
+}
+
+fn gathered(key: usize, id: usize) -> String {
+    format!("{id} gathered for {key}")
 }
 
 fn by_side<'e>(events: &[&'e Event]) -> (Vec<&'e Event>, Vec<&'e Event>) {
@@ -124,11 +133,18 @@ fn held(key: usize, start: Option<i64>, id: usize) -> String {
 /// # Errors
 /// Something is no event.
 pub fn lines(events: Vec<Json>, whole: Whole, coverage: &Coverage) -> Result<Vec<Line>, String> {
-    let Whole::Triggered(window) = whole else {
-        return events
-            .iter()
-            .map(|event| pair_line(event).ok_or_else(|| format!("no pair: {event}")))
-            .collect();
+    let window = match whole {
+        Whole::Triggered(window) => window,
+        Whole::Script { .. } => {
+            let bundles =
+                events.iter().map(|event| bundle(event).ok_or_else(|| format!("no bundle: {event}")));
+            return Ok(bundles.collect::<Result<Vec<_>, _>>()?.concat());
+        }
+        _ => {
+            let pairs =
+                events.iter().map(|event| pair_line(event).ok_or_else(|| format!("no pair: {event}")));
+            return pairs.collect();
+        }
     };
     let mut content = Content { window, late: Vec::new(), shown: BTreeMap::new() };
     for event in &events {
@@ -141,6 +157,13 @@ fn pair_line(event: &Json) -> Option<Line> {
     let number = |name: &str| event[name].as_u64().map(|number| number as usize);
     let key = number("k")?;
     Some(Line { text: pair(key, number("l"), number("r")), key, bytes: 1 })
+}
+
+/// What a script has given at once.
+fn bundle(event: &Json) -> Option<Vec<Line>> {
+    let key = event["k"].as_u64()? as usize;
+    let ids = event["ids"].as_array()?.iter().map(|id| id.as_u64().map(|id| id as usize));
+    ids.map(|id| Some(Line { text: gathered(key, id?), key, bytes: 1 })).collect()
 }
 
 /// What windows have given and not taken back.
