@@ -30,7 +30,7 @@ fi
 empty=$(mktemp -d)
 trap 'rm -rf "$empty"' EXIT
 cp "$binary" "$empty/headwater"
-cp -r pipelines "$empty/pipelines"
+cp -r pipelines plugins "$empty"
 echo "in a root that holds nothing else:"
 chroot "$empty" /headwater --version
 chroot "$empty" /headwater test /pipelines
