@@ -45,8 +45,6 @@ struct Loading {
     rows: Vec<Loaded>,
     /// The merged watermark and those of the inputs.
     watermarks: Option<Vec<Timestamp>>,
-    /// Whether there were more workers then, or fewer.
-    moved: bool,
 }
 
 /// A row that was saved: order is that of fields.
@@ -167,9 +165,6 @@ impl Merge {
     /// # Errors
     /// The bytes are none of that.
     pub fn load(&self, keeper: &mut MergeKeeper, saved: Saved<'_>) -> Result<(), Malformed> {
-        if let Saved::Own { moved, .. } = saved {
-            keeper.loading.moved |= moved;
-        }
         if keeper.form.load(saved)? {
             return Ok(());
         }
@@ -242,18 +237,16 @@ impl Merge {
 
     /// All has been loaded: rows wait again as they did.
     pub fn loaded(&mut self, keeper: &mut MergeKeeper) {
-        let Loading { mut rows, watermarks, moved } = std::mem::take(&mut keeper.loading);
+        let Loading { mut rows, watermarks } = std::mem::take(&mut keeper.loading);
         let watermarks = watermarks.unwrap_or_default();
         keeper.saved.resize_with(self.inputs.len(), VecDeque::new);
         let next = rows.iter().map(|row| row.order.2 + 1).max().unwrap_or_default();
         self.inputs.iter_mut().for_each(|input| input.left = next);
         rows.sort_by_key(|row| row.order);
-        if moved {
-            // What comes behind them may be of a worker that was not so far.
-            for row in &mut rows {
-                let least = watermarks.get(row.order.0 + 1).copied().unwrap_or(Timestamp::MIN);
-                row.order.1 = row.order.1.min(least);
-            }
+        // Where workers have changed, in this start or in one before, what comes behind may be of one that was not so far.
+        for row in &mut rows {
+            let least = watermarks.get(row.order.0 + 1).copied().unwrap_or(Timestamp::MIN);
+            row.order.1 = row.order.1.min(least);
         }
         for input in 0..self.inputs.len() {
             let behind = rows.split_off(rows.partition_point(|row| row.order.0 <= input));

@@ -380,6 +380,30 @@ fn rows_that_wait_find_their_way_to_other_workers() {
     }
 }
 
+/// A row of a worker that was far waits when another has its place, which is not so far: what that one sends is not late,
+/// behind a second start either.
+#[test]
+fn rows_that_wait_let_nobody_come_late() {
+    let (mut first, mut keeper_of_first) = (merge(MergeOrder::Canonical, 3), keeper(true));
+    let mut saves = Saves::default();
+    push(&mut first, 0, &[(1, 900)], 950);
+    first.advance(1, Timestamp(100));
+    first.advance(2, Timestamp(100));
+    saves.take(0, &mut first, &mut keeper_of_first);
+    let mut second = merge(MergeOrder::Canonical, 2);
+    let mut keeper = saves.give((0, 2), true, &mut second, true);
+    second.advance(0, Timestamp(200));
+    saves.take(0, &mut second, &mut keeper);
+    let mut third = merge(MergeOrder::Canonical, 2);
+    saves.give((0, 2), false, &mut third, true);
+    push(&mut third, 0, &[(2, 200)], 300);
+    third.close(1);
+    let mut seen = Vec::new();
+    assert_eq!(drain(&mut third, &mut seen), Drained::Waiting);
+    let late: Vec<&Seen> = seen.iter().filter(|(_, watermark)| *watermark > 200).collect();
+    assert_eq!((seen.len(), late), (2, Vec::new()));
+}
+
 fn owner(name: &str, workers: usize) -> usize {
     let mut batch = Batch::new(1, b"");
     let row = batch.push_row(Timestamp(0), Timestamp(0));
