@@ -22,16 +22,24 @@ windows:
   cumulate: { from: some, key: device, cumulate: { max: 80ms, step: 20ms }, aggregate: *a }
   session: { from: some, key: device, session: { gap: 8ms }, aggregate: *a }
   short: { from: some, key: device, session: { gap: 12ms, max: 40ms }, aggregate: *a }
+  counted: { from: some, key: device, tumbling: 50ms, trigger: { watermark: { early: { count: 3 } } }, accumulation: retracting, aggregate: *p }
+  timed: { from: some, key: device, sliding: { size: 60ms, every: 20ms }, trigger: { event_time: 7ms }, accumulation: accumulating, aggregate: *p }
+  visits: { from: some, key: device, session: { gap: 8ms }, trigger: { any: [watermark, { all: [{ count: 2 }, { event_time: 5ms }] }] }, accumulation: retracting, aggregate: *p }
 sinks:
 ";
 /// The end of input takes each key as far as its own last window, so behind that a `finer` key is not as far as its device;
 /// and it gives up what waits for late events as of the last window of all.
-const WINDOWS: [&str; 7] = ["tumbling", "lenient", "sliding", "cumulate", "session", "short", "finer"];
+const WINDOWS: [&str; 10] =
+    ["tumbling", "lenient", "sliding", "cumulate", "session", "short", "finer", "counted", "timed", "visits"];
 
 /// What a run over that input gives, by window, in any order.
 fn run(folder: &Folder, name: &str, input: &str, workers: usize, by: &str, kept: bool) -> Vec<Vec<String>> {
     let mut text = PIPELINE.replace("&a {", "{").replace("WORKERS", &workers.to_string());
     text = text.replace("*a", "{ n: count(*), sum: sum(v), first: first(ts), d: delta(v) }");
+    text = text.replace(
+        "*p",
+        "{ n: count(*), sum: sum(v), i: pane_index(), t: pane_timing(), last: is_last_pane() }",
+    );
     text = text.replace("INPUT", input).replace("BY", by);
     for window in WINDOWS {
         for (port, place) in [("", "on"), (".late", "late")] {

@@ -34,6 +34,11 @@ sinks:
   out: {{ from: {out}, file: {{ path: out.ndjson }} }}
 "
         );
+        Run::of(folder, pipeline)
+    }
+
+    /// Any pipeline.
+    fn of(folder: &Folder, pipeline: String) -> Run {
         folder.write("plant.yaml", pipeline);
         let mut command = headwater(folder.path(), &["run", "plant.yaml", "--data-dir", "data"]);
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -169,6 +174,35 @@ fn all_events_are_late_and_somebody_reads_them() {
     let minutes = said["path"].as_array().unwrap().last().unwrap();
     assert_eq!((&minutes["late"], &minutes["discarded"]["late"]), (&19.into(), &Value::Null));
     assert!(text.contains("minutes: 20 in, 0 out, 19 late"), "{text}");
+}
+
+#[test]
+fn a_trigger_says_what_it_waits_for() {
+    let folder = Folder::empty();
+    folder.write("in/a.ndjson", lines(&[NOON, NOON + SECOND]));
+    let window = |kind: &str| {
+        format!(
+            "pipeline: plant
+sources: {{ readings: {{ file: {{ path: 'in/*.ndjson', follow: true }}, event_time: {{ field: ts }} }} }}
+windows: {{ minutes: {{ from: readings, {kind}, accumulation: discarding, aggregate: {{ n: count(*) }} }} }}
+sinks: {{ out: {{ from: minutes, drop: {{}} }} }}
+"
+        )
+    };
+    let early =
+        "tumbling: 1m, trigger: { watermark: { early: { any: [{ count: 5 }, { event_time: 30s }] } } }";
+    let run = Run::of(&folder, window(early));
+    let (said, text) = cause(&folder, "waits");
+    let waits =
+        "any of (the end of the window, any of (3 more of 5 events, event time 2023-11-14T22:14:30Z))";
+    assert_eq!(said["earliest"]["trigger_waits_for"], waits);
+    assert_eq!(said["earliest"]["due"], NOON + 30 * SECOND);
+    assert!(text.contains(&format!("its trigger waits for {waits}; the watermark is 29 s before")), "{text}");
+    drop(run);
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    let _run = Run::of(&folder, window("global: {}, trigger: { count: 5 }"));
+    let (_, text) = cause(&folder, "waits");
+    assert!(text.starts_with("Nothing is wrong: its trigger waits for 3 more of 5 events"), "{text}");
 }
 
 /// What is said without asking a process.

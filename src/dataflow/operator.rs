@@ -103,6 +103,8 @@ pub struct OpenPane {
     pub window: Option<Interval>,
     /// The watermark that it waits for; [`Timestamp::MAX`] is the end of input.
     pub due: Timestamp,
+    /// What its trigger still waits for, in words, where it has one.
+    pub trigger: Option<String>,
 }
 
 /// What lies behind an operator.

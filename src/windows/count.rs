@@ -183,7 +183,8 @@ impl Windowing for Count {
     }
 
     fn earliest(&self) -> Option<OpenPane> {
-        self.has_keys().then_some(OpenPane { key: None, window: None, due: Timestamp::MAX })
+        let pane = OpenPane { key: None, window: None, due: Timestamp::MAX, trigger: None };
+        self.has_keys().then_some(pane)
     }
 
     fn trigger(&self) -> String {

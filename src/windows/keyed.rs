@@ -8,7 +8,7 @@ use super::panes::{Pane, Panes, Stage};
 use super::plan::{Accumulation, WindowPlan};
 use super::stored::{restore_key, save_keys};
 use super::timers::Timers;
-use super::triggers::{Firings, Told};
+use super::triggers::{Firings, Owed, Told};
 use crate::dataflow::{ColdTable, KeyEntry, KeyId, Keys, OpenPane, Output, Saving};
 use crate::event::Reason;
 use crate::event::bytes::{Malformed, Reader, put_number, put_signed};
@@ -101,17 +101,24 @@ impl KeyedPanes {
         self.timers.next().into_iter().chain(cold).min()
     }
 
-    /// The first pane that has not fired. `window` tells which window that is, given its stretch.
+    /// The first pane in memory that has not fired, or owes one that is on time.
+    pub fn first(&self) -> Option<PaneId> {
+        let owes =
+            |pane| self.panes.firings.as_ref().is_some_and(|firings| firings.get(pane).owed != Owed::Nothing);
+        self.timers.all(&self.panes).find(|&pane| self.panes[pane].stage != Stage::Fired || owes(pane))
+    }
+
+    /// The same with what is known of it, and of those that are not in memory. `window` tells which window that is, given its stretch.
     pub fn earliest(&self, window: impl Fn(Interval) -> Interval) -> Option<OpenPane> {
-        let panes = self.timers.all(&self.panes).map(|pane| &self.panes[pane]);
-        let first = panes.into_iter().find(|pane| pane.stage != Stage::Fired).map(|pane| OpenPane {
+        let first = self.first().map(|pane| &self.panes[pane]).map(|pane| OpenPane {
             key: Some(self.keys.entry(pane.key).bytes().to_vec()),
             window: Some(window(pane.span)),
             due: pane.due,
+            trigger: None,
         });
         // Of what is not in memory it is not known whether it has fired; where nothing stays behind its firing, it has not.
         let cold = self.keys.cold().and_then(ColdTable::next_due).filter(|_| self.lateness == Millis::ZERO);
-        let cold = cold.map(|due| OpenPane { key: None, window: None, due });
+        let cold = cold.map(|due| OpenPane { key: None, window: None, due, trigger: None });
         first.into_iter().chain(cold).min_by_key(|pane| pane.due)
     }
 
@@ -261,7 +268,23 @@ impl KeyedPanes {
     pub fn load(&mut self, key: &[u8], from: &mut Reader<'_>, desk: &mut Desk) -> Result<KeyId, Malformed> {
         let key = restore_key(&mut self.keys, key)?;
         self.load_panes(key, from, desk)?;
+        if desk.marks.is_none() && self.panes.firings.is_none() {
+            self.pass_over(key, desk);
+        }
         Ok(key)
+    }
+
+    /// Panes of a key that were looked at since they were saved, and had time: that alone is not saved.
+    fn pass_over(&mut self, key: KeyId, desk: &mut Desk) {
+        let mut pane = self.latest(Some(key)).pane;
+        while pane != PaneId::EMPTY {
+            let needed = (self.outlook.needed)(&self.panes[pane]);
+            if self.panes[pane].due <= desk.watermark && needed > self.panes[pane].due {
+                self.timers.remove(&mut self.panes, pane);
+                self.set_due(pane, needed, desk);
+            }
+            pane = self.panes[pane].earlier;
+        }
     }
 
     /// Takes back what was kept of a key.
@@ -282,8 +305,8 @@ impl KeyedPanes {
                 self.panes[later].earlier = pane;
             }
             let needed = (self.outlook.needed)(&self.panes[pane]);
-            let due = Timestamp(needed.0.wrapping_sub(from.signed()?));
-            self.set_due(pane, due.min(needed), desk);
+            let due = Timestamp(needed.0.wrapping_sub(from.signed()?)).min(needed);
+            self.set_due(pane, due, desk);
             later = pane;
         }
         let last = self.panes.load_key(key, from)?;

@@ -6,7 +6,7 @@ use super::keyed::KeyedPanes;
 use super::operator::Desk;
 use super::panes::Stage;
 use super::plan::{Accumulation, WindowPlan};
-use super::triggers::{Clock, Firing, Firings, Moment, Shown, Told};
+use super::triggers::{Clock, Firing, Firings, Moment, Owed, Shown, Told};
 use crate::dataflow::Output;
 use crate::event::bytes::{Malformed, Reader};
 use crate::event::{Kept, Reason, Slot, Value};
@@ -93,7 +93,7 @@ impl Panel {
         let Some(firings) = firings(keyed) else { return };
         let (machine, firing) = firings.at(pane);
         machine.reopen(&mut firing.cells);
-        firing.owed = false;
+        firing.owed = Owed::Nothing;
     }
 
     /// Asks the trigger of a pane, and lets the pane leave. `at_end` when event time comes to the window's end.
@@ -118,19 +118,25 @@ impl Panel {
         if firing.closed {
             return;
         }
+        firing.reached = desk.marks.is_some().then_some(desk.watermark);
         let ready = machine.is_ready(&firing.cells, moment);
         let done = ready && machine.fire(&mut firing.cells, moment);
         let over = extent.expiry <= desk.watermark;
         let timing = match moment.is_past_end() {
             false => Timing::Early,
-            true if at_end || firing.owed => Timing::OnTime,
+            true if at_end || firing.owed != Owed::Nothing => Timing::OnTime,
             true => Timing::Late,
         };
         let is_empty_on_time = at_end && self.emit_empty && !firing.fresh;
         if firing.fresh && (ready || over) || is_empty_on_time {
             self.emit(keyed, pane, extent, (timing, done || over), desk, out);
         } else if at_end {
-            firing.owed = firing.fresh;
+            let told = desk.emitter.reached();
+            firing.owed = match firing.fresh {
+                false => Owed::Nothing,
+                true if extent.end > told => Owed::Held,
+                true => Owed::Late,
+            };
             firing.shown.iter_mut().for_each(|shown| shown.held = false);
         }
         if done {
@@ -171,7 +177,7 @@ impl Panel {
         let Some(firings) = firings(keyed) else { return };
         let (_, firing) = firings.at(pane);
         let (index, withdrawn) = (firing.index, std::mem::take(&mut firing.shown));
-        (firing.index, firing.fresh, firing.owed) = (index + 1, false, false);
+        (firing.index, firing.fresh, firing.owed) = (index + 1, false, Owed::Nothing);
         let key = keyed.panes[pane].key;
         let output = desk.emitter.output();
         for Shown { window, cells, .. } in &withdrawn {
@@ -193,7 +199,8 @@ impl Panel {
         output.retracted.iter().for_each(|slot| batch.set(row, *slot, Value::bool(false)));
         let retracts = self.accumulation == Accumulation::Retracting && !last;
         let cells = retracts.then(|| self.shown.iter().map(|slot| Kept::of(batch, batch.get(row, *slot))));
-        let held = timing == Timing::Early && extent.end < Timestamp::MAX;
+        let told = desk.emitter.reached();
+        let held = timing == Timing::Early && extent.end < Timestamp::MAX && extent.end > told;
         let shown = cells.map(|cells| Shown { window: extent.window, cells: cells.collect(), held });
         if let Some(firings) = keyed.panes.firings.as_deref_mut() {
             firings.at(pane).1.shown.extend(shown);
@@ -238,6 +245,16 @@ impl Panel {
     /// and below that of what a session has put out and may take back.
     fn owe(&mut self, firing: &Firing, extent: Extent, pane: PaneId) {
         self.owing.extend(owed_at(firing, extent.end).map(|end| (end, pane)));
+    }
+
+    /// What the trigger of a pane still waits for, in words.
+    pub fn waits(&self, keyed: &KeyedPanes, pane: PaneId, extent: Extent) -> Option<String> {
+        let firings = keyed.panes.firings.as_deref()?;
+        // Of a pane that has not fired, event time has not reached the end.
+        let is_past = keyed.panes[pane].stage == Stage::Fired;
+        let watermark = if is_past { extent.end } else { Timestamp::MIN };
+        let moment = Moment { watermark, start: extent.window.start, end: extent.end, clock: self.ticked };
+        Some(firings.machine.waits(&firings.get(pane).cells, moment))
     }
 
     /// Says how far the watermark behind may go.
@@ -306,7 +323,7 @@ impl Panel {
 
 /// The end of a window below which the watermark behind waits for a pane that ends there, or of one it has shown before.
 fn owed_at(firing: &Firing, end: Timestamp) -> Option<Timestamp> {
-    let owed = firing.owed.then_some(end);
+    let owed = (firing.owed == Owed::Held).then_some(end);
     let shown = firing.shown.iter().filter(|shown| shown.held).map(|shown| shown.window.end);
     shown.chain(owed).min()
 }

@@ -229,7 +229,7 @@ impl Windowing for Slices {
     }
 
     fn earliest(&self) -> Option<OpenPane> {
-        self.next.map(|window| OpenPane { key: None, window: Some(window), due: window.end })
+        self.next.map(|window| OpenPane { key: None, window: Some(window), due: window.end, trigger: None })
     }
 
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {

@@ -152,6 +152,17 @@ impl Triggered {
         }
     }
 
+    /// Looks at panes that were due at one time, and leaves the list empty.
+    fn look_at_all(&mut self, due: &mut Vec<PaneId>, desk: &mut Desk, out: &mut dyn Output) {
+        let keyed = self.kind.keyed();
+        due.sort_by_key(|&pane| keyed.rank(pane));
+        for pane in due.drain(..) {
+            self.look_at(pane, desk, out);
+        }
+        self.panel.hold(&self.kind, desk);
+        self.panel.tell_faults(self.kind.keyed());
+    }
+
     /// Looks at a pane that was due.
     fn look_at(&mut self, pane: PaneId, desk: &mut Desk, out: &mut dyn Output) {
         if let Kind::Merging(merging) = &mut self.kind
@@ -214,42 +225,65 @@ impl Windowing for Triggered {
     }
 
     fn earliest(&self) -> Option<OpenPane> {
-        self.kind.keyed_ref().earliest(|span| match &self.kind {
-            Kind::Placed(_) => span,
-            Kind::Merging(merging) => merging.bounds.window(span),
-        })
+        let keyed = self.kind.keyed_ref();
+        let pane = keyed.first()?;
+        let extent = self.kind.extent(pane);
+        let earliest = keyed.earliest(|_| extent.window)?;
+        Some(OpenPane { trigger: self.panel.waits(keyed, pane, extent), ..earliest })
     }
 
     fn trigger(&self) -> String {
         self.trigger.clone()
     }
 
+    fn fire_key(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        let own = desk.watermark;
+        while let Some(time) = self.kind.keyed().take_due_of_key(desk, &mut due) {
+            desk.watermark = time;
+            self.look_at_all(&mut due, desk, out);
+            desk.watermark = own;
+        }
+        self.due = due;
+    }
+
     fn fire(&mut self, desk: &mut Desk, out: &mut dyn Output) {
+        let Some(time) = self.kind.keyed().timers.next() else { return };
         let mut due = std::mem::take(&mut self.due);
         due.clear();
         let keyed = self.kind.keyed();
         keyed.timers.take_next(&keyed.panes, &mut due);
-        due.sort_by_key(|&pane| keyed.rank(pane));
-        keyed.put_off(&mut due, desk);
-        for &pane in &due {
-            self.look_at(pane, desk, out);
+        let all = desk.watermark;
+        if desk.marks.is_some() {
+            // Their keys are as far as that, and no further.
+            due.iter().for_each(|&pane| keyed.bring(pane, time, desk));
+            desk.watermark = time;
         }
-        self.kind.keyed().expire(desk.watermark);
-        self.panel.hold(&self.kind, desk);
-        self.panel.tell_faults(self.kind.keyed());
+        self.look_at_all(&mut due, desk, out);
+        desk.watermark = all;
+        self.kind.keyed().expire(all);
         self.due = due;
+    }
+
+    fn expire(&mut self, watermark: Timestamp) {
+        self.kind.keyed().expire(watermark);
     }
 
     fn tick(&mut self, desk: &mut Desk, out: &mut dyn Output) {
         let mut due = std::mem::take(&mut self.due);
         self.panel.tick(self.kind.keyed(), out.env(), &mut due);
+        let all = desk.watermark;
         for &pane in &due {
             let extent = self.kind.extent(pane);
             let keyed = self.kind.keyed();
             keyed.keys.touch(keyed.panes[pane].key);
+            let reached = keyed.panes.firings.as_ref().and_then(|firings| firings.get(pane).reached);
+            desk.watermark = reached.unwrap_or(all);
             self.panel.look(keyed, pane, extent, false, desk, out);
             self.plan_next(pane, true, desk);
         }
+        desk.watermark = all;
         self.panel.hold(&self.kind, desk);
         self.panel.tell_faults(self.kind.keyed());
         self.due = due;

@@ -7,7 +7,8 @@ use crate::harness::{Entry, OWN, Step, Val, plan};
 use headwater::event::Slot;
 use headwater::time::{Millis, Reading, Timestamp};
 use headwater::watermark::{Liveness, Partition, Progress, WatermarkTracker, WhenAllIdle};
-use headwater::windows::{Accumulation, WindowKind};
+use headwater::windows::triggers::Trigger;
+use headwater::windows::{Accumulation, FiringPlan, WindowKind};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,8 +109,10 @@ struct Play {
 }
 
 impl Play {
-    fn new(kind: WindowKind, windows: Vec<(i64, i64)>, live: Liveness) -> Play {
+    fn new(kind: WindowKind, windows: Vec<(i64, i64)>, live: Liveness, triggered: bool) -> Play {
         let mut plan = plan(kind, &["rows"], 0, Accumulation::Discarding);
+        let plain = FiringPlan { trigger: Trigger::Watermark, emit_empty: false, fields: Vec::new() };
+        plan.firing = triggered.then_some(plain);
         plan.own = Some(OWN);
         assert_eq!(plan.key, [Slot(0)]);
         let mut fleet = Fleet::new(&plan, 1);
@@ -208,11 +211,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_partition_is_followed(kind in fixed(), all in events(), hold in any::<bool>()) {
+    fn each_partition_is_followed(kind in fixed(), all in events(), [hold, triggered] in any::<[bool; 2]>()) {
         let Some(windows) = windows(&kind) else { return Ok(()) };
         let when_all_idle = if hold { WhenAllIdle::Hold } else { WhenAllIdle::Advance };
         let live = Liveness { idle_after: Millis(10), when_all_idle, max_ahead: Millis(1 << 40) };
-        let mut play = Play::new(kind, windows, live);
+        let mut play = Play::new(kind, windows, live, triggered);
         all.iter().for_each(|event| play.happen(event));
         let (expected, found) = play.end();
         prop_assert_eq!(found, expected);

@@ -1,7 +1,7 @@
 //! Windows go on after a restart like ones that were never stopped.
 
 use crate::fleet::Fleet;
-use crate::harness::{Entry, OWN, Step, plan};
+use crate::harness::{Entry, OWN, Step, Val, plan};
 use crate::{COURSE, accumulation, carry, counted, fixed, lateness, session, steps};
 use headwater::time::Millis;
 use headwater::windows::{Accumulation, Gap, WindowKind, WindowPlan};
@@ -225,6 +225,33 @@ proptest! {
         fleet.save();
         prop_assert!(!timeless || fleet.keyed() == 0);
     }
+}
+
+/// A session that has grown since it was to be looked at is found to have time: that is not saved, nor found out again.
+#[test]
+fn what_was_looked_at_is_not_looked_at_again() {
+    let kind = WindowKind::Session { gap: Gap::Fixed(Millis(10)), max: None };
+    let plan = WindowPlan { carry: Millis::ZERO, ..plan(kind, &["delta"], 0, Accumulation::Accumulating) };
+    let step = |key, time| Step {
+        watermark: -1,
+        own: -1,
+        time,
+        key,
+        x: Val::Int(1),
+        condition: true,
+        gap: 1,
+        filtered: false,
+    };
+    let mut fleet = Fleet::new(&plan, 1);
+    [step(0, 0), step(0, 5), step(1, 1)].iter().enumerate().for_each(|(id, step)| fleet.push(id, step));
+    fleet.drive(-1);
+    fleet.save();
+    fleet.drive(12);
+    assert_eq!(fleet.take().0.len(), 1, "of the other key");
+    fleet.save();
+    assert_eq!(fleet.keyed(), 2, "the other key carries its value");
+    fleet.restart(1).expect("readable");
+    assert_eq!(fleet.save(), 0, "what was loaded has not changed");
 }
 
 proptest! {

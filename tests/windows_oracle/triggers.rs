@@ -2,11 +2,11 @@
 //! nothing comes twice.
 
 use crate::fleet::Fleet;
-use crate::harness::{Entry, Pane, Step, columns, plan, run, triggered};
+use crate::harness::{Entry, OWN, Pane, Step, Val, columns, plan, run, triggered};
 use crate::{fixed, lateness, session, steps};
 use headwater::time::Millis;
 use headwater::windows::triggers::Trigger;
-use headwater::windows::{Accumulation, FiringPlan, Gap, WindowKind, WindowPlan};
+use headwater::windows::{Accumulation, FiringPlan, Gap, Grid, WindowKind, WindowPlan};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -59,6 +59,12 @@ fn merging() -> impl Strategy<Value = WindowKind> {
 
 fn all_kinds() -> impl Strategy<Value = WindowKind> {
     prop_oneof![fixed(), merging()]
+}
+
+/// The same where keys have watermarks of their own, if that means something.
+fn apart(plan: WindowPlan, apart: bool) -> WindowPlan {
+    let own = (apart && plan.kind.follows_partitions()).then_some(OWN);
+    WindowPlan { own, ..plan }
 }
 
 /// A pane as it was told.
@@ -237,6 +243,37 @@ fn unfiltered(mut steps: Vec<Step>) -> Vec<Step> {
     steps
 }
 
+/// Where keys have watermarks of their own, the clock finds them where these are, not where that of all is.
+#[test]
+fn the_clock_finds_a_key_where_it_is() {
+    let kind = WindowKind::Tumbling { size: Millis(10), grid: Grid::default() };
+    let clocked = Trigger::ProcessingTime(Millis(GRAIN));
+    let plan = apart(triggered(kind, 90, Accumulation::Discarding, clocked), true);
+    let step = |own, time| Step {
+        watermark: 0,
+        own,
+        time,
+        key: 0,
+        x: Val::Null,
+        condition: true,
+        gap: 1,
+        filtered: false,
+    };
+    for stops in [false, true] {
+        let mut fleet = Fleet::new(&plan, 1);
+        [step(0, 5), step(15, 16)].iter().enumerate().for_each(|(id, step)| fleet.push(id, step));
+        fleet.drive(0);
+        if stops {
+            fleet.save();
+            fleet.restart(1).expect("readable");
+        }
+        fleet.tick(2 * GRAIN);
+        let found: Vec<(i64, String)> =
+            panes(&fleet.take().0).into_iter().map(|pane| (pane.window.2, pane.timing)).collect();
+        assert_eq!(found, [(10, "on_time".to_owned()), (20, "early".to_owned())]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -262,8 +299,9 @@ proptest! {
     #[test]
     fn batches_do_not_show(
         kind in all_kinds(), late in lateness(), trigger in trees(false), (steps, _) in steps(), cuts in any::<u64>(),
+        own in any::<bool>(),
     ) {
-        let plan = || triggered(kind.clone(), late, Accumulation::Retracting, trigger.clone());
+        let plan = || apart(triggered(kind.clone(), late, Accumulation::Retracting, trigger.clone()), own);
         let whole = run(plan(), &steps, |_| false);
         for log in [run(plan(), &steps, |_| true), run(plan(), &steps, |i| bit(cuts, i))] {
             prop_assert_eq!(&log.entries, &whole.entries);
@@ -314,10 +352,10 @@ proptest! {
     #[test]
     fn a_restart_is_not_seen(
         kind in all_kinds(), late in lateness(), trigger in trees(true), (steps, _) in steps(),
-        times in any::<(u64, u64)>(), stops in any::<u64>(),
+        times in any::<(u64, u64)>(), stops in any::<u64>(), own in any::<bool>(),
     ) {
         let steps = unfiltered(steps);
-        let plan = triggered(kind, late, Accumulation::Retracting, trigger);
+        let plan = apart(triggered(kind, late, Accumulation::Retracting, trigger), own);
         prop_assert_eq!(columns(&plan), 8);
         let (expected, expected_watermarks) = drive(&plan, &steps, times, None);
         let (found, watermarks) = drive(&plan, &steps, times, Some(stops));
@@ -330,9 +368,10 @@ proptest! {
     fn workers_do_not_show(
         kind in all_kinds(), late_by in lateness(), trigger in trees(true), (steps, _) in steps(),
         times in any::<(u64, u64)>(), stops in any::<u64>(), workers in prop::collection::vec(numbers(), 1..5),
+        own in any::<bool>(),
     ) {
         let steps = unfiltered(steps);
-        let plan = triggered(kind, late_by, Accumulation::Retracting, trigger);
+        let plan = apart(triggered(kind, late_by, Accumulation::Retracting, trigger), own);
         let by_key = |entries: Vec<Entry>| {
             let mut keys: BTreeMap<u8, Vec<Told>> = BTreeMap::new();
             panes(&entries).into_iter().for_each(|pane| keys.entry(pane.window.0).or_default().push(pane));
@@ -347,15 +386,37 @@ proptest! {
         }
     }
 
+    /// Once all windows are closed, nothing is kept of them, nor does the clock find any.
+    #[test]
+    fn nothing_stays_of_closed_windows(
+        kind in all_kinds(), late in lateness(), trigger in trees(true), (steps, _) in steps(), cuts in any::<u64>(),
+    ) {
+        prop_assume!(!matches!(kind, WindowKind::Global));
+        let mut fleet = Fleet::new(&triggered(kind, late, Accumulation::Retracting, trigger), 1);
+        for (id, step) in steps.iter().enumerate() {
+            fleet.push(id, step);
+            if bit(cuts, id) || id + 1 == steps.len() {
+                fleet.drive(steps.get(id + 1).map_or(step.watermark, |next| next.watermark));
+                fleet.save();
+            }
+        }
+        fleet.drive(100_000_000);
+        fleet.take();
+        fleet.tick(100 * GRAIN);
+        prop_assert_eq!(fleet.take().0, []);
+        fleet.save();
+        prop_assert_eq!(fleet.keyed(), 0);
+    }
+
     /// Triggers written by hand fire as those of the language do, restarts and merges included.
     #[test]
     fn custom_triggers_fire_as_the_same_of_the_language(
         kind in all_kinds(), late in lateness(), trigger in trees(true), (steps, _) in steps(),
-        times in any::<(u64, u64)>(), stops in any::<u64>(),
+        times in any::<(u64, u64)>(), stops in any::<u64>(), own in any::<bool>(),
     ) {
         let steps = unfiltered(steps);
-        let plan = triggered(kind.clone(), late, Accumulation::Retracting, trigger.clone());
-        let own = triggered(kind, late, Accumulation::Retracting, crate::custom::written(&trigger));
+        let plan = apart(triggered(kind.clone(), late, Accumulation::Retracting, trigger.clone()), own);
+        let own = apart(triggered(kind, late, Accumulation::Retracting, crate::custom::written(&trigger)), own);
         let (expected, expected_watermarks) = drive(&plan, &steps, times, None);
         let (found, watermarks) = drive(&own, &steps, times, Some(stops));
         prop_assert_eq!(found, expected);

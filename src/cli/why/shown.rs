@@ -37,6 +37,7 @@ fn pane(pane: &OpenPane) -> Value {
         "window_start": pane.window.and_then(|window| time(window.start)),
         "window_end": pane.window.and_then(|window| time(window.end)),
         "due": time(pane.due),
+        "trigger_waits_for": pane.trigger,
     })
 }
 
@@ -213,6 +214,9 @@ fn earliest(said: &Value) -> String {
     }
     if !pane["key"].is_null() {
         text.push_str(&format!(", key {}", pane["key"]));
+    }
+    if let Some(waits) = pane["trigger_waits_for"].as_str() {
+        text.push_str(&format!("; its trigger waits for {waits}"));
     }
     if let Some(missing) = said["missing_ms"].as_i64() {
         text.push_str(&format!("; the watermark is {} before it fires", shown_span(Millis(missing))));

@@ -108,7 +108,7 @@ fn plan_window(
     let (call_slots, bounds) = rest.split_at(calls.len());
     let said = 2 + if told.asked { PANE.len() } else { 0 } + usize::from(told.retracts);
     let (aggregates, failed) = plugin::place_results(calls, call_slots, &bounds[said..]);
-    let own = if firing.is_none() { own_watermark(planner, &at, &key, &kind_plan) } else { None };
+    let own = own_watermark(planner, &at, &key, &kind_plan);
     let plan = WindowPlan {
         kind: kind_plan,
         key: key.iter().map(|field| field.slot).collect(),

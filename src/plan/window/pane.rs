@@ -18,8 +18,10 @@ pub const PANE: [(&str, &str, Type); 3] = [
 
 /// What panes are told with.
 pub struct Told {
-    /// Whether each window has one pane, at its end.
+    /// Whether each window has one pane.
     is_single: bool,
+    /// Whether that may leave before the end of the window.
+    may_be_early: bool,
     /// Windows over numbers of events have no panes that anything could be said of.
     counts: bool,
     /// Whether panes are taken back.
@@ -35,7 +37,8 @@ impl Told {
     pub fn new(panes: Option<&Paning>, counts: bool) -> Told {
         let retracts = panes.is_some_and(|panes| panes.accumulation == Accumulation::Retracting);
         let is_single = panes.is_none_or(|panes| panes.is_single && !retracts);
-        Told { is_single, counts, retracts, follows: false, asked: false }
+        let may_be_early = panes.is_some_and(|panes| panes.trigger.precedes_end());
+        Told { is_single, may_be_early, counts, retracts, follows: false, asked: false }
     }
 
     /// Whether the output of the window has a field of that name anyway, the key aside.
@@ -63,7 +66,7 @@ impl Told {
                 format!("`{name}` means nothing in `count` windows: each has one pane, when it is full");
             planner.faults.error(place(setting, part), message);
         }
-        if self.is_single {
+        if self.is_single && !(self.may_be_early && name == "pane_timing") {
             return Some(Expr::literal(match name {
                 "pane_index" => Literal::Int(0),
                 "pane_timing" => Literal::Text("on_time".into()),

@@ -2,6 +2,7 @@
 
 use super::shown::{shown_span, shown_time};
 use super::{Facts, NodeFacts, SourceFacts};
+use crate::dataflow::OpenPane;
 use crate::event::RejectKind;
 use crate::time::{Millis, Timestamp};
 use crate::watermark::{BEYOND_CALENDAR, Hold, Progress, TOO_FAR_AHEAD, WhenAllIdle};
@@ -91,7 +92,11 @@ impl Facts {
         if self.trigger.as_deref() == Some("count") {
             return None;
         }
-        let due = self.earliest.as_ref()?.due;
+        let earliest = self.earliest.as_ref()?;
+        let due = earliest.due;
+        if due == Timestamp::MAX && earliest.trigger.is_some() {
+            return None;
+        }
         if due == Timestamp::MAX || self.sources.iter().any(|source| source.progress == Progress::Explicit) {
             return Some(Cause {
                 code: "end_of_input",
@@ -155,6 +160,11 @@ impl Facts {
                 "waits",
                 "its windows fire by number of events, not by time".to_owned(),
                 "wait for more events",
+            ),
+            (Some(OpenPane { trigger: Some(trigger), .. }), None) => (
+                "waits",
+                format!("nothing is wrong: its trigger waits for {trigger}"),
+                "wait for more events, or for the clock",
             ),
             (Some(_), None) => ("waits", "event time has not begun".to_owned(), "wait for the first events"),
             (None, _) => {

@@ -411,7 +411,7 @@ impl Operator for LuaStep {
 
     fn awaits(&self) -> Option<Awaits> {
         let keys = self.keys.as_ref().filter(|_| self.plan.has_timers)?;
-        let open = |due| OpenPane { key: None, window: None, due };
+        let open = |due| OpenPane { key: None, window: None, due, trigger: None };
         let earliest = keys.next_due().map(open);
         Some(Awaits { trigger: "timer".to_owned(), watermark: self.reached, earliest })
     }

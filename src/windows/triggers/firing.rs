@@ -20,6 +20,19 @@ pub struct Shown {
     pub held: bool,
 }
 
+/// Whether event time has passed a window's end with something that was not put out: the next pane is the one that is on
+/// time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owed {
+    /// It is not so.
+    #[default]
+    Nothing,
+    /// It is, but what was told of the watermark behind had passed that end before, as the key is behind others.
+    Late,
+    /// It is, and the watermark behind waits for the pane.
+    Held,
+}
+
 /// Where a pane stands with its trigger.
 #[derive(Default)]
 pub struct Firing {
@@ -29,11 +42,13 @@ pub struct Firing {
     pub index: u64,
     /// Whether something came that was not put out.
     pub fresh: bool,
-    /// Whether event time has passed the window's end with something that was not put out: the next pane is the one that
-    /// is on time, and the watermark behind waits for it.
-    pub owed: bool,
+    /// Whether a pane is owed that is on time.
+    pub owed: Owed,
     /// The trigger is done: the window takes nothing any more.
     pub closed: bool,
+    /// Where windows follow the watermarks of partitions: how far the key was when its trigger was asked last, which is how
+    /// far it is for the clock.
+    pub reached: Option<Timestamp>,
     /// When the clock may make the trigger ready.
     pub wake: Option<Millis>,
     /// What it would take back.
@@ -146,15 +161,17 @@ impl Firings {
         }
         into.index = into.index.max(from.index);
         into.fresh |= from.fresh;
-        into.owed |= from.owed;
+        into.owed = into.owed.max(from.owed);
         into.shown.extend(from.shown);
     }
 
     /// Appends what a pane keeps.
     pub fn save(&self, pane: PaneId, into: &mut Vec<u8>) {
-        let Firing { cells, index, fresh, owed, closed, shown, .. } = self.get(pane);
-        into.push(u8::from(*fresh) | u8::from(*owed) << 1 | u8::from(*closed) << 2);
+        let Firing { cells, index, fresh, owed, closed, reached, shown, .. } = self.get(pane);
+        let flags = [*fresh, *owed != Owed::Nothing, *closed, reached.is_some(), *owed == Owed::Late];
+        into.push(flags.iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(*flag)));
         put_number(into, *index);
+        reached.iter().for_each(|reached| put_signed(into, reached.0));
         self.machine.save(cells, into);
         put_number(into, shown.len() as u64);
         for Shown { window, cells, held } in shown {
@@ -168,10 +185,11 @@ impl Firings {
     /// Takes back what a pane kept.
     pub fn load(&mut self, pane: PaneId, from: &mut Reader<'_>) -> Result<(), Malformed> {
         let flags = from.byte()?;
-        if flags > 7 {
+        if flags > 31 {
             return Err(Malformed("a pane in no state that is known"));
         }
         let index = from.number()?;
+        let reached = if flags & 8 != 0 { Some(Timestamp(from.signed()?)) } else { None };
         let cells = self.machine.load(from)?;
         let mut shown = Vec::new();
         for _ in 0..from.count()? {
@@ -180,8 +198,13 @@ impl Firings {
             let cells: Result<_, _> = (0..self.values).map(|_| Kept::take(from)).collect();
             shown.push(Shown { window, cells: cells?, held });
         }
-        let [fresh, owed, closed] = [1, 2, 4].map(|bit| flags & bit != 0);
-        self.firings[pane.index()] = Firing { cells, index, fresh, owed, closed, wake: None, shown };
+        let [fresh, owed, closed, late] = [1, 2, 4, 16].map(|bit| flags & bit != 0);
+        let owed = match (owed, late) {
+            (false, _) => Owed::Nothing,
+            (true, false) => Owed::Held,
+            (true, true) => Owed::Late,
+        };
+        self.firings[pane.index()] = Firing { cells, index, fresh, owed, closed, reached, wake: None, shown };
         Ok(())
     }
 }

@@ -181,6 +181,11 @@ impl Machine {
         self.root.reopen(cells);
     }
 
+    /// What it still waits for, in words.
+    pub fn waits(&self, cells: &Cells, moment: Moment) -> String {
+        self.root.waits(cells, moment)
+    }
+
     /// The next time of the clock, beyond that, at which it may be ready.
     pub fn next_clock(&self, cells: &Cells, clock: Millis) -> Option<Millis> {
         let set = self.held(cells).filter_map(|held| held.clock_timer).map(|at| at.0);
@@ -315,6 +320,37 @@ impl Node {
             Rule::Any | Rule::Each | Rule::Repeat | Rule::Once | Rule::Until => {
                 active.any(|part| part.is_ready(cells, moment))
             }
+        }
+    }
+
+    fn waits(&self, cells: &Cells, moment: Moment) -> String {
+        let value = cells[self.cell].value;
+        let end = || if moment.is_past_end() { "an event" } else { "the end of the window" }.to_owned();
+        let active = self.active(cells).iter().filter(|part| !part.done(cells));
+        let mut parts: Vec<String> = active.map(|part| part.waits(cells, moment)).collect();
+        match (self.rule, value) {
+            _ if self.done(cells) => return "nothing".to_owned(),
+            (Rule::Watermark, _) => return end(),
+            (Rule::Count(count), seen) => {
+                return format!("{} more of {count} events", count.saturating_sub(seen.unwrap_or(0)).max(0));
+            }
+            (Rule::Clock(_) | Rule::Time(_), None) => return "an event".to_owned(),
+            (Rule::Clock(_), Some(due)) => {
+                let rest = Millis(due.saturating_sub(moment.clock.0).max(0));
+                return format!("{rest} of processing time");
+            }
+            (Rule::Time(_), Some(due)) => {
+                let time = jiff::Timestamp::from_millisecond(due);
+                return time.map_or_else(|_| "event time".to_owned(), |time| format!("event time {time}"));
+            }
+            (Rule::Custom, _) => return "what a plugin says".to_owned(),
+            (Rule::Phases { .. }, None) => parts.insert(0, end()),
+            _ => {}
+        }
+        match (&parts[..], self.rule) {
+            ([only], _) => only.clone(),
+            (_, Rule::All) => format!("all of ({})", parts.join(", ")),
+            _ => format!("any of ({})", parts.join(", ")),
         }
     }
 

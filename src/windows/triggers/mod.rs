@@ -12,7 +12,7 @@ mod scripted;
 
 pub use clock::Clock;
 pub use custom::{Custom, CustomTrigger, Held, MAX_STATE, Running, Told, Verdict};
-pub use firing::{Firing, Firings, Shown};
+pub use firing::{Firing, Firings, Owed, Shown};
 pub use machine::{Machine, Moment};
 pub use plan::Trigger;
 pub use scripted::PluginTrigger;

@@ -59,10 +59,15 @@ impl Trigger {
 
     /// Whether it may fire a window more than once even if nothing is late.
     pub fn fires_early(&self) -> bool {
+        !matches!(self, Trigger::Once(_)) && self.precedes_end()
+    }
+
+    /// Whether it may be ready before the end of the window.
+    pub fn precedes_end(&self) -> bool {
         match self {
-            Trigger::Watermark | Trigger::Once(_) => false,
+            Trigger::Watermark => false,
             Trigger::Phases { early, .. } => early.is_some(),
-            Trigger::Repeat(part) => part.fires_early(),
+            Trigger::Repeat(part) | Trigger::Once(part) => part.precedes_end(),
             _ => true,
         }
     }

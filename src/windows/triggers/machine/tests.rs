@@ -213,6 +213,20 @@ fn a_sequence_goes_back_where_merging_opens_its_first_part_again() {
 }
 
 #[test]
+fn they_say_what_they_wait_for() {
+    let early = Trigger::All(vec![Trigger::Count(3), Trigger::ProcessingTime(Millis(2_000))]);
+    let phases = Trigger::Phases { early: Some(Box::new(early)), late: None };
+    let (machine, mut cells) = told(&phases, 1);
+    let words = "any of (the end of the window, all of (2 more of 3 events, 1s of processing time))";
+    assert_eq!(machine.waits(&cells, Moment { clock: Millis(1_007), ..OPEN }), words);
+    machine.fire(&mut cells, PAST);
+    assert_eq!(machine.waits(&cells, PAST), "an event");
+    let each = Trigger::Each(vec![Trigger::EventTime(Millis(60_000)), Trigger::Count(2)]);
+    let (machine, cells) = told(&Trigger::Once(Box::new(each)), 1);
+    assert_eq!(machine.waits(&cells, OPEN), "event time 1970-01-01T00:01:00Z");
+}
+
+#[test]
 fn late_phases_begin_anew_when_the_end_moves() {
     let phases = Trigger::Phases { early: Some(Box::new(Trigger::Count(2))), late: None };
     let (machine, mut cells) = told(&phases, 1);
