@@ -44,8 +44,11 @@ fn a_process_says_what_it_does() {
     assert!(listed.contains("hundreds: ") && listed.contains("delivers sink:each: chunk "), "{listed}");
     let checked = folder.run(&["state", "check", "--data-dir", "data"]).succeeded().stdout;
     assert!(checked.starts_with("counting: ok: ") && checked.contains(" segments of the log"), "{checked}");
-    let got = folder.run(&["state", "get", "counting", "hundreds", "--data-dir", "data"]).succeeded().stdout;
-    assert!(got.lines().any(|line| line.starts_with("key [] = 0x")), "{got}");
+    // Just behind a hundred there is nothing.
+    until("there is something of a hundred", || {
+        let got = folder.run(&["state", "get", "counting", "hundreds", "--data-dir", "data"]).succeeded();
+        got.stdout.lines().any(|line| line.starts_with("key [] = 0x"))
+    });
     let exported = folder.run(&["state", "export", "counting", "--data-dir", "data"]).succeeded().stdout;
     let of =
         |node: &str| exported.lines().filter(|line| line.contains(&format!("\"node\":\"{node}\""))).count();
