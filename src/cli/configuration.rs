@@ -3,6 +3,7 @@
 use super::process::Process;
 use crate::config::{Listen, SnapshotTarget};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What `headwater.yaml` says, without secrets.
 pub fn shown(process: &Process) -> Value {
@@ -30,6 +31,9 @@ pub fn shown(process: &Process) -> Value {
             (param.name.clone(), json!(value))
         })
         .collect();
+    let telemetry = &file.telemetry;
+    let headers: Map<String, Value> =
+        telemetry.headers.iter().map(|(name, _)| (name.clone(), json!("***"))).collect();
     json!({
         "data_dir": file.data_dir,
         "instance": file.instance,
@@ -41,5 +45,9 @@ pub fn shown(process: &Process) -> Value {
         },
         "snapshots": snapshots,
         "params": params,
+        "telemetry": {
+            "endpoint": telemetry.endpoint, "headers": headers, "interval_ms": telemetry.interval.map(|every| every.0),
+            "resource": telemetry.resource.iter().cloned().collect::<BTreeMap<String, String>>(),
+        },
     })
 }

@@ -12,6 +12,7 @@ mod data_dir;
 mod dlq;
 mod exit;
 mod explain;
+mod exporting;
 mod fleet;
 mod functions;
 mod graph;
@@ -39,6 +40,7 @@ mod why;
 
 use crate::config::{ProcessEnvironment, SourceFile};
 use crate::event::nearest;
+use crate::telemetry::otlp::LogLayer;
 use args::{Cli, LATER_VERBS, LogFormat, LogLevel, OutputFormat, Shared, Verb};
 use clap::{CommandFactory, Parser};
 use exit::Exit;
@@ -47,6 +49,8 @@ use state::folders::Whereabouts;
 use std::process::ExitCode;
 use terminal::Terminal;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -168,14 +172,14 @@ fn start_log(shared: &Shared, terminal: &Terminal) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(terminal.color)
         .with_target(false);
+    let all = tracing_subscriber::registry().with(level).with(LogLayer::new());
     let started = match shared.log_format {
-        LogFormat::Json => log.json().try_init(),
-        LogFormat::Text => log.compact().try_init(),
+        LogFormat::Json => all.with(log.json()).try_init(),
+        LogFormat::Text => all.with(log.compact()).try_init(),
     };
     // A log that runs already is that of the program this library is part of.
     drop(started);

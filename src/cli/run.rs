@@ -4,6 +4,7 @@ use super::args::{RunArgs, Shared};
 use super::configuration;
 use super::data_dir::{self, DataDir};
 use super::exit::Exit;
+use super::exporting;
 use super::fleet::Fleet;
 use super::keep;
 use super::listening;
@@ -64,6 +65,7 @@ pub fn run(args: &RunArgs, shared: &Shared, process: &Process, terminal: &Termin
     let fleet = Arc::new(Fleet::new(who, loaded, &pipelines, clock.clone(), configuration::shown(process)));
     let _socket = serve(&fleet, &options, &instance, &clock);
     let _api = address.and_then(|opened| listening::serve(opened, &process.file.serving, &fleet));
+    let _told = exporting::start(process, &fleet, &clock);
     let shut_out: Vec<_> = pipelines.iter().flatten().map(Pipeline::shut_out).collect();
     let ended_well = runner.run_all(loaded, pipelines, &stop, &fleet);
     match ended_well == loaded.len() {

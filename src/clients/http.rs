@@ -14,7 +14,7 @@ mod request;
 mod sender;
 mod url;
 
-pub use answer::excerpt;
+pub use answer::{asked_wait, excerpt};
 pub use headers::{
     FixedHeaders, HEADERS, is_free_header, is_header_value, read_headers, refuse_two_authorisations,
 };

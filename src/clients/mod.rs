@@ -11,6 +11,7 @@ pub mod http_server;
 pub mod kafka;
 pub mod keeper;
 pub mod mqtt;
+pub mod otlp;
 pub mod postgres;
 pub mod registry;
 pub mod s3;

@@ -37,7 +37,7 @@ pub use pipeline::{
 };
 pub use process::{
     AUTH, GUARD_IT, LIMITS, LISTEN, Limits, Listen, NOWHERE, PROCESS, ProcessFile, S3, S3Target, SNAPSHOTS,
-    Serving, SnapshotTarget, Snapshots, TLS, Tokens, is_instance, read_process,
+    Serving, SnapshotTarget, Snapshots, TELEMETRY, TLS, Telemetry, Tokens, is_instance, read_process,
 };
 pub use read::Snippet;
 pub use secrets::Secrets;

@@ -1,8 +1,10 @@
 //! `headwater.yaml`: what holds for a process with all its pipelines.
 
 mod serving;
+mod telemetry;
 
 pub use serving::{AUTH, GUARD_IT, LISTEN, Listen, NOWHERE, Serving, TLS, Tokens};
+pub use telemetry::{TELEMETRY, Telemetry};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,8 +24,8 @@ use crate::time::Millis;
 
 /// The keys of `headwater.yaml`.
 pub const PROCESS: Keys<'static> = Keys {
-    known: &["data_dir", "instance", "listen", "auth", "tls", "limits", "snapshots", "params"],
-    later: &["telemetry", "log", "reload", "restart", "connections"],
+    known: &["data_dir", "instance", "listen", "auth", "tls", "limits", "snapshots", "params", "telemetry"],
+    later: &["log", "reload", "restart", "connections"],
     hints: &[
         ("log", "`--log-level` and `--log-format` say what is logged"),
         ("sources", "a pipeline stands in a file of its own"),
@@ -64,6 +66,8 @@ pub struct ProcessFile {
     pub limits: Limits,
     /// Copies of its state.
     pub snapshots: Option<Snapshots>,
+    /// Who is told what is measured.
+    pub telemetry: Telemetry,
     /// Values of the pipelines' parameters, with where each stands.
     pub params: Vec<(Override, Place)>,
 }
@@ -134,6 +138,9 @@ pub fn read_process(faults: &Faults, environment: &dyn Environment) -> ProcessFi
         serving: serving::serving(&section),
         limits: section.optional("limits", |setting| Some(limits(setting))).unwrap_or_default(),
         snapshots: section.optional("snapshots", snapshots),
+        telemetry: section
+            .optional("telemetry", |setting| Some(telemetry::telemetry(setting)))
+            .unwrap_or_default(),
         params: section.optional("params", read::map(param)).map(named).unwrap_or_default(),
     }
 }

@@ -21,7 +21,7 @@ pub use kept::{Comparable, Kept, SpannedKind};
 pub use key::{decode_value, encode_key, encode_value, is_key, plain_fields, split_key};
 pub use nearest::nearest;
 pub use path::{Path, Step};
-pub use percent::percent_encode;
+pub use percent::{percent_decode, percent_encode};
 pub use reject::{Reason, RejectKind, Rejects, Unreadable};
 pub use short::ShortBytes;
 pub use value::{Kind, Span, Value};

@@ -1,6 +1,7 @@
 //! What is measured: the instruments, and how their readings are told.
 
 mod instrument;
+pub mod otlp;
 mod prometheus;
 
 pub use instrument::{

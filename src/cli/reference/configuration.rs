@@ -71,6 +71,27 @@ const TLS: &[OptionSpec] = &[
     OptionSpec::required("key", OptionKind::Path, "Its key."),
 ];
 
+const TELEMETRY: &[OptionSpec] = &[
+    OptionSpec::optional(
+        "endpoint",
+        OptionKind::Text,
+        "The address of a collector that speaks OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/metrics` is added. \
+         Absent: nothing is told.",
+    ),
+    OptionSpec::optional(
+        "headers",
+        OptionKind::Map(&OptionKind::Text),
+        "Headers of all requests: `{ Authorization: \"Bearer ${credential:otlp}\" }`.",
+    ),
+    OptionSpec::or("interval", "1m", OptionKind::Duration, "How often readings are told."),
+    OptionSpec::optional(
+        "resource",
+        OptionKind::Map(&OptionKind::Text),
+        "Attributes of this process besides `service.name`, `service.version` and `service.instance.id`, or in place of \
+         them: `{ site: berlin }`.",
+    ),
+];
+
 /// The keys of the file.
 pub const PROCESS: &[OptionSpec] = &[
     OptionSpec::optional(
@@ -114,6 +135,11 @@ pub const PROCESS: &[OptionSpec] = &[
         OptionKind::Map(&OptionKind::Any(&[OptionKind::Text, OptionKind::Number, OptionKind::Boolean])),
         "Values of pipelines' parameters in place of their defaults; `--set name=value` overrides them.",
     ),
+    OptionSpec::optional(
+        "telemetry",
+        OptionKind::Options(TELEMETRY),
+        "Who is told what is measured, by OpenTelemetry. The variables `OTEL_*` come before it.",
+    ),
 ];
 
 #[cfg(test)]
@@ -137,5 +163,6 @@ mod tests {
         assert_same(LIMITS, config::LIMITS);
         assert_same(SNAPSHOTS, config::SNAPSHOTS);
         assert_same(S3, config::S3);
+        assert_same(TELEMETRY, config::TELEMETRY);
     }
 }

@@ -161,8 +161,19 @@ const CONFIGURATION_EXAMPLE: &str = "
 data_dir: /var/lib/headwater
 limits: { memory: 64MiB, disk: 2GiB, writes_per_day: 5GB }
 snapshots: { every: 6h, keep: 8, to: /mnt/usb/headwater }
+telemetry: { endpoint: \"http://127.0.0.1:4318\", resource: { site: berlin } }
 params: { minimum: 0.5 }
 ```
+
+A collector is told what `/metrics` tells, and what is logged, by OTLP over HTTP (`http/protobuf`). These variables come before
+`telemetry`, as OpenTelemetry's specification has them; one that is empty is none, and one that is wrong is told and not used.
+
+- `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION`, `_CERTIFICATE`, `_CLIENT_CERTIFICATE`, `_CLIENT_KEY`,
+  `_PROTOCOL`: for all signals; with `METRICS_` or `LOGS_` behind `OTLP_` for one, whose endpoint is the whole URL.
+- `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`: the process.
+- `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_BLRP_SCHEDULE_DELAY`, `OTEL_BLRP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE`:
+  how often, and how much.
+- `OTEL_METRICS_EXPORTER=none`, `OTEL_LOGS_EXPORTER=none`, `OTEL_SDK_DISABLED=true`: what is not told.
 ";
 
 fn configuration() -> String {

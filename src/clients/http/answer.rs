@@ -39,7 +39,7 @@ pub fn judge(answer: &Answer, compose: &dyn Compose, is_one_place: bool, now: Ti
     if status.is_client_error() && !is_ours && !is_passing {
         return Verdict::Refused(said);
     }
-    Verdict::Away(said, wait(answer, now))
+    Verdict::Away(said, asked_wait(answer, now))
 }
 
 /// What the server said, on a line.
@@ -64,7 +64,7 @@ pub fn excerpt(text: &str) -> String {
 }
 
 /// How long the server asks to wait: seconds, or until a date.
-fn wait(answer: &Answer, now: Timestamp) -> Option<Millis> {
+pub fn asked_wait(answer: &Answer, now: Timestamp) -> Option<Millis> {
     let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let span = match text.parse::<u32>() {
         Ok(seconds) => Millis(i64::from(seconds) * 1000),
