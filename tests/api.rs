@@ -255,7 +255,9 @@ fn a_run_answers_where_it_is_told_to() {
     let folder = common::Folder::empty();
     folder.write(
         "p.yaml",
-        "sources: { in: { generate: { fields: { n: \"1\" }, rate: 20 } } }\nsinks: { out: { from: in, drop: {} } }\n",
+        "sources: { in: { generate: { fields: { n: \"1\" }, rate: 20 } } }
+transforms: { told: { from: in, lua: 'function process(event) event.m = event.n return event end' } }
+sinks: { out: { from: told, drop: {} } }\n",
     );
     folder.write("headwater.yaml", "auth: { reader: reader-reader-reader }\n");
     let log = folder.path().join("log");
@@ -288,6 +290,15 @@ fn a_run_answers_where_it_is_told_to() {
     });
     common::until("time is shared out", || metric("headwater_component_busy_ratio", source).is_some());
     assert!(metric("headwater_component_busy_ratio", source) < Some(0.9));
+    let script = |family: &str| {
+        let answer = ask("/metrics", &token(READER));
+        let families = exposition::read(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        exposition::value(&families, family, &[("pipeline", "p"), ("script", "told")])
+    };
+    common::until("calls of a script are told", || script("headwater_plugin_calls_total") > Some(10.0));
+    assert!(script("headwater_plugin_memory_bytes") > Some(10_000.0));
+    assert!(script("headwater_plugin_time_seconds_total") > Some(0.0));
+    assert_eq!(script("headwater_plugin_breaches_total"), Some(0.0));
     assert!(metric("headwater_component_watermark_seconds", sink) > Some(1e9));
     assert!(metric("headwater_component_last_event_time_seconds", source) > Some(1e9));
     check_with_promtool(ask("/metrics", &token(READER)).split_once("\r\n\r\n").unwrap().1);

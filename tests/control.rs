@@ -91,8 +91,9 @@ fn what_is_asked_is_answered() {
         "late": 5, "errors": { "decode": 1 }, "reasons": {}, "received_bytes": 99, "watermark": 1500, "last_event_time": null,
         "busy_ratio": 0.25, "backpressured_ratio": null, "lag_events": 4, "held_back": false, "undelivered_bytes": null, "away": null });
     let pipelines = json!({ "pipelines": [
-        { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "disk_bytes": 1000, "nodes": [node] },
-        { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "disk_bytes": 0, "nodes": [] },
+        { "name": "a", "state": "running", "error": null, "checkpoint": checkpoint, "written_bytes": 999, "disk_bytes": 1000, "nodes": [node],
+          "scripts": [{ "name": "a.lua", "calls": 5, "breaches": 1, "memory_bytes": 30000, "seconds": 2.5 }] },
+        { "name": "b", "state": "failed", "error": "the disk is gone", "checkpoint": null, "written_bytes": 0, "disk_bytes": 0, "nodes": [], "scripts": [] },
     ], "snapshots": { "place": "copies", "taken": 3, "failed": 1, "sent_bytes": 456 } });
     assert_eq!((status, said), (200, pipelines));
     let now = |name: &str| served.asked("POST", &format!("/api/v1/pipelines/{name}/checkpoint"));

@@ -9,6 +9,7 @@ use super::why;
 use crate::config::{Role, Secrets};
 use crate::dataflow::NodeId;
 use crate::event::nearest;
+use crate::lua::{Usage, Used};
 use crate::plan::Explanation;
 use crate::runtime::{
     Coordinator, DURATION_BOUNDS, Inquirer, KeeperHandle, Layout, NodeCounts, Outlook, Pipeline, Reins,
@@ -73,6 +74,8 @@ struct Member {
     is_loading: Box<dyn Fn() -> bool + Send + Sync>,
     /// By sink of the plan: which node it is.
     sinks: Vec<usize>,
+    /// What its scripts use.
+    usages: Vec<(String, Arc<Usage>)>,
     /// How many it has.
     workers: usize,
     doing: Mutex<Doing>,
@@ -130,6 +133,7 @@ impl Member {
             },
             text: text_hash(loaded.source.text().as_bytes()),
             sinks: plan.sinks.iter().map(|sink| sink.node.0 as usize).collect(),
+            usages: plan.usages.clone(),
             workers: plan.parallelism,
             doing: Mutex::new(Doing { state, nodes, measured: None }),
         }
@@ -148,6 +152,15 @@ impl Member {
             Some(reins) if reins.is_paused() => PipelineState::Paused,
             _ => PipelineState::Running,
         }
+    }
+
+    /// What its scripts use; where several nodes run one, all of them together.
+    fn scripts(&self) -> BTreeMap<String, Used> {
+        let mut scripts: BTreeMap<String, Used> = BTreeMap::new();
+        for (name, usage) in &self.usages {
+            scripts.entry(name.clone()).or_default().add(usage.read());
+        }
+        scripts
     }
 
     fn status(&self, name: &str, clock: &SystemClock) -> PipelineStatus {
@@ -186,6 +199,7 @@ impl Member {
             written_bytes: figures.written_bytes,
             disk_bytes: figures.disk_bytes,
             nodes,
+            scripts: self.scripts(),
         }
     }
 }

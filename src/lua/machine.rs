@@ -1,6 +1,7 @@
 //! One interpreter in its sandbox.
 
 use super::meter::{self, Meter, Noted};
+use super::usage::Tally;
 use super::{Budget, FaultKind, Helper, LuaFault, Script, sandbox};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, LuaOptions, StdLib};
@@ -27,6 +28,7 @@ pub struct Setup<'a> {
 pub struct Machine {
     lua: Lua,
     meter: Arc<Meter>,
+    tally: Tally,
     budget: Budget,
     script: String,
     modules: Arc<Mutex<Vec<PathBuf>>>,
@@ -62,7 +64,8 @@ impl Machine {
         let meter = Arc::new(Meter::new(&budget));
         // SAFETY: the state is live. `drop` takes the meter out before the machine lets go of it.
         unsafe { lua.exec_raw::<()>((), |state| meter.install(state))? };
-        Ok(Machine { lua, meter, budget, script: script.name.clone(), modules })
+        let tally = Tally::new(script.usage.clone());
+        Ok(Machine { lua, meter, tally, budget, script: script.name.clone(), modules })
     }
 
     /// The interpreter, to make values before [`Machine::call`] and to read them after it. What runs a function of the
@@ -81,11 +84,21 @@ impl Machine {
         if let Some(kind) = self.meter.breach() {
             return Err(self.breached(kind));
         }
-        let outermost = self.meter.arm(&self.budget);
-        let result = contained(|| run(&self.lua));
-        if outermost {
-            self.meter.disarm();
+        if !self.meter.arm(&self.budget) {
+            return self.ended(contained(|| run(&self.lua)));
         }
+        let began = self.tally.begin();
+        let result = contained(|| run(&self.lua));
+        self.meter.disarm();
+        self.tally.end(began, || self.memory());
+        if self.meter.breach().is_some() {
+            self.tally.breached();
+        }
+        self.ended(result)
+    }
+
+    /// What came of a call.
+    fn ended<R>(&self, result: mlua::Result<R>) -> Result<R, LuaFault> {
         match (self.meter.breach(), result) {
             (None, Ok(value)) => Ok(value),
             (None, Err(error)) => Err(self.fault(&error)),
@@ -156,6 +169,7 @@ fn contained<R>(run: impl FnOnce() -> mlua::Result<R>) -> mlua::Result<R> {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        self.tally.tell(0);
         // SAFETY: the state is live: this machine holds it. Not by `exec_raw`, which may fail for lack of memory.
         self.lua.exec_raw_lua(|raw| unsafe { self.meter.remove(raw.state()) });
     }

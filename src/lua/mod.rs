@@ -13,9 +13,11 @@ mod machine;
 mod meter;
 mod sandbox;
 mod script;
+mod usage;
 
 pub use budget::Budget;
 pub use fault::{FaultKind, LuaFault};
 pub use helper::Helper;
 pub use machine::{Machine, Setup};
 pub use script::{MAX_SCRIPT, Script, ScriptError};
+pub use usage::{Usage, Used};

@@ -1,5 +1,6 @@
 //! The text of a script, and where its modules are.
 
+use super::Usage;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 pub const MAX_SCRIPT: u64 = 1 << 20;
 
 /// The text of a script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Script {
     /// How errors name it: the path as it was given, or the node that has it inline.
     pub name: String,
@@ -18,6 +19,8 @@ pub struct Script {
     pub text: Arc<str>,
     /// The folder in which `require` finds modules.
     pub modules: Option<PathBuf>,
+    /// What its machines use.
+    pub usage: Arc<Usage>,
 }
 
 /// Why a script cannot be read.
@@ -40,14 +43,15 @@ impl Script {
     pub fn read(path: &Path) -> Result<Script, ScriptError> {
         let text = read_text(path)?;
         let name = path.display().to_string();
-        Ok(Script { name, path: Some(path.to_owned()), text: text.into(), modules: modules_of(path) })
+        let (path, modules) = (Some(path.to_owned()), modules_of(path));
+        Ok(Script { name, path, text: text.into(), modules, usage: Arc::default() })
     }
 
     /// A script that stands in another file. `beside` is that file, if there is one: modules are found as for a
     /// script that lies next to it.
     pub fn inline(name: &str, text: &str, beside: Option<&Path>) -> Script {
         let modules = beside.and_then(modules_of);
-        Script { name: name.to_owned(), path: None, text: text.into(), modules }
+        Script { name: name.to_owned(), path: None, text: text.into(), modules, usage: Arc::default() }
     }
 
     /// Whether what stands under `lua:` is a script itself: a path has neither line breaks, spaces nor parentheses.

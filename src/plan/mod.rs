@@ -25,6 +25,7 @@ use crate::dataflow::{
 };
 use crate::event::{Slot, View};
 use crate::expr::{Functions, Literal, Type};
+use crate::lua::Usage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct Plan {
     pub unions: BTreeMap<StageId, NodeId>,
     /// The scripts that were read for what they register.
     pub plugins: Vec<Arc<Plugin>>,
+    /// What its scripts use, by their names.
+    pub usages: Vec<(String, Arc<Usage>)>,
 }
 
 /// A node of a plan.
@@ -195,6 +198,7 @@ pub fn plan_stating(
     sink::refuse_same_targets(&planning.plan, file, faults);
     delivery::tell_inexact(&planning.plan, file, faults);
     planning.plan.plugins = planning.plugins.all();
+    planning.plan.usages = planning.plugins.usages();
     (!faults.has_errors()).then_some(planning.plan)
 }
 
@@ -271,6 +275,7 @@ impl<'a> Planning<'a> {
             taps: Vec::new(),
             unions: BTreeMap::new(),
             plugins: Vec::new(),
+            usages: Vec::new(),
         };
         Planning {
             plan,

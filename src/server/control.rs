@@ -1,6 +1,7 @@
 //! What a running process can be asked, and what it answers.
 
 use crate::config::Role;
+use crate::lua::Used;
 use crate::telemetry::Spread;
 use crate::time::{Millis, Timestamp};
 use serde_json::{Value, json};
@@ -178,6 +179,8 @@ pub struct PipelineStatus {
     pub disk_bytes: u64,
     /// What its nodes have counted, in the order of the file.
     pub nodes: Vec<NodeStatus>,
+    /// What its scripts use, by their names.
+    pub scripts: BTreeMap<String, Used>,
 }
 
 /// What came of checkpoints since the start.
@@ -336,6 +339,12 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
             "lag_events": node.lag, "held_back": node.held, "undelivered_bytes": node.undelivered_bytes, "away": node.away,
         })
     };
+    let script = |(name, used): (&String, &Used)| {
+        json!({
+            "name": name, "calls": used.calls, "breaches": used.breaches, "memory_bytes": used.memory,
+            "seconds": used.nanos as f64 / 1e9,
+        })
+    };
     json!({
         "name": status.name,
         "state": state,
@@ -344,6 +353,7 @@ pub fn status_to_json(status: &PipelineStatus) -> Value {
         "written_bytes": status.written_bytes,
         "disk_bytes": status.disk_bytes,
         "nodes": status.nodes.iter().map(node).collect::<Value>(),
+        "scripts": status.scripts.iter().map(script).collect::<Value>(),
     })
 }
 

@@ -4,8 +4,9 @@ use super::control::{Control, NodeStatus, PipelineState, PipelineStatus};
 use crate::config::Role;
 use crate::telemetry::{
     BACKPRESSURED_RATIO, BUFFER_BYTES, BUSY_RATIO, CHECKPOINT_DURATION, DISCARDED_EVENTS, ERRORS, Instrument,
-    LAG_EVENTS, LAST_EVENT_TIME, LATE_EVENTS, RECEIVED_BYTES, RECEIVED_EVENTS, Reading, SENT_EVENTS,
-    STATE_BYTES, STATE_WRITTEN_BYTES, Sample, UP, WATERMARK,
+    LAG_EVENTS, LAST_EVENT_TIME, LATE_EVENTS, PLUGIN_BREACHES, PLUGIN_CALLS, PLUGIN_MEMORY, PLUGIN_TIME,
+    RECEIVED_BYTES, RECEIVED_EVENTS, Reading, SENT_EVENTS, STATE_BYTES, STATE_WRITTEN_BYTES, Sample, UP,
+    WATERMARK,
 };
 use crate::time::Timestamp;
 
@@ -24,6 +25,7 @@ pub fn samples(control: &dyn Control) -> Vec<Sample> {
     for pipeline in control.pipelines() {
         of_pipeline(&pipeline, &mut samples);
         pipeline.nodes.iter().for_each(|node| of_node(&pipeline.name, node, &mut samples));
+        of_scripts(&pipeline, &mut samples);
     }
     samples
 }
@@ -38,6 +40,19 @@ fn of_pipeline(pipeline: &PipelineStatus, samples: &mut Vec<Sample>) {
         put(&CHECKPOINT_DURATION, Reading::Spread(checkpoints.durations.clone()));
         put(&STATE_BYTES, Reading::Whole(pipeline.disk_bytes));
         put(&STATE_WRITTEN_BYTES, Reading::Whole(pipeline.written_bytes));
+    }
+}
+
+fn of_scripts(pipeline: &PipelineStatus, samples: &mut Vec<Sample>) {
+    for (script, used) in &pipeline.scripts {
+        let attributes = [("pipeline", pipeline.name.clone()), ("script", script.clone())];
+        let mut put = |instrument, reading| {
+            samples.push(Sample { instrument, attributes: attributes.to_vec(), reading });
+        };
+        put(&PLUGIN_MEMORY, Reading::Whole(used.memory));
+        put(&PLUGIN_TIME, Reading::Number(used.nanos as f64 / 1e9));
+        put(&PLUGIN_CALLS, Reading::Whole(used.calls));
+        put(&PLUGIN_BREACHES, Reading::Whole(used.breaches));
     }
 }
 

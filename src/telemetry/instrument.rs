@@ -134,6 +134,26 @@ pub static LAG_EVENTS: Instrument = instrument(
     "{event}",
     "Events at the source's servers that were not read.",
 );
+/// What a script's interpreters hold.
+pub static PLUGIN_MEMORY: Instrument =
+    instrument("headwater.plugin.memory", Gauge, "By", "Bytes that the interpreters of a script hold.");
+/// How long a script runs.
+pub static PLUGIN_TIME: Instrument = instrument(
+    "headwater.plugin.time",
+    Counter,
+    "s",
+    "Time spent in a script, as one of eight calls says that is timed.",
+);
+/// How often a script is called.
+pub static PLUGIN_CALLS: Instrument =
+    instrument("headwater.plugin.calls", Counter, "{call}", "How often a script was called.");
+/// How often a script goes over its budget.
+pub static PLUGIN_BREACHES: Instrument = instrument(
+    "headwater.plugin.breaches",
+    Counter,
+    "{breach}",
+    "How often a script went over its budget of memory, instructions or time.",
+);
 /// How long checkpoints take.
 pub static CHECKPOINT_DURATION: Instrument = instrument(
     "headwater.checkpoint.duration",
@@ -164,7 +184,7 @@ pub static BUFFER_BYTES: Instrument = instrument(
 );
 
 /// All of them, in the order in which they are told.
-pub static INSTRUMENTS: [&Instrument; 16] = [
+pub static INSTRUMENTS: [&Instrument; 20] = [
     &UP,
     &RECEIVED_EVENTS,
     &SENT_EVENTS,
@@ -177,6 +197,10 @@ pub static INSTRUMENTS: [&Instrument; 16] = [
     &BUSY_RATIO,
     &BACKPRESSURED_RATIO,
     &LAG_EVENTS,
+    &PLUGIN_MEMORY,
+    &PLUGIN_TIME,
+    &PLUGIN_CALLS,
+    &PLUGIN_BREACHES,
     &CHECKPOINT_DURATION,
     &STATE_BYTES,
     &STATE_WRITTEN_BYTES,

@@ -1,6 +1,7 @@
 //! A process that knows its answers.
 
 use headwater::config::Role;
+use headwater::lua::Used;
 use headwater::server::{
     CheckpointStats, Checkpointed, Control, NodeStatus, Order, PipelineState, PipelineStatus, Refusal,
     SnapshotStatus, TapLimits, WantedKeys,
@@ -32,6 +33,7 @@ impl Control for Process {
             ..NodeStatus::new("in", Role::Source, "file")
         };
         let spread = Spread { bounds: &[0.5, 1.0], counts: vec![2, 0, 1], sum: 3.25 };
+        let used = Used { calls: 5, nanos: 2_500_000_000, memory: 30_000, breaches: 1 };
         let running = PipelineStatus {
             name: "a".to_owned(),
             state: PipelineState::Running,
@@ -40,6 +42,7 @@ impl Control for Process {
             written_bytes: 999,
             disk_bytes: 1_000,
             nodes: vec![node],
+            scripts: BTreeMap::from([("a.lua".to_owned(), used)]),
         };
         let failed = PipelineStatus {
             name: "b".to_owned(),
@@ -49,6 +52,7 @@ impl Control for Process {
             written_bytes: 0,
             disk_bytes: 0,
             nodes: Vec::new(),
+            scripts: BTreeMap::new(),
         };
         vec![running, failed]
     }

@@ -2,7 +2,7 @@
 
 use super::register::{Plugin, RegisterKind};
 use crate::config::{Faults, Place, SourceFile};
-use crate::lua::{Budget, LuaFault, Script};
+use crate::lua::{Budget, LuaFault, Script, Usage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,8 @@ pub struct Plugins {
     /// By file; None where it could not be loaded, which was reported.
     loaded: RefCell<BTreeMap<String, Option<Arc<Plugin>>>>,
     offered: BTreeMap<(RegisterKind, String), Arc<Plugin>>,
+    /// Scripts of nodes, by name.
+    at_nodes: RefCell<Vec<(String, Arc<Usage>)>>,
 }
 
 impl Plugins {
@@ -69,6 +71,17 @@ impl Plugins {
     /// The names of all that are offered of that kind.
     pub fn names(&self, kind: RegisterKind) -> impl Iterator<Item = &str> {
         self.offered.keys().filter(move |(own, _)| *own == kind).map(|(_, name)| name.as_str())
+    }
+
+    /// A node runs that script by itself.
+    pub fn note(&self, script: &Script) {
+        self.at_nodes.borrow_mut().push((script.name.clone(), script.usage.clone()));
+    }
+
+    /// What tells what the scripts of the pipeline use, by their names; those of several nodes stand there once for each.
+    pub fn usages(&self) -> Vec<(String, Arc<Usage>)> {
+        let of = |plugin: Arc<Plugin>| (plugin.script.name.clone(), plugin.script.usage.clone());
+        self.all().into_iter().map(of).chain(self.at_nodes.borrow().iter().cloned()).collect()
     }
 
     /// All scripts that were read, by name.

@@ -17,6 +17,7 @@ const MOST_PORTS: usize = 100;
 pub(super) fn plan(planner: &mut NodePlanner<'_>, at: &Point, setting: Setting<'_>) -> Option<Ports> {
     let options = Options::read(setting, planner.name)?;
     let needs = needs(&options)?;
+    planner.plugins.note(&options.plugin.script);
     let ttl = if needs.keeps { planner.state_ttl() } else { StateTtl(None) };
     let (mut at, key) = place(planner, at, &options, &needs)?;
     let input = input(planner, &mut at, &options, &needs)?;

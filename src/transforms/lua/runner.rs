@@ -180,7 +180,8 @@ impl Runner {
     /// Looks whether the script's file was replaced, and goes on with the new one if it fits.
     pub(super) fn look(&mut self, elapsed: Millis) {
         let Some(script) = self.watch.as_mut().and_then(|watch| watch.changed(elapsed)) else { return };
-        let script = script.map(|script| Script { name: self.plugin.script.name.clone(), ..script });
+        let Script { name, usage, .. } = self.plugin.script.clone();
+        let script = script.map(|script| Script { name, usage, ..script });
         match script.map_err(|error| error.to_string()).and_then(|script| self.replace(script)) {
             Ok(true) => tracing::info!("`{}`: goes on with the new {}", self.name, self.plugin.script.name),
             Ok(false) => {}
