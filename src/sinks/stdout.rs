@@ -1,12 +1,11 @@
 //! The `stdout` sink.
 
 use super::writer::Writer;
-use crate::config::Role;
-use crate::config::Setting;
-use crate::dataflow::{ComponentSpec, NodePlanner, Sink, SinkError, SinkPlan};
+use crate::config::{Role, Setting, read};
+use crate::dataflow::{ComponentSpec, NodePlanner, OptionKind, OptionSpec, Sink, SinkError, SinkPlan};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
-use rustix::stdio::stdout;
+use rustix::stdio::{stderr, stdout};
 use std::sync::{Mutex, PoisonError};
 
 /// The registry's entry.
@@ -15,7 +14,12 @@ pub static STDOUT: ComponentSpec = ComponentSpec {
     role: Role::Sink,
     summary: "Writes to standard output; ends the run when its reader goes away.",
     short: None,
-    options: &[],
+    options: &[OptionSpec::or(
+        "stream",
+        "stdout",
+        OptionKind::Word(&["stdout", "stderr"]),
+        "Standard output, or standard error, where messages of the process stand as well.",
+    )],
     later: &[],
     example: "\
 sources:
@@ -27,16 +31,32 @@ sinks:
 
 /// Plans a `stdout` sink.
 pub fn plan(_planner: &mut NodePlanner<'_>, setting: Setting<'_>) -> Option<Box<dyn SinkPlan>> {
-    STDOUT.open(setting);
-    Some(Box::new(StdoutPlan))
+    let section = STDOUT.open(setting);
+    let streams = [("stdout", Stream::Output), ("stderr", Stream::Error)];
+    Some(Box::new(StdoutPlan(section.or("stream", Stream::Output, read::word(&streams, &[])))))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Output,
+    Error,
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Stream::Output => "standard output",
+            Stream::Error => "standard error",
+        }
+    }
 }
 
 #[derive(Debug)]
-struct StdoutPlan;
+struct StdoutPlan(Stream);
 
 impl SinkPlan for StdoutPlan {
     fn describe(&self) -> String {
-        "standard output".to_owned()
+        self.0.name().to_owned()
     }
 
     /// What became of it is its reader's business.
@@ -45,7 +65,11 @@ impl SinkPlan for StdoutPlan {
     }
 
     fn sink(&self, preamble: Vec<u8>) -> Box<dyn Sink> {
-        Box::new(StdoutSink::new(preamble))
+        let stream = match self.0 {
+            Stream::Output => stdout(),
+            Stream::Error => stderr(),
+        };
+        Box::new(StdoutSink { preamble, name: self.0.name(), writer: Writer::new(stream) })
     }
 }
 
@@ -55,25 +79,17 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Writes to standard output.
 pub struct StdoutSink {
     preamble: Vec<u8>,
+    name: &'static str,
     writer: Writer<BorrowedFd<'static>>,
 }
 
-impl StdoutSink {
-    /// A sink that writes `preamble` before everything else.
-    pub fn new(preamble: Vec<u8>) -> StdoutSink {
-        StdoutSink { preamble, writer: Writer::new(stdout()) }
-    }
-}
-
-fn failed(errno: Errno) -> SinkError {
+fn failed(name: &str, errno: Errno) -> SinkError {
     match errno {
         Errno::PIPE => SinkError::Closed,
-        Errno::NOSPC | Errno::DQUOT => SinkError::Failed(
-            "cannot write to standard output: the disk it goes to is full: free space there".into(),
-        ),
-        other => {
-            SinkError::Failed(format!("cannot write to standard output: {}", std::io::Error::from(other)))
-        }
+        Errno::NOSPC | Errno::DQUOT => SinkError::Failed(format!(
+            "cannot write to {name}: the disk it goes to is full: free space there"
+        )),
+        other => SinkError::Failed(format!("cannot write to {name}: {}", std::io::Error::from(other))),
     }
 }
 
@@ -81,17 +97,17 @@ impl Sink for StdoutSink {
     fn open(&mut self) -> Result<(), SinkError> {
         let preamble = std::mem::take(&mut self.preamble);
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        self.writer.write(&preamble).map_err(failed)
+        self.writer.write(&preamble).map_err(|errno| failed(self.name, errno))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        self.writer.write(bytes).map_err(failed)
+        self.writer.write(bytes).map_err(|errno| failed(self.name, errno))
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        self.writer.flush().map_err(failed)
+        self.writer.flush().map_err(|errno| failed(self.name, errno))
     }
 }
 
@@ -101,9 +117,9 @@ mod tests {
 
     #[test]
     fn a_broken_pipe_is_a_clean_end() {
-        assert!(matches!(failed(Errno::PIPE), SinkError::Closed));
-        assert!(matches!(failed(Errno::IO), SinkError::Failed(_)));
-        let full = failed(Errno::NOSPC).to_string();
+        assert!(matches!(failed("standard output", Errno::PIPE), SinkError::Closed));
+        assert!(matches!(failed("standard output", Errno::IO), SinkError::Failed(_)));
+        let full = failed("standard output", Errno::NOSPC).to_string();
         assert!(full.ends_with("free space there"), "{full}");
     }
 }

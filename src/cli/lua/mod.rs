@@ -65,12 +65,10 @@ fn pipeline(script: &Path, args: &LuaArgs) -> Result<Value, Exit> {
     if !given.is_empty() {
         options.insert("args".to_owned(), Value::Object(given));
     }
-    let mut sinks = json!({ "output": { "from": "script", "stdout": {} } });
-    if cfg!(unix) {
-        let rejected =
-            json!({ "from": ["input.rejected", "script.rejected"], "file": { "path": "/dev/stderr" } });
-        sinks["errors"] = rejected;
-    }
+    let sinks = json!({
+        "output": { "from": "script", "stdout": {} },
+        "errors": { "from": ["input.rejected", "script.rejected"], "stdout": { "stream": "stderr" } },
+    });
     Ok(json!({
         "pipeline": "lua",
         "sources": { "input": { "stdin": {} } },
