@@ -106,7 +106,7 @@ fn asking(port: u16, missing: &str) -> String {
 /// What was asked for, in order.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Answers each connection once; devices that begin with `busy` only from the third time on.
+/// Answers each connection once; `busy` only from the third time on.
 fn serve(listener: TcpListener) -> Asked {
     let asked = Asked::default();
     let log = asked.clone();
@@ -138,7 +138,8 @@ fn answer(mut stream: TcpStream, log: &Asked) {
         "none" => ("404 Not Found", String::new()),
         "odd" => ("200 OK", "[1]".to_owned()),
         "wrong" => ("400 Bad Request", String::new()),
-        "busy" if times < 3 => ("503 Slow Down", String::new()),
+        "busy" if times == 1 => ("503 Slow Down", String::new()),
+        "busy" if times == 2 => ("429 Too Many Requests", String::new()),
         device => ("200 OK", format!("{{\n  \"site\": \"at {device}\",\n  \"slots\": [1, 2]\n}}")),
     };
     let length = body.len();
@@ -190,6 +191,39 @@ fn a_server_is_asked_for_each_row_once() {
     let asked = asked.lock().unwrap();
     let times = |device: &str| asked.iter().filter(|known| *known == device).count();
     assert_eq!((times("a"), times("none"), times("7"), times("busy")), (1, 1, 1, 3), "{asked:?}");
+}
+
+#[test]
+fn as_many_calls_are_under_way_as_is_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = Folder::empty();
+    let text = asking(listener.local_addr().unwrap().port(), "reject")
+        .replace("    key:", "      concurrency: 3\n    key:");
+    folder.write("p.yaml", text);
+    folder.write(
+        "in.ndjson",
+        (0..9).map(|t| format!("{{\"t\":{t},\"device\":\"d{t}\"}}\n")).collect::<String>(),
+    );
+    let log = Asked::default();
+    let asked = log.clone();
+    // Nobody is answered before three have come; one more would be among them.
+    std::thread::spawn(move || {
+        loop {
+            let calls: Vec<_> = listener.incoming().map_while(Result::ok).take(3).collect();
+            listener.set_nonblocking(true).unwrap();
+            common::pause(100);
+            if listener.accept().is_ok() {
+                log.lock().unwrap().push("a fourth".to_owned());
+            }
+            listener.set_nonblocking(false).unwrap();
+            calls.into_iter().for_each(|call| answer(call, &log));
+        }
+    });
+    folder.run(&["run", "p.yaml"]).succeeded();
+    assert_eq!(folder.read("out.ndjson").lines().count(), 9);
+    let mut asked = asked.lock().unwrap().clone();
+    asked.sort();
+    assert_eq!(asked, (0..9).map(|t| format!("d{t}")).collect::<Vec<_>>());
 }
 
 #[test]

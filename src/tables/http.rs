@@ -20,7 +20,7 @@ const SPEC: ComponentSpec = ComponentSpec {
     name: "http",
     role: Role::Table,
     summary: "Rows that a server is asked for, one at a time: it answers GET with a JSON object, or with 404 where there is \
-              no row. Answers are kept for a while, at most 10,000 of them. Events wait for theirs in the order in which \
+              no row. Answers are kept for a while, at most 10,000 of them and 64 MiB. Events wait for theirs in the order in which \
               they came, and nothing more is read meanwhile. Where the server is away or says that it cannot just now \
               (401, 403, 408, 429, 5xx), it is asked again and again, and events wait; any other answer rejects the event. \
               `lookup` must `select` what it adds.",

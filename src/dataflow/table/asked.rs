@@ -16,6 +16,8 @@ pub type Answer = Result<Option<Arc<Batch>>, Arc<str>>;
 
 /// The most answers that are kept.
 const MOST_KNOWN: usize = 10_000;
+/// The most bytes of answers that are kept, beside those that nobody has taken yet.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Where a row is asked for: a text with columns of the key in it.
 #[derive(Clone, Debug)]
@@ -85,13 +87,25 @@ pub struct Calls {
     queue: VecDeque<Box<str>>,
     /// How many answers came.
     answers: u64,
+    /// How many of them workers have seen and may be forgotten, and their bytes.
+    seen: usize,
+    bytes: usize,
 }
 
 enum Known {
     /// Somebody waits for it.
     Waiting,
-    /// An answer, and when a worker first saw it.
+    /// An answer, and when a worker first saw it. Until then somebody waits for it, and it stays.
     Answered(Option<Millis>, Answer),
+}
+
+/// How much memory an answer takes, apart from what every one takes.
+fn bytes_of(answer: &Answer) -> usize {
+    match answer {
+        Ok(Some(row)) => row.arena.len(),
+        Ok(None) => 0,
+        Err(why) => why.len(),
+    }
 }
 
 impl AskedTable {
@@ -156,6 +170,9 @@ impl Calls {
         match self.known.get_mut(path) {
             Some(Known::Waiting) => return None,
             Some(Known::Answered(seen, answer)) => {
+                if seen.is_none() {
+                    (self.seen, self.bytes) = (self.seen + 1, self.bytes + bytes_of(answer));
+                }
                 let seen = *seen.get_or_insert(now);
                 // What could not be used may be right by now.
                 let holds = if answer.is_err() {
@@ -166,15 +183,111 @@ impl Calls {
                 if holds {
                     return Some(answer.clone());
                 }
+                (self.seen, self.bytes) = (self.seen - 1, self.bytes - bytes_of(answer));
             }
             None => {}
         }
-        if self.known.len() >= MOST_KNOWN {
-            // Whoever waits for one of these asks again.
-            self.known.retain(|_, known| matches!(known, Known::Waiting));
+        if self.seen > 0 && (self.known.len() >= MOST_KNOWN || self.bytes > MOST_BYTES) {
+            // Whoever yet waits for one of these asks again.
+            self.known.retain(|_, known| !matches!(known, Known::Answered(Some(_), _)));
+            (self.seen, self.bytes) = (0, 0);
         }
         self.known.insert(path.into(), Known::Waiting);
         self.queue.push_back(path.into());
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITE: &[u8] = br#"{"site":"A","notes":"nobody reads them"}"#;
+
+    fn table(cache: i64) -> AskedTable {
+        AskedTable::new(vec!["device".to_owned(), "site".to_owned()], Millis(cache))
+    }
+
+    fn ask(table: &AskedTable, path: &str, fresh: bool, now: i64) -> Option<Answer> {
+        let mut answers = Vec::new();
+        table.ask([Some(path)].into_iter(), fresh, Millis(now), &mut answers);
+        answers.pop().expect("one for each")
+    }
+
+    /// What is asked next, answered.
+    fn answer(table: &AskedTable, object: Result<Option<&[u8]>, String>) {
+        let path = table.next(Duration::ZERO).expect("something to ask");
+        table.answer(path, object);
+    }
+
+    fn is_asked(table: &AskedTable) -> bool {
+        table.next(Duration::ZERO).is_some()
+    }
+
+    #[test]
+    fn an_answer_holds_from_when_it_is_seen() {
+        let table = table(100);
+        assert!(ask(&table, "/d1", true, 0).is_none());
+        assert!(ask(&table, "/d1", true, 0).is_none());
+        answer(&table, Ok(Some(SITE)));
+        assert!(!is_asked(&table), "once for all that wait");
+        assert!(matches!(ask(&table, "/d1", true, 1_000), Some(Ok(Some(_)))));
+        assert!(matches!(ask(&table, "/d1", true, 1_099), Some(Ok(Some(_)))));
+        assert!(ask(&table, "/d1", true, 1_100).is_none());
+        answer(&table, Ok(None));
+        assert!(
+            matches!(ask(&table, "/d1", true, 1_200), Some(Ok(None))),
+            "that there is none holds as well"
+        );
+        assert!(matches!(ask(&table, "/d1", false, 9_000), Some(Ok(None))), "who waited takes what there is");
+        assert!(ask(&table, "/d1", true, 1_300).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_for_those_that_waited_alone() {
+        let table = table(100);
+        assert!(ask(&table, "/d1", true, 0).is_none());
+        answer(&table, Ok(Some(b"[1]")));
+        assert!(matches!(ask(&table, "/d1", false, 1), Some(Err(_))));
+        assert!(ask(&table, "/d1", true, 1).is_none() && is_asked(&table));
+    }
+
+    #[test]
+    fn of_an_answer_only_what_is_read_is_kept() {
+        let table = table(100);
+        ask(&table, "/d1", true, 0);
+        answer(&table, Ok(Some(SITE)));
+        let Some(Ok(Some(row))) = ask(&table, "/d1", true, 0) else { panic!("a row") };
+        assert_eq!((row.text(row.get(Row(0), Slot(1))), row.arena.len()), ("A", 1));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_answers_and_no_more() {
+        let table = table(i64::MAX - 1);
+        let site = format!(r#"{{"site":"{}"}}"#, "x".repeat(MOST_BYTES / 8));
+        for (object, most) in [(site.as_bytes(), 10), (SITE, MOST_KNOWN + 1)] {
+            let known = || table.lock().known.len();
+            for number in 0..most + 5 {
+                let path = format!("/d{number}");
+                if ask(&table, &path, true, 0).is_none() {
+                    answer(&table, Ok(Some(object)));
+                    assert!(matches!(ask(&table, &path, false, 0), Some(Ok(Some(_)))));
+                }
+                assert!(known() <= most, "{}", known());
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_waits_for_stays_whatever_room_there_is() {
+        let table = table(1_000);
+        let paths: Vec<String> = (0..2 * MOST_KNOWN).map(|number| format!("/d{number}")).collect();
+        let mut answers = Vec::new();
+        let all = || paths.iter().map(|path| Some(path.as_str()));
+        table.ask(all(), true, Millis(0), &mut answers);
+        paths.iter().for_each(|_| answer(&table, Ok(Some(SITE))));
+        answers.clear();
+        table.ask(all(), false, Millis(0), &mut answers);
+        assert!(answers.iter().all(Option::is_some) && !is_asked(&table));
     }
 }

@@ -4,6 +4,7 @@ use super::{TableLayout, TableRows};
 use crate::dataflow::{FormatPlan, formats};
 use crate::event::{Batch, Path, Slot, Span, Unreadable, json};
 use crate::formats::Wanted;
+use crate::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// The most rows of a table.
@@ -69,7 +70,7 @@ fn decode(format: &dyn FormatPlan, wanted: &Wanted, slots: usize, bytes: Vec<u8>
     Ok(batch)
 }
 
-/// The columns of a JSON object, as a batch of one row.
+/// The columns of a JSON object, as a batch of one row that holds nothing else of it.
 ///
 /// # Errors
 /// It is no JSON object.
@@ -86,5 +87,14 @@ pub fn read_answer(columns: &[String], object: &[u8]) -> Result<Batch, String> {
     let fields = fields.map(|(name, slot)| (Path::field(name.clone()), slot)).collect();
     let wanted = Wanted { fields, whole: false };
     let batch = decode(&*formats::json(), &wanted, columns.len(), line)?;
-    if batch.len() == 1 { Ok(batch) } else { Err(no_object()) }
+    if batch.len() != 1 {
+        return Err(no_object());
+    }
+    let mut row = Batch::new(columns.len(), b"");
+    let only = row.push_row(Timestamp(0), Timestamp::MIN);
+    for slot in (0..columns.len() as u16).map(Slot) {
+        let value = row.adopt(&batch, batch.get(only, slot));
+        row.set(only, slot, value);
+    }
+    Ok(row)
 }
