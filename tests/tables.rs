@@ -79,6 +79,35 @@ tests:
     assert!(ran.stderr.contains("what table `assets` holds is not known"), "{}", ran.stderr);
 }
 
+/// Rows that a node gives, and how far event time has come without the end of input.
+const FILLED: &str = "
+sources:
+  in: { file: { path: '*.ndjson' }, event_time: { field: t, out_of_order: 50ms } }
+tables:
+  lines: { from: rows, key: [device] }
+transforms:
+  rows: { from: in, where: line IS NOT NULL }
+  asks: { from: in, where: line IS NULL }
+  placed: { from: asks, lookup: { table: lines, match: device = device, select: [line] } }
+sinks:
+  out: { from: placed, file: { path: out/placed.json } }
+";
+
+#[test]
+fn a_next_run_finds_the_rows_that_held_before_the_end() {
+    let folder = Folder::empty();
+    folder.write("p.yaml", FILLED);
+    let row = |t: u32, line: &str| format!("{{\"t\":{t},\"device\":\"d1\",\"line\":\"{line}\"}}\n");
+    let ask = |t: u32| format!("{{\"t\":{t},\"device\":\"d1\"}}\n");
+    folder.write("a.ndjson", [row(100, "L1"), row(200, "L2"), ask(210)].concat());
+    folder.run(&["run", "p.yaml", "--data-dir", "state"]).succeeded();
+    folder.write("b.ndjson", [ask(170), ask(220)].concat());
+    folder.run(&["run", "p.yaml", "--data-dir", "state"]).succeeded();
+    let placed = |t: u32, line: &str| format!("{{\"t\":{t},\"device\":\"d1\",\"line\":\"{line}\"}}\n");
+    let wanted = [placed(210, "L2"), placed(170, "L1"), placed(220, "L2")].concat();
+    assert_eq!(folder.read("out/placed.json"), wanted);
+}
+
 const ASKING: &str = "
 sources:
   readings: { file: { path: in.ndjson }, event_time: { field: t } }

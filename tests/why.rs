@@ -205,6 +205,53 @@ sinks: {{ out: {{ from: minutes, drop: {{}} }} }}
     assert!(text.starts_with("Nothing is wrong: its trigger waits for 3 more of 5 events"), "{text}");
 }
 
+/// Pairs of what is read, each event with itself and others.
+const PAIRS: &str = "transforms:
+  a: { from: readings, where: temp = 20 }
+  b: { from: readings, where: temp < 30 }
+  pairs: { join: { left: a, right: b, match: a.id = b.id, within: 1m }, select: { id: a.id } }";
+
+#[test]
+fn a_join_that_waits() {
+    let check = |near: &str, text: &str, due: i64, window_end: Option<i64>| {
+        let folder = Folder::empty();
+        folder.write("in/a.ndjson", lines(&[NOON, NOON + 20 * SECOND]));
+        let pairs = PAIRS.replace("within: 1m", near);
+        let run = Run::start_reading(&folder, "field: ts, idle_after: 1h", &pairs, "pairs", "minutes");
+        let mut said = Value::Null;
+        until("the join has what waits", || {
+            said = ask(&folder, "plant.pairs");
+            said["watermark"] == NOON + 20 * SECOND
+        });
+        let live = folder.run(&["why", "plant.pairs", "--data-dir", "data"]).succeeded().stdout;
+        folder.run(&["savepoint", "create", "plant", "sp", "--data-dir", "data"]).succeeded();
+        drop(run);
+        let kept = folder.run(&["why", "plant.pairs", "plant.yaml", "--savepoint", "sp", "--format", "json"]);
+        let kept: Value = serde_json::from_str(&kept.succeeded().stdout).unwrap();
+        for said in [&said, &kept] {
+            assert_eq!(said["earliest"]["key"], serde_json::json!(["a"]), "{said}");
+            assert_eq!(said["missing_ms"], due - NOON - 20 * SECOND, "{said}");
+            assert_eq!(said["earliest"]["window_end"].as_i64(), window_end, "{said}");
+        }
+        assert!(live.contains(text) && live.contains("fires by: watermark"), "{live}");
+    };
+    let waits = "Nothing is wrong: event time is 40 s before ";
+    check("within: 1m", &format!("{waits}what it waits for"), NOON + 60 * SECOND + 1, None);
+    let end = NOON + 60 * SECOND;
+    check("window: { tumbling: 1m }", &format!("{waits}the end of the window"), end, Some(end));
+}
+
+#[test]
+fn all_events_come_behind_the_watermark_of_a_join() {
+    let folder = Folder::empty();
+    let times: Vec<i64> = (0..20).map(|n| NOON + 6_000 * SECOND - n * 120 * SECOND).collect();
+    folder.write("in/a.ndjson", lines(&times));
+    let _run = Run::start_reading(&folder, "field: ts", PAIRS, "pairs", "minutes");
+    let (_, text) = cause(&folder, "late");
+    assert!(text.contains("38 of 40 events came to `pairs` behind the watermark: they are late"), "{text}");
+    assert!(!text.contains("allowed_lateness"), "{text}");
+}
+
 /// What is said without asking a process.
 fn kept(folder: &Folder, more: &[&str]) -> Value {
     let arguments = [&["why", "plant.minutes", "--format", "json"], more].concat();

@@ -36,8 +36,8 @@ const TRANSFORM_TTL: OptionSpec = OptionSpec::optional(
     "How long what is kept by key is kept of a key that has no events any more, by event time: once the watermark is that \
      far behind its last event, or up to a 32nd of it further, the key is forgotten, and its next event is as its first. \
      `changed` lets that pass, `hysteresis` has no alarm raised and never clears the one that was, `debounce` begins a \
-     spell, `top_n` ranks anew and withdraws nothing, keyed history begins anew; `absence`, by its own clock, does not say \
-     that a key is back which was silent for so long. Absent: as in the pipeline's `options`.",
+     spell, `top_n` ranks anew and withdraws nothing, keyed history begins anew, `lookup` finds no row in a table that a node \
+     fills; `absence`, by its own clock, does not say that a key is back which was silent for so long. Absent: as in the pipeline's `options`.",
 );
 
 const WINDOW_TTL: OptionSpec = OptionSpec::optional(

@@ -91,6 +91,17 @@ impl<T: Default> KeyedState<T> {
         self.keys.take_changes(gone, cold, &mut |key, entry| changed(entry, timers.of(key)));
     }
 
+    /// The same where no key leaves memory; beside each key stands its age, see [`KeyedState::restore_age`].
+    pub fn take_aged_changes(
+        &mut self,
+        gone: &mut dyn FnMut(&[u8]),
+        changed: &mut dyn FnMut(&KeyEntry<T>, Option<Timestamp>),
+    ) {
+        let ages = self.ages.as_ref();
+        let stamp = |key| ages.and_then(|ages| ages.stamp(key));
+        self.keys.take_changes(gone, &mut |_, _| {}, &mut |key, entry| changed(entry, stamp(key)));
+    }
+
     /// Says what changed: an entry for each key, which holds when it is to be looked at and what `write` writes. Tells
     /// whether any key is new or different.
     pub fn save(&mut self, saving: &mut Saving<'_>, mut write: impl FnMut(&T, &mut Vec<u8>)) -> bool {
@@ -198,11 +209,16 @@ impl<T: Default> KeyedState<T> {
         let item = read(&mut reader)?;
         reader.finish()?;
         let key = self.restore(key, item, due);
+        self.restore_age(key, stamp);
+        Ok(key)
+    }
+
+    /// Takes back what was saved of a key's age, if anything was.
+    pub fn restore_age(&mut self, key: KeyId, stamp: Option<Timestamp>) {
         if let Some(ages) = &mut self.ages {
             stamp.into_iter().for_each(|stamp| ages.restore(key, stamp));
             self.ageless |= stamp.is_none();
         }
-        Ok(key)
     }
 
     /// Adds a key that was saved; it must not be there.
@@ -269,31 +285,37 @@ impl<T: Default> KeyedState<T> {
     /// Forgets the keys whose time is over by then.
     #[inline]
     pub fn reach(&mut self, watermark: Timestamp) {
-        if self
-            .ages
-            .as_ref()
-            .is_some_and(|ages| self.ageless || ages.next().is_some_and(|next| next <= watermark))
-        {
-            self.forget_old(watermark);
-        }
-    }
-
-    #[cold]
-    fn forget_old(&mut self, watermark: Timestamp) {
-        let is_time = watermark > Timestamp::MIN && watermark < Timestamp::MAX;
-        if is_time && std::mem::take(&mut self.ageless) {
-            self.age_all(watermark);
-        }
-        while let Some(key) = self.ages.as_mut().and_then(|ages| ages.take(watermark)) {
+        while let Some(key) = self.take_old(watermark) {
             self.forget(key);
         }
     }
 
-    /// Keys that were saved without a time-to-live count as if their last event was now.
-    fn age_all(&mut self, watermark: Timestamp) {
+    /// A key whose time is over by then, for those who have more to do than to [`KeyedState::forget`] it.
+    #[inline]
+    pub fn take_old(&mut self, watermark: Timestamp) -> Option<KeyId> {
+        let is_old = |ages: &Ages| self.ageless || ages.next().is_some_and(|next| next <= watermark);
+        if self.ages.as_ref().is_some_and(is_old) { self.take_aged(watermark) } else { None }
+    }
+
+    #[cold]
+    fn take_aged(&mut self, watermark: Timestamp) -> Option<KeyId> {
+        let is_time = watermark > Timestamp::MIN && watermark < Timestamp::MAX;
+        if is_time && std::mem::take(&mut self.ageless) {
+            self.age_all(watermark);
+        }
+        self.ages.as_mut()?.take(watermark)
+    }
+
+    /// All keys that are in memory.
+    pub fn list(&self) -> Vec<KeyId> {
         let mut keys = Vec::new();
         self.keys.list(&mut keys);
-        for key in keys {
+        keys
+    }
+
+    /// Keys that were saved without a time-to-live count as if their last event was now.
+    fn age_all(&mut self, watermark: Timestamp) {
+        for key in self.list() {
             if let Some(ages) = self.ages.as_mut().filter(|ages| ages.stamp(key).is_none()) {
                 ages.touch(key, watermark, watermark);
                 self.keys.touch(key);

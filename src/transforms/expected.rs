@@ -12,9 +12,9 @@ use crate::time::Timestamp;
 pub(super) struct ExpectedPlan {
     /// Its name.
     pub(super) name: String,
-    table: TableId,
+    pub(super) table: TableId,
     /// For each field of the node's key: its column in the table.
-    columns: Vec<Slot>,
+    pub(super) columns: Vec<Slot>,
 }
 
 impl ExpectedPlan {

@@ -176,12 +176,20 @@ fn window_joins_find_every_pair_of_every_window() {
     }
 }
 
+/// A table whose rows are forgotten after that long.
+const TTL: i64 = 190;
+
+/// A 32nd of it.
+const GRANULE: i64 = 5;
+
 #[test]
 fn events_meet_the_row_as_of_their_own_time() {
-    for seed in 0..8_u64 {
+    for seed in 0..16_u64 {
         let mut random = Random::seeded(seed);
         let events = sides(&mut random, 200);
-        let expected = as_of(&events);
+        let ttl = (seed % 2 == 1).then_some(TTL);
+        let (expected, kept) = as_of(&events, ttl);
+        let ttl = ttl.map_or("unlimited".to_owned(), |ttl| format!("{ttl}ms"));
         for (workers, restarts) in [(1, None), (1, Some(seed)), (2, Some(seed + 1)), (4, None)] {
             let text = format!(
                 "options: {{ parallelism: {workers} }}\n\
@@ -190,41 +198,65 @@ fn events_meet_the_row_as_of_their_own_time() {
                  transforms:\n\
                  \x20 a: {{ from: in, where: x.s = 'l' }}\n\
                  \x20 b: {{ from: in, where: x.s = 'r' }}\n\
-                 \x20 found: {{ from: a, lookup: {{ table: rows, match: k = k, select: {{ r: n }} }} }}\n\
+                 \x20 found:\n    from: a\n    state_ttl: {ttl}\n\
+                 \x20   lookup: {{ table: rows, match: k = k, select: {{ r: n }} }}\n\
                  windows: {{ w: {{ from: found, tumbling: 10ms, aggregate: {{ rows: count(*) }} }} }}\n\
                  sinks:\n\
                  \x20 out: {{ from: found, stdout: {{}} }}\n\
                  \x20 counts: {{ from: w, drop: {{}} }}\n\
                  \x20 late: {{ from: w.late, stdout: {{}} }}\n"
             );
-            let (rows, _) = run_text(&text, &events, seed, restarts);
+            let (rows, left) = run_text(&text, &events, seed, restarts);
             let number = |value: &Json| value.as_u64().map(|number| number as usize);
             let mut found: Vec<_> =
                 rows.iter().map(|row| (number(&row["n"]).expect("its number"), number(&row["r"]))).collect();
             found.sort_unstable();
-            assert_eq!(found, expected, "seed {seed}, {workers} workers, {restarts:?}");
+            assert_eq!(found, expected, "seed {seed}, {workers} workers, {restarts:?}, {ttl}");
+            // Of several workers one may hear of the end before it hears how far event time has come.
+            assert!(
+                workers > 1 || left <= kept,
+                "{left} entries are kept at the end, not {kept}: seed {seed}, {ttl}"
+            );
         }
     }
 }
 
-/// For each event of the left side that is on time, the row of the right side that it meets.
-fn as_of(events: &[Event]) -> Vec<(usize, Option<usize>)> {
-    let mut highest = i64::MIN + DISORDER;
-    let mut watermarks: Vec<i64> = Vec::new();
-    for event in events {
-        watermarks.push(highest - DISORDER);
+/// For each event of the left side that is on time, the row of the right side that it meets; and how many entries are kept
+/// at the end at the most.
+fn as_of(events: &[Event], ttl: Option<i64>) -> (Vec<(usize, Option<usize>)>, usize) {
+    let mut waiting: Vec<usize> = Vec::new();
+    let mut met = Vec::new();
+    // By key: its rows, and until which watermark they live.
+    let mut rows: BTreeMap<&str, (Vec<usize>, i64)> = BTreeMap::new();
+    let (mut highest, mut before) = (i64::MIN + DISORDER, i64::MIN);
+    for number in 0..=events.len() {
+        let event = events.get(number);
+        let watermark = if event.is_some() { highest - DISORDER } else { i64::MAX };
+        waiting.retain(|asking| {
+            let asking = (*asking, &events[*asking]);
+            if asking.1.time < watermark {
+                let known = rows.get(asking.1.key).map_or(&[][..], |(rows, _)| rows);
+                let known = known.iter().filter(|row| events[**row].time <= asking.1.time);
+                met.push((asking.0, known.max_by_key(|row| (events[**row].time, **row)).copied()));
+            }
+            asking.1.time >= watermark
+        });
+        let Some(event) = event else { break };
+        rows.retain(|_, (_, until)| ttl.is_none() || watermark < *until);
+        before = watermark;
         highest = highest.max(event.time);
+        if is_left(event) && event.time < watermark {
+            continue;
+        }
+        let (of_key, until) = rows.entry(event.key).or_insert((Vec::new(), i64::MIN));
+        let touched = (event.time.max(watermark).div_euclid(GRANULE) + 1) * GRANULE;
+        *until = (*until).max(touched + TTL);
+        if is_left(event) { waiting.push(number) } else { of_key.push(number) }
     }
-    let asking = in_order(events).into_iter().filter(|(_, event)| is_left(event));
-    let met = asking.map(|(number, event)| {
-        // It goes when the watermark is past it: rows that come later, late ones, find it gone.
-        let gone = watermarks.iter().position(|watermark| *watermark > event.time);
-        let rows = events.iter().enumerate().take(gone.unwrap_or(events.len()));
-        let rows = rows.filter(|(_, row)| !is_left(row) && row.key == event.key);
-        let known = rows.filter(|(_, row)| row.time <= event.time);
-        (number, known.max_by_key(|(number, row)| (row.time, *number)).map(|(number, _)| number))
-    });
-    let mut met: Vec<_> = met.collect();
     met.sort_unstable();
-    met
+    // The last row that time has passed, those that are later, and the age.
+    let later = |row: &&usize| events[**row].time > before;
+    let of_key = |(rows, _): &(Vec<usize>, i64)| rows.iter().filter(later).count() + 1;
+    let kept = rows.values().map(of_key).sum::<usize>() + ttl.map_or(0, |_| rows.len());
+    (met, kept)
 }

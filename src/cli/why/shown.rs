@@ -205,13 +205,12 @@ fn earliest(said: &Value) -> String {
     if pane.is_null() {
         return "no window is open that has not fired\n".to_owned();
     }
-    let mut text = "earliest open window: ".to_owned();
-    match (pane["window_start"].as_i64(), pane["window_end"].as_i64()) {
+    let mut text = match (pane["window_start"].as_i64(), pane["window_end"].as_i64()) {
         (Some(_), Some(_)) => {
-            text.push_str(&format!("{} to {}", at(&pane["window_start"]), at(&pane["window_end"])));
+            format!("earliest open window: {} to {}", at(&pane["window_start"]), at(&pane["window_end"]))
         }
-        _ => text.push_str("of unknown bounds"),
-    }
+        _ => "what is due next: an event that waits, or a timer".to_owned(),
+    };
     if !pane["key"].is_null() {
         text.push_str(&format!(", key {}", pane["key"]));
     }

@@ -75,15 +75,19 @@ impl Facts {
     fn late(&self) -> Option<Cause> {
         let node = self.path.iter().find(|node| node.late > 0)?;
         let (late, received) = (node.late, node.counts.received);
+        let takes_late = !node.kind.split(", ").any(|kind| ["join", "lookup"].contains(&kind));
         (late * 2 >= received).then(|| Cause {
             code: "late",
             what: format!(
-                "{late} of {received} events came to `{}` when their windows were closed: they are late",
-                node.name
+                "{late} of {received} events came to `{}` {}: they are late",
+                node.name,
+                if takes_late { "when their windows were closed" } else { "behind the watermark" }
             ),
-            remedy: "raise `out_of_order` in the source's `event_time` to how far events come out of order, or give the \
-                     window `allowed_lateness`; read what is late from `.late`"
-                .to_owned(),
+            remedy: format!(
+                "raise `out_of_order` in the source's `event_time` to how far events come out of order{}; read what is \
+                 late from `.late`",
+                if takes_late { ", or give the window `allowed_lateness`" } else { "" }
+            ),
         })
     }
 
@@ -148,11 +152,12 @@ impl Facts {
                 "nothing has come in yet".to_owned(),
                 "look whether the source has anything to read",
             ),
-            (Some(_), Some(missing)) => (
+            (Some(pane), Some(missing)) => (
                 "waits",
                 format!(
-                    "nothing is wrong: event time is {} before the end of the window",
-                    shown_span(missing)
+                    "nothing is wrong: event time is {} before {}",
+                    shown_span(missing),
+                    if pane.window.is_some() { "the end of the window" } else { "what it waits for" }
                 ),
                 "wait; `out_of_order` in `event_time` holds the watermark that far behind the events",
             ),

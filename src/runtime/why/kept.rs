@@ -43,7 +43,10 @@ impl Layout {
         let way = self.way(node.0 as usize);
         let sources = self.sources.iter().zip(&intakes).filter(|(source, _)| way.contains(&source.node));
         let watermark = sources.map(|(_, intake)| intake.times.watermark).min().unwrap_or(Timestamp::MIN);
-        let awaits = driver.awaits(node);
+        let mut awaits = driver.awaits(node);
+        // Some keep nothing of how far they have come.
+        let unknown = awaits.iter_mut().filter(|awaits| awaits.watermark == Timestamp::MIN);
+        unknown.for_each(|awaits| awaits.watermark = watermark);
         let counters = Counters::new(plan.nodes.len());
         let view = WorkerView { number: 0, now: as_of, intakes, watermark, awaits, counters };
         Ok(Facts { is_kept: true, path: Vec::new(), ..self.facts(node, &[view]) })

@@ -7,7 +7,7 @@ use super::Shape;
 use super::late::Late;
 use super::store::{Store, between};
 use crate::dataflow::{
-    KeptRow, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
+    Awaits, KeptRow, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan,
 };
 use crate::event::bytes::Malformed;
 use crate::event::{Batch, Row};
@@ -57,6 +57,7 @@ impl StepPlan for IntervalPlan {
             shape: self.shape.clone(),
             reach: self.reach,
             alone: BTreeMap::new(),
+            reached: Timestamp::MIN,
             passed: Timestamp::MIN,
         })
     }
@@ -71,7 +72,9 @@ struct Interval {
     late: Late,
     /// How many rows of each time wait that will leave by themselves if no partner comes.
     alone: BTreeMap<Timestamp, u32>,
-    /// The watermark as far as it was handed on.
+    /// The watermark as far as it came in.
+    reached: Timestamp,
+    /// The same as far as it was handed on.
     passed: Timestamp,
 }
 
@@ -85,6 +88,7 @@ impl Interval {
             }
             self.settle(key);
         }
+        self.reached = self.reached.max(watermark);
         self.pass(watermark);
     }
 
@@ -158,13 +162,13 @@ impl Interval {
     fn pair(&mut self, key: KeyId, side: usize, row: &KeptRow, out: &mut dyn Output) -> bool {
         let other = 1 - side;
         let (from, to) = (row.time - self.reach[other], row.time + self.reach[side]);
-        let partners = between(&self.store.keys.entry(key).item.0[other], from, to);
+        let partners = between(&self.store.keys.entry(key).item.rows[other], from, to);
         for position in partners.clone() {
             if self.shape.kept[other] && self.store.set_matched(key, other, position) {
-                let time = self.store.keys.entry(key).item.0[other][position].row.time;
+                let time = self.store.keys.entry(key).item.rows[other][position].row.time;
                 self.is_not_alone(time);
             }
-            let partner = &self.store.keys.entry(key).item.0[other][position].row;
+            let partner = &self.store.keys.entry(key).item.rows[other][position].row;
             let into = out.emit(MAIN);
             let pair = into.push_row(row.time.max(partner.time), self.passed);
             self.store.keepers[side].fill(row, pair, into);
@@ -203,5 +207,10 @@ impl Operator for Interval {
             }
         }
         Ok(())
+    }
+
+    fn awaits(&self) -> Option<Awaits> {
+        let next = |key| Some((self.store.keys.due(key)? + Millis(1), None));
+        Some(self.store.awaits(self.reached, next))
     }
 }

@@ -6,9 +6,10 @@
 use super::LATE;
 use super::late::Late;
 use super::meeting::{Input, Meeting, Part, mark, meet};
-use super::store::{Sides, Store, between};
+use super::store::{Store, between};
+use crate::config::StateTtl;
 use crate::dataflow::{
-    Binding, KeyId, MAIN, NodePlanner, Operator, Origin, Output, Point, Saved, Saving, Scope, Signal,
+    Awaits, Binding, KeyId, MAIN, NodePlanner, Operator, Origin, Output, Point, Saved, Saving, Scope, Signal,
     StartContext, StepPlan,
 };
 use crate::event::bytes::Malformed;
@@ -71,7 +72,8 @@ pub fn plan(planner: &mut NodePlanner<'_>, at: &Point, lookup: Temporal) -> Opti
         planner.draft.stage(Origin::Copied(vec![events]))
     });
     let Meeting { at, key, mark } = meeting;
-    let plan = AsOfPlan { name: lookup.name.clone(), text: lookup.text, key, mark, found };
+    let ttl = planner.state_ttl();
+    let plan = AsOfPlan { name: lookup.name.clone(), text: lookup.text, key, mark, found, ttl };
     let step = planner.attach(&at, Box::new(plan));
     planner.draft.emit_to(step, MAIN, to.stage);
     planner.is_ordered = true;
@@ -104,6 +106,7 @@ struct AsOfPlan {
     mark: Slot,
     /// Where it stands in the output whether there is a row, if somebody asks.
     found: Option<Slot>,
+    ttl: StateTtl,
 }
 
 impl StepPlan for AsOfPlan {
@@ -114,7 +117,7 @@ impl StepPlan for AsOfPlan {
     fn details(&self) -> Vec<String> {
         vec![
             "state: each event until the watermark is beyond it".to_owned(),
-            "state for each key, for ever: its last row, and later ones".to_owned(),
+            format!("state for each key, {}: its last row, and later ones", self.ttl.words()),
         ]
     }
 
@@ -124,8 +127,9 @@ impl StepPlan for AsOfPlan {
 
     fn start(&self, context: &StartContext<'_>) -> Box<dyn Operator> {
         let late = Late::new(context, 1);
-        let store = Store::new(&self.key, context);
-        Box::new(AsOf { plan: self.clone(), store, late, passed: Timestamp::MIN })
+        let store = Store::new(&self.key, context).forgetting(self.ttl);
+        let (plan, reached, passed) = (self.clone(), Timestamp::MIN, Timestamp::MIN);
+        Box::new(AsOf { plan, store, late, reached, has_ended: false, passed })
     }
 }
 
@@ -134,6 +138,9 @@ struct AsOf {
     plan: AsOfPlan,
     store: Store,
     late: Late,
+    /// The watermark as far as it came in, but for the end of input.
+    reached: Timestamp,
+    has_ended: bool,
     /// The watermark as far as it was handed on.
     passed: Timestamp,
 }
@@ -144,6 +151,10 @@ const ROWS: usize = 1;
 
 impl AsOf {
     fn advance(&mut self, watermark: Timestamp, out: &mut dyn Output) {
+        match watermark {
+            Timestamp::MAX => self.has_ended = true,
+            _ => self.reached = self.reached.max(watermark),
+        }
         while let Some((due, key)) = self.store.keys.take_due(watermark) {
             while self.store.first(key, EVENTS).is_some_and(|time| time < due)
                 && let Some(event) = self.store.take_first(key, EVENTS)
@@ -152,7 +163,7 @@ impl AsOf {
                 self.passed = self.passed.max(time);
                 let into = out.emit(MAIN);
                 let row = self.store.keepers[EVENTS].write(&event.row, self.passed, into);
-                let rows = &self.store.keys.entry(key).item.0[ROWS];
+                let rows = &self.store.keys.entry(key).item.rows[ROWS];
                 let last = between(rows, Timestamp::MIN, time).end.checked_sub(1);
                 if let Some(last) = last {
                     self.store.keepers[ROWS].fill(&rows[last].row, row, into);
@@ -162,21 +173,34 @@ impl AsOf {
             self.prune(key, due);
             self.settle(key);
         }
+        self.store.reach(watermark);
         self.passed = self.passed.max(watermark);
     }
 
-    /// Forgets the rows of a key behind which another one is that no event can be earlier than.
+    /// Forgets the rows of a key behind which another one is that no event can be earlier than: after the end of input
+    /// there may be another run, for which the watermark is what it was before.
     fn prune(&mut self, key: KeyId, watermark: Timestamp) {
-        let next = |sides: &Sides| sides.0[ROWS].get(1).map(|row| row.row.time);
-        while next(&self.store.keys.entry(key).item).is_some_and(|next| next <= watermark) {
+        let passed = watermark.min(self.reached);
+        while self.second_row(key).is_some_and(|second| second <= passed) {
             self.store.take_first(key, ROWS);
         }
     }
 
-    /// Has a key looked at when its next event goes.
+    /// When the first row of a key is not needed any more.
+    fn second_row(&self, key: KeyId) -> Option<Timestamp> {
+        self.store.keys.entry(key).item.rows[ROWS].get(1).map(|row| row.row.time)
+    }
+
+    /// When the next event of a key goes.
+    fn next_event(&self, key: KeyId) -> Option<Timestamp> {
+        self.store.first(key, EVENTS).map(|time| time + Millis(1))
+    }
+
+    /// Has a key looked at when its next event goes, or its first row.
     fn settle(&mut self, key: KeyId) {
-        match self.store.first(key, EVENTS) {
-            Some(time) => self.store.keys.set_due(key, time + Millis(1)),
+        let row = if self.has_ended { None } else { self.second_row(key) };
+        match self.next_event(key).into_iter().chain(row).min() {
+            Some(due) => self.store.keys.set_due(key, due),
             None if self.store.first(key, ROWS).is_none() => self.store.keys.forget(key),
             None => {}
         }
@@ -201,6 +225,7 @@ impl AsOf {
         let key = self.store.key(batch, row);
         self.store.insert(key, ROWS, kept, false);
         self.prune(key, batch.watermarks[row.index()]);
+        self.settle(key);
     }
 }
 
@@ -233,6 +258,10 @@ impl Operator for AsOf {
             self.settle(row.key);
         }
         Ok(())
+    }
+
+    fn awaits(&self) -> Option<Awaits> {
+        Some(self.store.awaits(self.reached, |key| Some((self.next_event(key)?, None))))
     }
 }
 

@@ -6,10 +6,10 @@
 use super::Shape;
 use super::late::Late;
 use super::store::{Store, between};
-use crate::dataflow::{KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
+use crate::dataflow::{Awaits, KeyId, MAIN, Operator, Output, Saved, Saving, Signal, StartContext, StepPlan};
 use crate::event::bytes::{Malformed, Reader, put_time};
 use crate::event::{Batch, Row};
-use crate::time::{Cuts, Env, Millis, Timestamp};
+use crate::time::{Cuts, Env, Interval, Millis, Timestamp};
 
 /// The name under which a worker's watermark is saved.
 const REACHED: &[u8] = b"reached";
@@ -129,7 +129,7 @@ impl WindowJoin {
 
     /// Puts out the pairs of a key in the window that ends there.
     fn fire(&mut self, key: KeyId, end: Timestamp, out: &mut dyn Output) {
-        let sides = &self.store.keys.entry(key).item.0;
+        let sides = &self.store.keys.entry(key).item.rows;
         let [lefts, rights] = [0, 1].map(|side| {
             let range = between(&sides[side], end - self.size, end - Millis(1));
             sides[side].range(range)
@@ -240,5 +240,11 @@ impl Operator for WindowJoin {
             self.settle(row.key, self.reached);
         }
         Ok(())
+    }
+
+    fn awaits(&self) -> Option<Awaits> {
+        let window = |end| Interval { start: end - self.size, end };
+        let next = |key| self.store.keys.due(key).map(|end| (end, Some(window(end))));
+        Some(self.store.awaits(self.done, next))
     }
 }

@@ -3,11 +3,13 @@
 use super::harness::Kept;
 use crate::config::StateTtl;
 use crate::dataflow::{
-    Copies, Draft, MAIN, Operator, Origin, Output, Port, Signal, StartContext, StepPlan, Target,
+    Copies, Draft, MAIN, Operator, Origin, Output, Port, SharedTable, Signal, StartContext, StepPlan,
+    TableId, TableLayout, Target, formats, read_rows,
 };
 use crate::event::{Batch, Reason, Row, Slot, Value};
 use crate::time::{Env, Millis, Random, Timestamp};
 use crate::transforms::absence::{AbsencePlan, Into};
+use crate::transforms::expected::ExpectedPlan;
 
 const AFTER: i64 = 30_000;
 
@@ -24,6 +26,10 @@ fn plan(after: i64) -> AbsencePlan {
 }
 
 fn start(plan: &AbsencePlan, hash_seed: u64) -> Box<dyn Operator> {
+    start_with(plan, hash_seed, &[])
+}
+
+fn start_with(plan: &AbsencePlan, hash_seed: u64, tables: &[SharedTable]) -> Box<dyn Operator> {
     let mut draft = Draft::default();
     let stage = draft.stage(Origin::Made { fields: Vec::new(), whole: false });
     draft.at(stage).copies = vec![Copies::default()];
@@ -32,14 +38,14 @@ fn start(plan: &AbsencePlan, hash_seed: u64) -> Box<dyn Operator> {
         outputs: &outputs,
         draft: &draft,
         sinks: &[],
-        tables: &[],
+        tables,
         hash_seed,
         worker: (0, 1),
         durable: true,
     })
 }
 
-/// What was said: key, state, when it was seen last, the time of it.
+/// What was said: key, state, when it was seen last (-1: never), the time of it.
 type Said = (i64, String, i64, i64);
 
 struct Told {
@@ -58,7 +64,7 @@ impl Told {
         let rows = std::mem::replace(&mut self.rows, Batch::new(3, b""));
         let said = |row: Row| {
             let get = |slot| rows.get(row, Slot(slot));
-            let last_seen = get(2).as_timestamp().expect("a time");
+            let last_seen = get(2).as_timestamp().unwrap_or(-1);
             let key = get(0).as_int().expect("a key");
             (key, rows.text(get(1)).to_owned(), last_seen, rows.times[row.index()].0)
         };
@@ -150,4 +156,36 @@ fn only_the_clock_is_written_where_nothing_comes() {
         }
     }
     assert_eq!(written, [0, 60, 120, 180, 240]);
+}
+
+#[test]
+fn what_is_expected_may_change() {
+    let holds = |keys: &[i64]| {
+        let lines: String = keys.iter().map(|key| format!("{{\"key\":{key}}}\n")).collect();
+        let layout = TableLayout { columns: vec!["key".to_owned()], key: 1 };
+        read_rows(&*formats::json(), &layout, lines.into_bytes()).expect("rows")
+    };
+    let expect = ExpectedPlan { name: String::new(), table: TableId(0), columns: vec![Slot(0)] };
+    let plan = AbsencePlan { expect: Some(expect), ..plan(AFTER) };
+    let table = SharedTable::new(Some(holds(&[1, 2, 3])));
+    let mut operator = start_with(&plan, 1, std::slice::from_ref(&table));
+    let mut out = Told::new();
+    let mut at = |time: i64, key: Option<i64>| {
+        (out.env.elapsed, out.env.now) = (Millis(time), Timestamp(time));
+        step(&mut *operator, key, &mut out);
+        out.said()
+    };
+    let silent = |key, last_seen, time| (key, "silent".to_owned(), last_seen, time);
+    assert!(at(0, None).is_empty());
+    table.replace(holds(&[1, 3, 4]));
+    assert!(at(10_000, Some(1)).is_empty());
+    assert!(at(29_999, None).is_empty());
+    assert_eq!(at(30_000, None), [silent(3, -1, 30_000)], "2 is expected no more");
+    assert!(at(39_999, None).is_empty());
+    assert_eq!(at(40_000, None), [silent(1, 10_000, 40_000), silent(4, -1, 40_000)]);
+    assert_eq!(at(50_000, Some(3)), [(3, "back".to_owned(), -1, 50_000)]);
+    // One that comes back into the table is expected from then on.
+    table.replace(holds(&[2]));
+    assert!(at(60_000, None).is_empty());
+    assert_eq!(at(90_000, None), [silent(2, -1, 90_000), silent(3, 50_000, 90_000)]);
 }
