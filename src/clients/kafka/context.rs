@@ -19,6 +19,8 @@ pub struct Context {
     state: Mutex<State>,
     /// Whether brokers have answered since something was wrong.
     connected: AtomicBool,
+    /// Whether a connection that stood has ended, or a request was not answered, since brokers answered last.
+    doubtful: AtomicBool,
     /// How many commits of offsets were answered.
     commits: AtomicU64,
 }
@@ -42,7 +44,13 @@ struct State {
 impl Context {
     /// A context that was told nothing yet.
     pub fn new(connection: Connection) -> Context {
-        Context { connection, state: Mutex::default(), connected: false.into(), commits: 0.into() }
+        Context {
+            connection,
+            state: Mutex::default(),
+            connected: false.into(),
+            doubtful: false.into(),
+            commits: 0.into(),
+        }
     }
 
     /// How the connection is made.
@@ -69,6 +77,11 @@ impl Context {
         self.connected.load(Ordering::Relaxed)
     }
 
+    /// Whether brokers are to be asked if they are still there. librdkafka does not always tell that none is.
+    pub fn is_doubtful(&self) -> bool {
+        !self.is_connected() || self.doubtful.load(Ordering::Relaxed) || self.suspicion().is_some()
+    }
+
     /// How many commits of offsets were answered.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -83,6 +96,7 @@ impl Context {
     pub fn connected(&self) {
         let mut state = self.state();
         self.connected.store(true, Ordering::Relaxed);
+        self.doubtful.store(false, Ordering::Relaxed);
         let is_first = !std::mem::replace(&mut state.was_connected, true);
         if is_first || state.said.is_some() {
             let Connection { who, .. } = &self.connection;
@@ -129,9 +143,13 @@ impl ClientContext for Context {
         }
         let Some(reason) = of_connection(code, text, &self.connection) else { return };
         match code {
-            // The broker went away, or ended a connection that was idle: what comes of that is said by what follows.
-            RDKafkaErrorCode::BrokerTransportFailure if text.contains("in state UP") => {}
-            RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut => {}
+            // The broker went away, or ended a connection that was idle: asking it tells which.
+            RDKafkaErrorCode::BrokerTransportFailure if text.contains("in state UP") => {
+                self.doubtful.store(true, Ordering::Relaxed);
+            }
+            RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut => {
+                self.doubtful.store(true, Ordering::Relaxed);
+            }
             RDKafkaErrorCode::AllBrokersDown => match self.state().last.clone() {
                 Some(last) => self.disturbed(&last),
                 None => self.connected.store(false, Ordering::Relaxed),

@@ -201,7 +201,7 @@ impl Keeping {
         } else if let Some(span) = stale.filter(|_| self.discovery.is_complete()) {
             tracing::info!("{who}: connecting anew: nothing has come for {span}");
         } else if !self.kept.certificates_changed(&mut self.stamp) {
-            if !client.context().is_connected() || client.context().suspicion().is_some() {
+            if client.context().is_doubtful() {
                 // Whether it is there again is seen when it answers.
                 self.look_at = self.look_at.min(now);
             }
