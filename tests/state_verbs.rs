@@ -2,13 +2,13 @@
 
 pub mod common;
 
-use common::Folder;
+use common::{Folder, pause};
 use headwater::dataflow::{Saving, group_of};
 use headwater::event::{Batch, Value as Cell, encode_value};
 use headwater::state::disk::{Disk, RealDisk};
 use headwater::state::{
     Changes, Checkpoint, Chunk, ChunkId, ChunkNumber, Entry, Epoch, Node, NodeId, Offset, OnCorruption,
-    OpenOptions, ShapeHash, SinkProgress, SourceProgress, StateBackend, StateLimits, open,
+    OpenOptions, ShapeHash, SinkProgress, SourceProgress, StateBackend, StateError, StateLimits, open,
 };
 use headwater::time::{Env, Millis, Random, Timestamp};
 use serde_json::{Value, json};
@@ -23,7 +23,13 @@ fn opened(folder: &Folder, pipeline: &str) -> StateBackend {
     let disk = RealDisk::new(&folder.path().join("data/pipelines").join(pipeline)).unwrap();
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let (limits, on_corruption) = (StateLimits::default(), OnCorruption::Refuse);
-    open(&disk, &OpenOptions { limits, on_corruption, entropy: LIFE, now: Timestamp(0) }).unwrap().0
+    loop {
+        match open(&disk, &OpenOptions { limits, on_corruption, entropy: LIFE, now: Timestamp(0) }) {
+            // A process that another test starts holds the lock too, until it becomes another program.
+            Err(StateError::InUse { .. }) => pause(10),
+            opened => return opened.unwrap().0,
+        }
+    }
 }
 
 /// Keys as a node saves them: by two fields, and one of a worker's own.
