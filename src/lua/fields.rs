@@ -39,6 +39,8 @@ pub struct Fields {
     pub entries: Vec<(&'static str, u32)>,
     /// Whether the event itself may be returned or emitted.
     pub returns_event: bool,
+    /// Whether one event may be returned, not the list of them.
+    pub returns_single: bool,
     /// Whether another table may be returned.
     pub returns_other: bool,
     /// Whether the table may be used again for the next event.

@@ -5,6 +5,7 @@ use super::usage::Tally;
 use super::{Budget, FaultKind, Helper, LuaFault, Script, sandbox};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, LuaOptions, StdLib};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,8 @@ pub struct Machine {
     lua: Lua,
     meter: Arc<Meter>,
     tally: Tally,
+    /// Calls that have succeeded inside the last [`Machine::call`].
+    succeeded: Cell<u64>,
     budget: Budget,
     script: String,
     modules: Arc<Mutex<Vec<PathBuf>>>,
@@ -65,7 +68,15 @@ impl Machine {
         // SAFETY: the state is live. `drop` takes the meter out before the machine lets go of it.
         unsafe { lua.exec_raw::<()>((), |state| meter.install(state))? };
         let tally = Tally::new(script.usage.clone());
-        Ok(Machine { lua, meter, tally, budget, script: script.name.clone(), modules })
+        Ok(Machine {
+            lua,
+            meter,
+            tally,
+            succeeded: Cell::new(0),
+            budget,
+            script: script.name.clone(),
+            modules,
+        })
     }
 
     /// The interpreter, to make values before [`Machine::call`] and to read them after it. What runs a function of the
@@ -87,6 +98,7 @@ impl Machine {
         if !self.meter.arm(&self.budget) {
             return self.ended(contained(|| run(&self.lua)));
         }
+        self.succeeded.set(0);
         let began = self.tally.begin();
         let result = contained(|| run(&self.lua));
         self.meter.disarm();
@@ -95,6 +107,30 @@ impl Machine {
             self.tally.breached();
         }
         self.ended(result)
+    }
+
+    /// One call inside of [`Machine::call`] has succeeded and the next begins, with a budget of its own: so many events
+    /// cost no more than one as to what surrounds a call. False if the one before has gone over its budget.
+    #[inline]
+    pub fn next_call(&self) -> bool {
+        if !self.is_within() {
+            return false;
+        }
+        self.meter.refill(&self.budget);
+        self.tally.next();
+        self.succeeded.set(self.succeeded.get() + 1);
+        true
+    }
+
+    /// Whether no budget was exceeded.
+    #[inline]
+    pub fn is_within(&self) -> bool {
+        self.meter.breach().is_none()
+    }
+
+    /// How many calls inside the last [`Machine::call`] succeeded before another began.
+    pub fn succeeded(&self) -> u64 {
+        self.succeeded.get()
     }
 
     /// What came of a call.

@@ -28,6 +28,8 @@ const BYTES_AN_INSTRUCTION: u64 = 64;
 /// No single piece of memory is larger than this part of the whole. It bounds what one instruction can take (comparing
 /// or copying texts), since the hook is called between instructions only.
 const LARGEST_PART: usize = 8;
+/// The deadline of a call that has not counted anything yet.
+const UNSET: u64 = u64::MAX;
 /// Where the error stands in the registry of an interpreter.
 static ERROR: u8 = 0;
 
@@ -45,7 +47,10 @@ pub(super) struct Meter {
     left: AtomicI64,
     /// Instructions since the clock was looked at.
     unlooked: AtomicU64,
-    /// When the time is over, in nanoseconds of the clock.
+    /// How long a call may take, in nanoseconds.
+    time: u64,
+    /// When the time is over, in nanoseconds of the clock; [`UNSET`] until work is first counted. So a call that does little
+    /// needs no clock.
     deadline: AtomicU64,
     /// Whether a call is under way.
     armed: AtomicBool,
@@ -78,7 +83,8 @@ impl Meter {
             collection: budget.memory as u64 / BYTES_AN_INSTRUCTION,
             left: AtomicI64::new(i64::MAX),
             unlooked: AtomicU64::new(0),
-            deadline: AtomicU64::new(u64::MAX),
+            time: u64::try_from(budget.time.as_nanos()).unwrap_or(u64::MAX),
+            deadline: AtomicU64::new(UNSET),
             armed: AtomicBool::new(false),
             pressed: AtomicBool::new(false),
             breach: AtomicU8::new(0),
@@ -132,11 +138,15 @@ impl Meter {
         if self.armed.swap(true, Relaxed) {
             return false;
         }
+        self.refill(budget);
+        true
+    }
+
+    /// Gives all of the budget again: the call under way is over, and another begins.
+    pub fn refill(&self, budget: &Budget) {
         self.left.store(i64::try_from(budget.instructions).unwrap_or(i64::MAX), Relaxed);
         self.unlooked.store(0, Relaxed);
-        let time = u64::try_from(budget.time.as_nanos()).unwrap_or(u64::MAX);
-        self.deadline.store(self.clock.nanos().saturating_add(time), Relaxed);
-        true
+        self.deadline.store(UNSET, Relaxed);
     }
 
     /// Ends a call: what the host does in between is not counted.
@@ -156,11 +166,21 @@ impl Meter {
             }
             let unlooked = self.unlooked.load(Relaxed).saturating_add(cost as u64);
             self.unlooked.store(if unlooked >= LOOK { 0 } else { unlooked }, Relaxed);
-            if unlooked >= LOOK && self.clock.nanos() > self.deadline.load(Relaxed) {
-                self.breached(FaultKind::Time);
+            if unlooked >= LOOK || self.deadline.load(Relaxed) == UNSET {
+                self.look();
             }
         }
         self.breach.load(Relaxed) == 0
+    }
+
+    /// Looks at the clock.
+    fn look(&self) {
+        let (now, deadline) = (self.clock.nanos(), self.deadline.load(Relaxed));
+        if deadline == UNSET {
+            self.deadline.store(now.saturating_add(self.time).min(UNSET - 1), Relaxed);
+        } else if now > deadline {
+            self.breached(FaultKind::Time);
+        }
     }
 
     /// How much work is left; less than none after a breach.

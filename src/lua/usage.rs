@@ -82,18 +82,23 @@ impl Tally {
         }
     }
 
-    /// A call begins. Gives the time if it is to be timed.
-    pub fn begin(&self) -> Option<u64> {
+    /// A call begins. Gives the time, and how many calls there were before, if it is to be timed.
+    pub fn begin(&self) -> Option<(u64, u64)> {
         let calls = self.calls.get();
         self.calls.set(calls + 1);
-        calls.is_multiple_of(TIMED).then(|| self.clock.nanos())
+        calls.is_multiple_of(TIMED).then(|| (self.clock.nanos(), calls))
     }
 
-    /// A call that began then has ended. `memory` says what the machine holds.
-    pub fn end(&self, began: Option<u64>, memory: impl FnOnce() -> usize) {
-        let Some(began) = began else { return };
+    /// Another call begins where one has ended.
+    pub fn next(&self) {
+        self.calls.set(self.calls.get() + 1);
+    }
+
+    /// A call that began then has ended, and those that followed it at once. `memory` says what the machine holds.
+    pub fn end(&self, began: Option<(u64, u64)>, memory: impl FnOnce() -> usize) {
+        let Some((began, before)) = began else { return };
         let now = self.clock.nanos();
-        self.timed.set(self.timed.get() + 1);
+        self.timed.set(self.timed.get() + (self.calls.get() - before));
         self.nanos.set(self.nanos.get() + now.saturating_sub(began));
         if self.told.get() == 0 || now.saturating_sub(self.told.get()) >= EVERY {
             self.told.set(now);

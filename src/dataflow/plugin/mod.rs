@@ -18,4 +18,4 @@ pub use place::Place;
 pub use plugins::{Plugins, report_line};
 pub use register::{Plugin, RegisterKind, Registered, install, part};
 pub use scalar::PluginScalar;
-pub use values::{from_lua, to_lua};
+pub use values::{from_lua, text_from_lua, to_lua};

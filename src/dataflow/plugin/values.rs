@@ -71,8 +71,7 @@ pub fn from_lua(value: &mlua::Value, batch: &mut Batch) -> Result<Value, String>
             if bytes.len() > MAX_VALUE_BYTES {
                 return Err(TOO_LARGE.to_owned());
             }
-            let span = batch.store(&bytes);
-            if std::str::from_utf8(&bytes).is_ok() { Value::text(span) } else { Value::bytes(span) }
+            text_from_lua(&bytes, batch)
         }
         mlua::Value::Table(_) => {
             let mut text = Vec::new();
@@ -82,6 +81,16 @@ pub fn from_lua(value: &mlua::Value, batch: &mut Batch) -> Result<Value, String>
         value if value.is_null() => Value::NULL,
         other => return Err(format!("gives a {}, which no event can have", other.type_name())),
     })
+}
+
+/// A script's text for a batch, of at most [`MAX_VALUE_BYTES`].
+pub fn text_from_lua(bytes: &[u8], batch: &mut Batch) -> Value {
+    let span = batch.store(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(_) if json::is_plain(bytes) => Value::plain_text(span),
+        Ok(_) => Value::text(span),
+        Err(_) => Value::bytes(span),
+    }
 }
 
 const TOO_LARGE: &str = "gives a value longer than 1 MiB";

@@ -19,8 +19,10 @@ pub(super) enum Var {
 /// What an expression may give.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flow {
-    /// The event itself.
+    /// The event itself, or the list of events.
     pub(super) event: bool,
+    /// One event, not the list.
+    pub(super) single: bool,
     /// A new list that holds the event.
     pub(super) listed: bool,
     /// A table that is not the event.
@@ -40,6 +42,7 @@ impl Flow {
         self.fields.extend(second.fields);
         Flow {
             event: self.event | second.event,
+            single: self.single | second.single,
             listed: self.listed | second.listed,
             other: self.other | second.other,
             fields: self.fields,
@@ -311,6 +314,11 @@ impl Notes {
 
     /// The event itself, a local of the function at that depth.
     pub(super) fn event_flow(&mut self, level: usize) -> Flow {
+        Flow { single: true, ..self.list_flow(level) }
+    }
+
+    /// The list of events, a parameter of the function at that depth.
+    pub(super) fn list_flow(&mut self, level: usize) -> Flow {
         if level != self.level {
             self.whole_here("the event is used in a function inside");
         }
@@ -337,6 +345,7 @@ impl Notes {
             [] => {}
             [flow] => {
                 self.found.returns_event |= flow.event | flow.listed;
+                self.found.returns_single |= flow.event && flow.single;
                 self.found.returns_other |= flow.other;
                 self.consume(&[Flow { event: false, listed: false, ..flow.clone() }], "");
             }

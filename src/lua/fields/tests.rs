@@ -200,6 +200,9 @@ fn lists_of_events_are_followed() {
     for (text, want) in bodies {
         assert_eq!(said(&format!("function process_batch(events) {text} end")), want, "{text}");
     }
+    let gives = |text: &str| Fields::of(&format!("function process_batch(events) {text} end")).returns_single;
+    assert!(!gives("return events") && !gives("return nil") && !gives("return {events[1]}"));
+    assert!(gives("return events[1]") && gives("for _, e in ipairs(events) do return e end"));
     let own = "function ipairs(t) end function process_batch(events) for _, e in ipairs(events) do end end";
     assert_eq!(said(own), "whole 1");
 }

@@ -1,6 +1,8 @@
 //! `lua`: a script for each event.
 
+mod bridge;
 mod call;
+mod crossing;
 mod emitted;
 mod needs;
 mod operator;

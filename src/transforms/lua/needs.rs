@@ -82,7 +82,9 @@ impl Needs {
             }
         }
         let has_timers = loaded.on_timer.is_some();
-        let stays = !loaded.is_batch
+        // A list stays one if nothing else is given: its events may be used again, and nothing of them is kept.
+        let is_one = !loaded.is_batch || (is_proven && found.reuse && !found.returns_single);
+        let stays = is_one
             && !found.emits
             && !has_timers
             && !found.returns_other

@@ -23,10 +23,10 @@ const MOST_FIRED: usize = 1_000_000;
 
 /// The operator.
 pub(super) struct LuaStep {
-    plan: LuaPlan,
-    runner: Runner,
+    pub(super) plan: LuaPlan,
+    pub(super) runner: Runner,
     call: Shared,
-    keys: Option<KeyedState<Item>>,
+    pub(super) keys: Option<KeyedState<Item>>,
     /// For each port, where it makes events.
     copiers: Vec<Copier>,
     /// Writes all of an event, where all goes in.
@@ -42,7 +42,7 @@ pub(super) struct LuaStep {
 }
 
 /// What comes of an event where it stays in its batch.
-enum Kept {
+pub(super) enum Kept {
     Stays,
     Dropped,
 }
@@ -87,7 +87,7 @@ impl LuaStep {
     }
 
     /// Runs the script for an event of a batch that goes on.
-    fn in_place(&mut self, batch: &mut Batch, row: Row) -> Result<Kept, Failure> {
+    pub(super) fn in_place(&mut self, batch: &mut Batch, row: Row) -> Result<Kept, Failure> {
         let (key, values, version) = self.item(batch, row);
         let asks = self.plan.asks;
         if asks {
@@ -207,7 +207,13 @@ impl LuaStep {
 
     /// An event for which the script failed. Whether it goes on in its batch.
     #[cold]
-    fn fail(&mut self, batch: &mut Batch, row: Row, failure: &Failure, out: &mut dyn Output) -> bool {
+    pub(super) fn fail(
+        &mut self,
+        batch: &mut Batch,
+        row: Row,
+        failure: &Failure,
+        out: &mut dyn Output,
+    ) -> bool {
         let text = failure.text(&self.runner.plugin.script.name);
         {
             let mut call = self.call.lock();
@@ -373,6 +379,11 @@ impl Operator for LuaStep {
     fn process(&mut self, batch: &mut Batch, rows: &mut Vec<Row>, out: &mut dyn Output) {
         self.keys.iter_mut().for_each(|keys| keys.read(batch, rows));
         match self.plan.stays {
+            true if self.plan.is_batch || self.is_plain() => match self.plan.input.clone() {
+                Input::Fields(slots) if self.plan.is_batch => self.process_list(&slots, batch, rows, out),
+                Input::Fields(slots) => self.process_plain(&slots, batch, rows, out),
+                Input::Whole(_) => self.process_in_place(batch, rows, out),
+            },
             true => self.process_in_place(batch, rows, out),
             false => self.process_apart(batch, rows, out),
         }
@@ -453,7 +464,7 @@ type Given = Vec<(String, mlua::Value)>;
 
 /// Puts the fields of an event that the script needs into a table.
 #[inline]
-fn fill(
+pub(super) fn fill(
     loaded: &Loaded,
     lua: &Lua,
     slots: &[Option<Slot>],
@@ -477,7 +488,7 @@ fn fill(
 
 /// Takes the fields that may have been written into the row.
 #[inline]
-fn read_back(
+pub(super) fn read_back(
     writes: &[Write],
     names: &[mlua::LuaString],
     table: &Table,
@@ -501,8 +512,13 @@ fn is_drop(result: &mlua::Value, table: &Table) -> mlua::Result<bool> {
     match result {
         mlua::Value::Nil | mlua::Value::Boolean(false) => Ok(true),
         mlua::Value::Table(returned) if returned.to_pointer() == table.to_pointer() => Ok(false),
-        other => Err(mlua::Error::runtime(format!("`process` gives a {}, not the event", other.type_name()))),
+        other => Err(not_the_event(other.type_name())),
     }
+}
+
+/// What a script gives is not what it was given.
+pub(super) fn not_the_event(kind: &str) -> mlua::Error {
+    mlua::Error::runtime(format!("`process` gives a {kind}, not the event"))
 }
 
 /// Takes what a function of the script returned: an event, a list of events, or nothing.

@@ -99,7 +99,8 @@ impl StepPlan for LuaPlan {
     fn details(&self) -> Vec<String> {
         let mut lines = vec![self.fields()];
         lines.push(match (self.is_batch, self.stays) {
-            (true, _) => "several events a call; events are made anew".to_owned(),
+            (true, true) => "several events a call; events stay where they are".to_owned(),
+            (true, false) => "several events a call; events are made anew".to_owned(),
             (false, true) => "one event a call; events stay where they are".to_owned(),
             (false, false) => "one event a call; events are made anew".to_owned(),
         });

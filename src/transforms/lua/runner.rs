@@ -6,7 +6,7 @@ use super::watch::Watch;
 use crate::dataflow::plugin::helpers;
 use crate::lua::{Budget, LuaFault, Machine, Script, Setup};
 use crate::time::Millis;
-use mlua::{Function, Lua, Table};
+use mlua::{Function, Lua, Table, Value};
 
 /// A script with all that it is loaded with.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub(super) struct Loaded {
     pub(super) migrate: Option<Function>,
     /// The table that each event comes in, where it may be used again.
     pub(super) table: Table,
+    /// What the bridge for many events needs: `entry`, `table`, `reads` and `writes`.
+    pub(super) frame: Table,
+    /// Tables for the events of a list, where these may be used again.
+    pub(super) pool: Table,
     /// The names of the fields that go in and those that come out, where they are known.
     pub(super) reads: Vec<mlua::LuaString>,
     pub(super) writes: Vec<mlua::LuaString>,
@@ -67,7 +71,13 @@ impl Plugin {
         };
         let made = machine.call(|lua| Ok((lua.create_table()?, names(lua, reads)?, names(lua, writes)?)));
         let (table, reads, writes) = made?;
-        Ok(Loaded { machine, entry, is_batch, on_timer, migrate, table, reads, writes })
+        let (frame, pool) = machine.call(|lua| {
+            let frame =
+                lua.create_sequence_from([Value::Function(entry.clone()), Value::Table(table.clone())])?;
+            reads.iter().chain(&writes).try_for_each(|name| frame.raw_push(name))?;
+            Ok((frame, lua.create_table()?))
+        })?;
+        Ok(Loaded { machine, entry, is_batch, on_timer, migrate, table, frame, pool, reads, writes })
     }
 }
 
@@ -148,7 +158,12 @@ impl Runner {
                 self.breaches = 0;
                 Ok(result)
             }
-            Err(fault) => Err(self.failed(fault)),
+            Err(fault) => {
+                if loaded.machine.succeeded() > 0 {
+                    self.breaches = 0;
+                }
+                Err(self.failed(fault))
+            }
         }
     }
 

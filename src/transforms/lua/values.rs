@@ -36,9 +36,7 @@ pub(super) fn is_same(batch: &Batch, value: Value, now: &mlua::Value) -> bool {
 /// # Errors
 /// What it is that no event can hold.
 pub(super) fn take(value: &mlua::Value, batch: &mut Batch) -> Result<Value, String> {
-    let value = from_lua(value, batch)?;
-    let is_plain = value.kind() == Kind::Text && json::is_plain(batch.bytes(value));
-    Ok(if is_plain { Value::plain_text(value.span()) } else { value })
+    from_lua(value, batch)
 }
 
 /// An event as the JSON text of a map.

@@ -204,7 +204,7 @@ impl Parser<'_> {
     fn value(&mut self, chain: Chain) -> Flow {
         match chain {
             Chain::Name(_, Var::Event(level)) => self.notes.event_flow(level),
-            Chain::Name(_, Var::List(level)) => self.notes.event_flow(level),
+            Chain::Name(_, Var::List(level)) => self.notes.list_flow(level),
             Chain::Element => self.notes.event_flow(self.notes.level()),
             Chain::Field(field) | Chain::Inside(field) => {
                 self.notes.reads(field);

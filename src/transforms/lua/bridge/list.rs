@@ -1,0 +1,156 @@
+//! Many events a call, whose list comes back as it was.
+
+use super::{Crossing, give_all, take_all, type_name, unfold};
+use crate::event::{Batch, Row};
+use crate::transforms::lua::runner::Loaded;
+use mlua::{Lua, Table, ffi};
+use std::ffi::c_int;
+
+/// Where things stand on the stack: above the frame and the pool.
+const POOL: c_int = 2;
+const READS: c_int = 5;
+
+/// What a call gave.
+pub(in crate::transforms::lua) enum Given {
+    /// The list.
+    List,
+    /// Nothing.
+    Nothing,
+    /// A list of other events.
+    Changed,
+    /// What is no list.
+    Odd(&'static str),
+}
+
+/// The table of an event.
+///
+/// # Errors
+/// There is none.
+pub(in crate::transforms::lua) fn table(loaded: &Loaded, index: usize) -> mlua::Result<Table> {
+    loaded.pool.raw_get(index + 1)
+}
+
+/// Puts the fields of events into their tables, from one of them on. Returns the first of which one is not plain, or how many
+/// there are.
+///
+/// # Errors
+/// There is no memory.
+pub(in crate::transforms::lua) fn fill(
+    lua: &Lua,
+    loaded: &Loaded,
+    crossing: Crossing<'_>,
+    (batch, rows): (&Batch, &[Row]),
+    mut at: usize,
+) -> mlua::Result<usize> {
+    let fields = (crossing.reads.len() + crossing.writes.len()) as c_int;
+    let reached = &mut at;
+    // SAFETY: the frame and the pool are on the stack. Nothing in there has a destructor.
+    unsafe {
+        lua.exec_raw::<()>((&loaded.frame, &loaded.pool), |state| {
+            unfold(state, crossing);
+            let top = ffi::lua_gettop(state);
+            while let Some(&row) = rows.get(*reached) {
+                let number = *reached as ffi::lua_Integer + 1;
+                if ffi::lua_rawgeti(state, POOL, number) != ffi::LUA_TTABLE {
+                    ffi::lua_settop(state, top);
+                    ffi::lua_createtable(state, 0, fields);
+                    ffi::lua_pushvalue(state, -1);
+                    ffi::lua_rawseti(state, POOL, number);
+                }
+                if !give_all(state, (top + 1, READS), crossing.reads, batch, row) {
+                    break;
+                }
+                ffi::lua_settop(state, top);
+                *reached += 1;
+            }
+            ffi::lua_settop(state, 0);
+        })?;
+    }
+    Ok(at)
+}
+
+/// Calls the script with the list of the first tables.
+///
+/// # Errors
+/// What it raised.
+pub(in crate::transforms::lua) fn call(lua: &Lua, loaded: &Loaded, events: usize) -> mlua::Result<Given> {
+    let (mut given, events) = (Given::Nothing, events as ffi::lua_Integer);
+    let found = &mut given;
+    // SAFETY: the pool and the function are on the stack. Nothing in there has a destructor.
+    unsafe {
+        lua.exec_raw::<()>((&loaded.pool, &loaded.entry), |state| {
+            ffi::lua_createtable(state, c_int::try_from(events).unwrap_or(0), 0);
+            for i in 1..=events {
+                ffi::lua_rawgeti(state, 1, i);
+                ffi::lua_rawseti(state, -2, i);
+            }
+            // The pool, the list, the function, the list.
+            ffi::lua_insert(state, 2);
+            ffi::lua_pushvalue(state, 2);
+            ffi::lua_call(state, 1, 1);
+            let kind = ffi::lua_type(state, -1);
+            *found = if ffi::lua_toboolean(state, -1) == 0 {
+                Given::Nothing
+            } else if kind != ffi::LUA_TTABLE {
+                Given::Odd(type_name(state, kind))
+            } else if ffi::lua_rawequal(state, -1, 2) != 0 && is_whole(state, events) {
+                Given::List
+            } else {
+                Given::Changed
+            };
+            ffi::lua_settop(state, 0);
+        })?;
+    }
+    Ok(given)
+}
+
+/// Whether the list on top holds what the pool at the bottom does.
+///
+/// # Safety
+/// The state must be live, with both tables and room.
+unsafe fn is_whole(state: *mut ffi::lua_State, events: ffi::lua_Integer) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ffi::lua_rawlen(state, -1) as ffi::lua_Integer == events
+            && (1..=events).all(|i| {
+                ffi::lua_rawgeti(state, -1, i);
+                ffi::lua_rawgeti(state, 1, i);
+                let is_same = ffi::lua_rawequal(state, -1, -2) != 0;
+                ffi::lua_settop(state, -3);
+                is_same
+            })
+    }
+}
+
+/// Takes the fields that may have been written into the rows, from one of them on. Returns the first of which one is not
+/// plain, or how many there are.
+///
+/// # Errors
+/// There is no memory.
+pub(in crate::transforms::lua) fn take(
+    lua: &Lua,
+    loaded: &Loaded,
+    crossing: Crossing<'_>,
+    (batch, rows): (&mut Batch, &[Row]),
+    mut at: usize,
+) -> mlua::Result<usize> {
+    let written = READS + crossing.reads.len() as c_int;
+    let reached = &mut at;
+    // SAFETY: as in `fill`.
+    unsafe {
+        lua.exec_raw::<()>((&loaded.frame, &loaded.pool), |state| {
+            unfold(state, crossing);
+            let top = ffi::lua_gettop(state);
+            while let Some(&row) = rows.get(*reached) {
+                ffi::lua_rawgeti(state, POOL, *reached as ffi::lua_Integer + 1);
+                if !take_all(state, (top + 1, written), crossing.writes, batch, row) {
+                    break;
+                }
+                ffi::lua_settop(state, top);
+                *reached += 1;
+            }
+            ffi::lua_settop(state, 0);
+        })?;
+    }
+    Ok(at)
+}
