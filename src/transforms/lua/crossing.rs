@@ -53,7 +53,7 @@ impl LuaStep {
         }
     }
 
-    /// Takes events that stay in their batch, all of them in one call of the script.
+    /// Takes events that stay in their batch, several of them in one call of the script.
     pub(super) fn process_list(
         &mut self,
         slots: &[Option<Slot>],
@@ -61,9 +61,23 @@ impl LuaStep {
         rows: &mut Vec<Row>,
         out: &mut dyn Output,
     ) {
-        if rows.is_empty() {
-            return;
+        let all = std::mem::take(rows);
+        let mut some = Vec::with_capacity(list::MOST);
+        for events in all.chunks(list::MOST) {
+            some.clear();
+            some.extend_from_slice(events);
+            self.process_some(slots, batch, &mut some, out);
+            rows.extend_from_slice(&some);
         }
+    }
+
+    fn process_some(
+        &mut self,
+        slots: &[Option<Slot>],
+        batch: &mut Batch,
+        rows: &mut Vec<Row>,
+        out: &mut dyn Output,
+    ) {
         let crossing = Crossing { reads: slots, writes: &self.plan.writes };
         let given = self.runner.run(|loaded, lua| {
             let (mut at, events) = (0, &*rows);

@@ -30,6 +30,8 @@ pub(super) struct Loaded {
     pub(super) frame: Table,
     /// Tables for the events of a list, where these may be used again.
     pub(super) pool: Table,
+    /// The list that these are given in.
+    pub(super) list: Table,
     /// The names of the fields that go in and those that come out, where they are known.
     pub(super) reads: Vec<mlua::LuaString>,
     pub(super) writes: Vec<mlua::LuaString>,
@@ -71,13 +73,13 @@ impl Plugin {
         };
         let made = machine.call(|lua| Ok((lua.create_table()?, names(lua, reads)?, names(lua, writes)?)));
         let (table, reads, writes) = made?;
-        let (frame, pool) = machine.call(|lua| {
+        let (frame, pool, list) = machine.call(|lua| {
             let frame =
                 lua.create_sequence_from([Value::Function(entry.clone()), Value::Table(table.clone())])?;
             reads.iter().chain(&writes).try_for_each(|name| frame.raw_push(name))?;
-            Ok((frame, lua.create_table()?))
+            Ok((frame, lua.create_table()?, lua.create_table()?))
         })?;
-        Ok(Loaded { machine, entry, is_batch, on_timer, migrate, table, frame, pool, reads, writes })
+        Ok(Loaded { machine, entry, is_batch, on_timer, migrate, table, frame, pool, list, reads, writes })
     }
 }
 

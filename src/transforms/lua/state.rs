@@ -150,6 +150,36 @@ mod tests {
     use super::*;
     use crate::event::Value;
 
+    /// Version, names with values, timers. State of older releases must be read: a change of these bytes needs a new form.
+    const GOLDEN: &str = "ac02060562797465730802ff0005666c6f617404000000000000f83f03696e7403d704046c69\
+        7374090e5b312c7b2278223a6e756c6c7d5d026e6f010474657874060770756d7020c3a4020180a0abfef962";
+
+    #[test]
+    fn bytes_stay_what_they_are_and_are_read() {
+        let mut batch = Batch::new(0, b"");
+        let text = Value::text(batch.store("pump ä".as_bytes()));
+        let list = Value::json(batch.store(b"[1,{\"x\":null}]"));
+        let raw = Value::bytes(batch.store(b"\xff\x00"));
+        let values = [
+            ("bytes", raw),
+            ("int", Value::int(-300)),
+            ("float", Value::float(1.5)),
+            ("list", list),
+            ("no", Value::bool(false)),
+            ("text", text),
+        ];
+        let mut item = Item { version: 300, ..Item::default() };
+        let changes = values.map(|(name, value)| (name.into(), Some(Kept::of(&batch, value))));
+        Arc::make_mut(&mut item.values).apply(changes.into()).expect("little");
+        item.add_timers(&[Timestamp(1_700_000_000_000), Timestamp(-1)]).expect("few");
+        let mut bytes = Vec::new();
+        item.put(&mut bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, GOLDEN, "the form of state has changed");
+        let again = Item::take(300, &mut Reader::new(&bytes)).expect("what was put");
+        assert_eq!(format!("{again:?}"), format!("{item:?}"));
+    }
+
     #[test]
     fn what_is_kept_comes_back_and_has_a_limit() {
         let mut item = Item { version: 2, ..Item::default() };

@@ -9,6 +9,11 @@ use std::ffi::c_int;
 /// Where things stand on the stack: above the frame and the pool.
 const POOL: c_int = 2;
 const READS: c_int = 5;
+/// Where the list stands, above the pool.
+const LIST: c_int = 2;
+
+/// How many events are given at once: their tables stay in the cache.
+pub(in crate::transforms::lua) const MOST: usize = 128;
 
 /// What a call gave.
 pub(in crate::transforms::lua) enum Given {
@@ -16,7 +21,7 @@ pub(in crate::transforms::lua) enum Given {
     List,
     /// Nothing.
     Nothing,
-    /// A list of other events.
+    /// A list of other events, which its text does not show.
     Changed,
     /// What is no list.
     Odd(&'static str),
@@ -69,31 +74,36 @@ pub(in crate::transforms::lua) fn fill(
     Ok(at)
 }
 
-/// Calls the script with the list of the first tables.
+/// Calls the script with the list of the first tables. It cannot put others there: its text would show that, and the step then
+/// makes events anew.
 ///
 /// # Errors
 /// What it raised.
 pub(in crate::transforms::lua) fn call(lua: &Lua, loaded: &Loaded, events: usize) -> mlua::Result<Given> {
     let (mut given, events) = (Given::Nothing, events as ffi::lua_Integer);
     let found = &mut given;
-    // SAFETY: the pool and the function are on the stack. Nothing in there has a destructor.
+    // SAFETY: the pool, the list and the function are on the stack. Nothing in there has a destructor.
     unsafe {
-        lua.exec_raw::<()>((&loaded.pool, &loaded.entry), |state| {
-            ffi::lua_createtable(state, c_int::try_from(events).unwrap_or(0), 0);
-            for i in 1..=events {
+        lua.exec_raw::<()>((&loaded.pool, &loaded.list, &loaded.entry), |state| {
+            let held = ffi::lua_rawlen(state, LIST) as ffi::lua_Integer;
+            for i in held + 1..=events {
                 ffi::lua_rawgeti(state, 1, i);
-                ffi::lua_rawseti(state, -2, i);
+                ffi::lua_rawseti(state, LIST, i);
             }
-            // The pool, the list, the function, the list.
-            ffi::lua_insert(state, 2);
-            ffi::lua_pushvalue(state, 2);
+            for i in (events + 1..=held).rev() {
+                ffi::lua_pushnil(state);
+                ffi::lua_rawseti(state, LIST, i);
+            }
+            ffi::lua_pushvalue(state, LIST);
             ffi::lua_call(state, 1, 1);
             let kind = ffi::lua_type(state, -1);
             *found = if ffi::lua_toboolean(state, -1) == 0 {
                 Given::Nothing
             } else if kind != ffi::LUA_TTABLE {
                 Given::Odd(type_name(state, kind))
-            } else if ffi::lua_rawequal(state, -1, 2) != 0 && is_whole(state, events) {
+            } else if ffi::lua_rawequal(state, -1, LIST) != 0
+                && ffi::lua_rawlen(state, LIST) as ffi::lua_Integer == events
+            {
                 Given::List
             } else {
                 Given::Changed
@@ -102,24 +112,6 @@ pub(in crate::transforms::lua) fn call(lua: &Lua, loaded: &Loaded, events: usize
         })?;
     }
     Ok(given)
-}
-
-/// Whether the list on top holds what the pool at the bottom does.
-///
-/// # Safety
-/// The state must be live, with both tables and room.
-unsafe fn is_whole(state: *mut ffi::lua_State, events: ffi::lua_Integer) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe {
-        ffi::lua_rawlen(state, -1) as ffi::lua_Integer == events
-            && (1..=events).all(|i| {
-                ffi::lua_rawgeti(state, -1, i);
-                ffi::lua_rawgeti(state, 1, i);
-                let is_same = ffi::lua_rawequal(state, -1, -2) != 0;
-                ffi::lua_settop(state, -3);
-                is_same
-            })
-    }
 }
 
 /// Takes the fields that may have been written into the rows, from one of them on. Returns the first of which one is not
