@@ -1,7 +1,7 @@
 //! Events that a call of a script gives, kept until the call has succeeded.
 
-use super::values::{take, write_event};
-use crate::dataflow::plugin::to_lua;
+use super::values::write_event;
+use crate::dataflow::plugin::{from_lua, to_lua};
 use crate::dataflow::{Copier, DecodingId, MAIN, Output, Port, StartContext};
 use crate::event::{Batch, Path, Row, Slot, Span, Step, Value, json};
 use crate::time::Timestamp;
@@ -223,7 +223,7 @@ impl PortForm {
                 continue;
             }
             let value = walk(table, path).map_err(|error| error.to_string())?;
-            let cell = take(&value, &mut self.waiting).map_err(|why| format!("`{path}`: {why}"))?;
+            let cell = from_lua(&value, &mut self.waiting).map_err(|why| format!("`{path}`: {why}"))?;
             self.waiting.set(row, *slot, cell);
         }
         let Some(object) = self.object else { return Ok(()) };
@@ -287,7 +287,7 @@ fn changed(table: &Table, known: &[String], present: &[bool], into: &mut Vec<u8>
         json::write_string(name.as_bytes(), into);
         into.push(b':');
         scratch.clear();
-        let cell = take(&value, &mut scratch).map_err(|why| format!("`{name}`: {why}"))?;
+        let cell = from_lua(&value, &mut scratch).map_err(|why| format!("`{name}`: {why}"))?;
         json::write_value(&scratch, cell, into);
     }
     into.push(b'}');

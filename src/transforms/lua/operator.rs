@@ -5,8 +5,8 @@ use super::emitted::{Emitted, judge, key_value};
 use super::plan::{Input, LuaPlan, OnError, Write};
 use super::runner::{Failure, Loaded, Runner};
 use super::state::{Change, Item, Values, give_kept, take_kept};
-use super::values::{give_event, is_same, take};
-use crate::dataflow::plugin::to_lua;
+use super::values::{give_event, is_same};
+use crate::dataflow::plugin::{from_lua, to_lua};
 use crate::dataflow::{
     Awaits, Codec, ColdKeys, Copier, KeyId, KeyedState, MAIN, OpenPane, Operator, Output, Port, Saved,
     Saving, Signal, whole_event,
@@ -500,7 +500,9 @@ pub(super) fn read_back(
         let before = write.before.map_or(Value::NULL, |slot| batch.get(row, slot));
         let cell = match is_same(batch, before, &value) {
             true => before,
-            false => take(&value, batch).map_err(|why| Failure::Event(format!("`{}`: {why}", write.name)))?,
+            false => {
+                from_lua(&value, batch).map_err(|why| Failure::Event(format!("`{}`: {why}", write.name)))?
+            }
         };
         batch.set(row, write.slot, cell);
     }

@@ -71,14 +71,14 @@ impl Plugin {
         let names = |lua: &Lua, names: &[String]| -> mlua::Result<Vec<mlua::LuaString>> {
             names.iter().map(|name| lua.create_string(name)).collect()
         };
-        let made = machine.call(|lua| Ok((lua.create_table()?, names(lua, reads)?, names(lua, writes)?)));
-        let (table, reads, writes) = made?;
-        let (frame, pool, list) = machine.call(|lua| {
+        let made = machine.call(|lua| {
+            let (table, reads, writes) = (lua.create_table()?, names(lua, reads)?, names(lua, writes)?);
             let frame =
                 lua.create_sequence_from([Value::Function(entry.clone()), Value::Table(table.clone())])?;
             reads.iter().chain(&writes).try_for_each(|name| frame.raw_push(name))?;
-            Ok((frame, lua.create_table()?, lua.create_table()?))
-        })?;
+            Ok((table, frame, reads, writes, lua.create_table()?, lua.create_table()?))
+        });
+        let (table, frame, reads, writes, pool, list) = made?;
         Ok(Loaded { machine, entry, is_batch, on_timer, migrate, table, frame, pool, list, reads, writes })
     }
 }

@@ -1,5 +1,6 @@
 //! What a script keeps for a key.
 
+use crate::dataflow::plugin::from_lua;
 use crate::event::bytes::{Malformed, Reader, put_bytes, put_number, put_time};
 use crate::event::{Batch, Kept};
 use crate::time::Timestamp;
@@ -141,7 +142,7 @@ pub(super) fn give_kept(lua: &mlua::Lua, kept: &Kept, scratch: &mut Batch) -> ml
 /// A value of Lua to be kept.
 pub(super) fn take_kept(value: &mlua::Value, scratch: &mut Batch) -> Result<Kept, String> {
     scratch.clear();
-    let value = super::values::take(value, scratch)?;
+    let value = from_lua(value, scratch)?;
     Ok(Kept::of(scratch, value))
 }
 

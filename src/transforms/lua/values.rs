@@ -31,14 +31,6 @@ pub(super) fn is_same(batch: &Batch, value: Value, now: &mlua::Value) -> bool {
     }
 }
 
-/// A value of Lua as a cell of the batch.
-///
-/// # Errors
-/// What it is that no event can hold.
-pub(super) fn take(value: &mlua::Value, batch: &mut Batch) -> Result<Value, String> {
-    from_lua(value, batch)
-}
-
 /// An event as the JSON text of a map.
 ///
 /// # Errors

@@ -45,9 +45,40 @@ pub(in crate::transforms::lua) fn fill(
     loaded: &Loaded,
     crossing: Crossing<'_>,
     (batch, rows): (&Batch, &[Row]),
-    mut at: usize,
+    at: usize,
 ) -> mlua::Result<usize> {
     let fields = (crossing.reads.len() + crossing.writes.len()) as c_int;
+    // SAFETY: what is done keeps to what `each_table` promises, and has no destructor.
+    unsafe {
+        each_table(lua, loaded, crossing, (rows, at), |state, number, row| {
+            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+                ffi::lua_settop(state, -2);
+                ffi::lua_createtable(state, 0, fields);
+                ffi::lua_pushvalue(state, -1);
+                ffi::lua_rawseti(state, POOL, number);
+            }
+            give_all(state, (ffi::lua_gettop(state), READS), crossing.reads, batch, row)
+        })
+    }
+}
+
+/// Does something with each row, from one of them on, until it says no: returns the row where it did, or how many there are.
+/// What is done finds on the stack the frame, the pool, what the frame holds, and what the pool holds for the row, and it is
+/// told the place of that in the pool.
+///
+/// # Errors
+/// What is done raises one.
+///
+/// # Safety
+/// What is done must be sound on such a stack, inside a protected call, and have nothing with a destructor: errors jump.
+#[inline]
+unsafe fn each_table(
+    lua: &Lua,
+    loaded: &Loaded,
+    crossing: Crossing<'_>,
+    (rows, mut at): (&[Row], usize),
+    mut act: impl FnMut(*mut ffi::lua_State, ffi::lua_Integer, Row) -> bool,
+) -> mlua::Result<usize> {
     let reached = &mut at;
     // SAFETY: the frame and the pool are on the stack. Nothing in there has a destructor.
     unsafe {
@@ -56,13 +87,8 @@ pub(in crate::transforms::lua) fn fill(
             let top = ffi::lua_gettop(state);
             while let Some(&row) = rows.get(*reached) {
                 let number = *reached as ffi::lua_Integer + 1;
-                if ffi::lua_rawgeti(state, POOL, number) != ffi::LUA_TTABLE {
-                    ffi::lua_settop(state, top);
-                    ffi::lua_createtable(state, 0, fields);
-                    ffi::lua_pushvalue(state, -1);
-                    ffi::lua_rawseti(state, POOL, number);
-                }
-                if !give_all(state, (top + 1, READS), crossing.reads, batch, row) {
+                ffi::lua_rawgeti(state, POOL, number);
+                if !act(state, number, row) {
                     break;
                 }
                 ffi::lua_settop(state, top);
@@ -124,25 +150,13 @@ pub(in crate::transforms::lua) fn take(
     loaded: &Loaded,
     crossing: Crossing<'_>,
     (batch, rows): (&mut Batch, &[Row]),
-    mut at: usize,
+    at: usize,
 ) -> mlua::Result<usize> {
     let written = READS + crossing.reads.len() as c_int;
-    let reached = &mut at;
     // SAFETY: as in `fill`.
     unsafe {
-        lua.exec_raw::<()>((&loaded.frame, &loaded.pool), |state| {
-            unfold(state, crossing);
-            let top = ffi::lua_gettop(state);
-            while let Some(&row) = rows.get(*reached) {
-                ffi::lua_rawgeti(state, POOL, *reached as ffi::lua_Integer + 1);
-                if !take_all(state, (top + 1, written), crossing.writes, batch, row) {
-                    break;
-                }
-                ffi::lua_settop(state, top);
-                *reached += 1;
-            }
-            ffi::lua_settop(state, 0);
-        })?;
+        each_table(lua, loaded, crossing, (rows, at), |state, _, row| {
+            take_all(state, (ffi::lua_gettop(state), written), crossing.writes, batch, row)
+        })
     }
-    Ok(at)
 }
