@@ -30,7 +30,8 @@ impl SharedDeadLetters {
 
     /// At a checkpoint: forces what was written to the disk. That it cannot be is no reason to stop.
     pub fn sync(&self) {
-        if let Err(error) = self.log.lock().unwrap_or_else(PoisonError::into_inner).sync() {
+        let synced = self.log.lock().unwrap_or_else(PoisonError::into_inner).sync();
+        if let Err(error) = synced {
             tracing::warn!("dead letters may be lost: {error}");
         }
     }

@@ -12,6 +12,10 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// What librdkafka says of a connection that stood when it ended. The broker went away, or the connection was idle: asking
+/// it tells which.
+const WAS_UP: &str = "in state UP";
+
 /// Listens to a client. It is told on the thread that polls it, which must not be a worker: a broker may be asked for
 /// its certificate, for some seconds.
 pub struct Context {
@@ -123,8 +127,12 @@ impl Context {
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
-    /// What fails at a connection comes as an error as well, and is said then.
+    /// What fails at a connection comes as an error as well, and is said then; that a connection has ended which stood comes
+    /// here alone.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" && message.contains(WAS_UP) {
+            self.doubtful.store(true, Ordering::Relaxed);
+        }
         let (who, message) = (&self.connection.who, self.connection.mask(message));
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -143,17 +151,19 @@ impl ClientContext for Context {
         }
         let Some(reason) = of_connection(code, text, &self.connection) else { return };
         match code {
-            // The broker went away, or ended a connection that was idle: asking it tells which.
-            RDKafkaErrorCode::BrokerTransportFailure if text.contains("in state UP") => {
+            RDKafkaErrorCode::BrokerTransportFailure if text.contains(WAS_UP) => {
                 self.doubtful.store(true, Ordering::Relaxed);
             }
             RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut => {
                 self.doubtful.store(true, Ordering::Relaxed);
             }
-            RDKafkaErrorCode::AllBrokersDown => match self.state().last.clone() {
-                Some(last) => self.disturbed(&last),
-                None => self.connected.store(false, Ordering::Relaxed),
-            },
+            RDKafkaErrorCode::AllBrokersDown => {
+                let last = self.suspicion();
+                match last {
+                    Some(last) => self.disturbed(&last),
+                    None => self.connected.store(false, Ordering::Relaxed),
+                }
+            }
             // One broker of several is no trouble while others answer.
             _ if self.is_connected() => self.state().last = Some(reason),
             _ => self.disturbed(&reason),
@@ -182,5 +192,53 @@ impl ConsumerContext for Context {
             );
         }
         state.uncommitted = reason;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected() -> Context {
+        let connection = Connection {
+            who: "`in` of `p`".to_owned(),
+            brokers: vec!["localhost:9092".to_owned()],
+            client_id: "headwater".to_owned(),
+            tls: None,
+            sasl: None,
+            properties: Vec::new(),
+            secrets: crate::config::Secrets::default(),
+        };
+        let context = Context::new(connection);
+        context.connected();
+        assert!(!context.is_doubtful());
+        context
+    }
+
+    const REFUSED: &str = "localhost:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused";
+
+    #[test]
+    fn when_the_last_broker_goes_it_is_said_why() {
+        let context = connected();
+        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), REFUSED);
+        assert!(context.is_connected() && context.is_doubtful());
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(context.trouble().as_deref(), Some("nothing listens there"));
+        assert!(!context.is_connected());
+    }
+
+    #[test]
+    fn a_connection_that_stood_and_ended_is_a_reason_to_ask() {
+        let context = connected();
+        let ended = "[thrd:localhost:9092/1]: localhost:9092/1: Disconnected (after 1234ms in state UP)";
+        context.log(RDKafkaLogLevel::Info, "FAIL", ended);
+        assert!(context.is_doubtful());
+        context.connected();
+        context.log(
+            RDKafkaLogLevel::Info,
+            "FAIL",
+            "localhost:9092/1: Disconnected (after 2ms in state CONNECT)",
+        );
+        assert!(!context.is_doubtful());
     }
 }

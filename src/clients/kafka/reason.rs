@@ -174,8 +174,11 @@ fn ask_for_certificate(host: &str, port: u16, connection: &Connection) -> Option
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     let mut client = ClientConnection::new(config, name).ok()?;
     while client.is_handshaking() {
-        if let Err(error) = client.complete_io(&mut stream) {
-            return handshake(&error, host);
+        match client.complete_io(&mut stream) {
+            // It has ended the conversation.
+            Ok((0, 0)) => break,
+            Ok(_) => {}
+            Err(error) => return handshake(&error, host),
         }
     }
     None

@@ -361,10 +361,8 @@ impl Outlet {
     }
 
     fn told(&self) -> Result<(), SinkError> {
-        match self.0.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), Err)
     }
 }
 

@@ -63,7 +63,8 @@ impl Keeper {
     /// Tells the group how far checkpoints are, and ends the thread.
     pub fn stop(&self) {
         self.shared.stop();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // One that panicked is over as well.
             let _ = thread.join();
         }
