@@ -305,3 +305,67 @@ fn what_is_wrong_with_a_script_is_said_by_check() {
     let (status, said) = check("\"function process(e) return e end\"");
     assert_eq!(status, Some(0), "{said}");
 }
+
+#[test]
+fn what_a_script_logs_shows_no_secrets() {
+    let folder = Folder::empty();
+    folder.write("in.ndjson", "{\"k\":1}\n");
+    folder.write("token", "hush-hush-4711\n");
+    folder.write(
+        "p.yaml",
+        "sources: { in: { file: { path: in.ndjson } } }\n\
+         transforms:\n  told: { from: in, lua: { args: { token: '${file:token}' }, script: \"\n\
+         function process(event) log.info('the token is', args.token, event.k) return event end\" } }\n\
+         sinks: { out: { from: told, drop: {} } }\n",
+    );
+    let ran = folder.run(&["run", "p.yaml"]);
+    assert!(ran.stderr.contains("the token is *** 1"), "{}", ran.stderr);
+    ran.succeeded();
+}
+
+const PRICED: &str = r#"
+sources:
+  in: { stdin: {} }
+plugins: [plugins/price.lua]
+transforms:
+  priced: { from: in, set: { n: price(k) } }
+  rated: { from: priced, lua: plugins/rate.lua }
+sinks:
+  out: { from: rated, file: { path: out.ndjson } }
+"#;
+
+/// A function registered for expressions, and a step that multiplies by what its module says.
+fn pricing(folder: &Folder, price: u32, rate: u32) {
+    folder
+        .write("plugins/price.lua", format!("register.scalar('price', function(k) return k * {price} end)"));
+    folder.write("plugins/rates.lua", format!("return {{ rate = {rate} }}"));
+}
+
+#[test]
+fn plugins_and_modules_are_replaced_while_events_flow() {
+    let folder = Folder::empty();
+    std::fs::create_dir_all(folder.path().join("plugins")).unwrap();
+    pricing(&folder, 1, 1);
+    folder.write(
+        "plugins/rate.lua",
+        "local rates = require('rates')\nfunction process(event) event.r = rates.rate return event end",
+    );
+    folder.write("p.yaml", PRICED);
+    let mut process = start(&folder);
+    let mut sent = send_until(&folder, &mut process, "events", |out| out.lines().count() > 5);
+    // What the plan was made with must stay.
+    folder.write("plugins/price.lua", "register.scalar('cost', function(k) return 2 * k end)");
+    folder.write("plugins/rates.lua", "return {");
+    sent += send_until(&folder, &mut process, "what is told", |_| {
+        let errors = folder.read("errors");
+        errors.contains("registers no function `price` any more") && errors.contains("rates.lua:1:")
+    });
+    pricing(&folder, 7, 9);
+    sent += send_until(&folder, &mut process, "new scripts", |out| out.contains("\"n\":7,\"r\":9"));
+    drop(process.stdin.take());
+    assert!(process.wait().unwrap().success(), "{}", folder.read("errors"));
+    let out = folder.read("out.ndjson");
+    assert_eq!(out.lines().count() as u64, sent, "no event is lost, none comes twice");
+    let is_known = |line: &str| ["\"n\":1,", "\"n\":7,"].iter().any(|n| line.contains(n));
+    assert!(out.lines().all(is_known), "{out}");
+}

@@ -2,12 +2,12 @@
 
 use super::meter::{self, Meter, Noted};
 use super::usage::Tally;
-use super::{Budget, FaultKind, Helper, LuaFault, Script, sandbox};
+use super::{Budget, FaultKind, Helper, LoadedFile, LuaFault, Script, sandbox};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, LuaOptions, StdLib};
 use std::cell::Cell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Adds globals of a machine.
@@ -34,7 +34,7 @@ pub struct Machine {
     succeeded: Cell<u64>,
     budget: Budget,
     script: String,
-    modules: Arc<Mutex<Vec<PathBuf>>>,
+    files: Vec<LoadedFile>,
 }
 
 impl Machine {
@@ -48,20 +48,17 @@ impl Machine {
         if let Some(install) = setup.install {
             install(&lua).map_err(fault)?;
         }
-        let machine = Machine::metered(lua, budget, script, modules).map_err(fault)?;
+        let mut machine = Machine::metered(lua, budget, script).map_err(fault)?;
         let name = format!("={}", script.name);
         machine.call(|lua| lua.load(&*script.text).set_name(name).set_mode(ChunkMode::Text).exec())?;
         sandbox::seal(&machine.lua).map_err(fault)?;
+        let modules = mem::take(&mut *modules.lock().unwrap_or_else(PoisonError::into_inner));
+        machine.files = script.file().into_iter().chain(modules).collect();
         Ok(machine)
     }
 
     /// Puts the meter in.
-    fn metered(
-        lua: Lua,
-        budget: Budget,
-        script: &Script,
-        modules: Arc<Mutex<Vec<PathBuf>>>,
-    ) -> mlua::Result<Machine> {
+    fn metered(lua: Lua, budget: Budget, script: &Script) -> mlua::Result<Machine> {
         meter::prepare(&lua)?;
         lua.set_memory_limit(budget.memory)?;
         let meter = Arc::new(Meter::new(&budget));
@@ -75,7 +72,7 @@ impl Machine {
             succeeded: Cell::new(0),
             budget,
             script: script.name.clone(),
-            modules,
+            files: Vec::new(),
         })
     }
 
@@ -190,9 +187,9 @@ impl Machine {
         self.lua.used_memory()
     }
 
-    /// The files that `require` has read, in order.
-    pub fn modules(&self) -> Vec<PathBuf> {
-        self.modules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The files that were loaded: that of the script, if it has one, and those of modules in their order.
+    pub fn files(&self) -> &[LoadedFile] {
+        &self.files
     }
 }
 

@@ -10,14 +10,18 @@ mod fault;
 pub mod fields;
 mod helper;
 mod machine;
+mod mask;
 mod meter;
 mod sandbox;
 mod script;
 mod usage;
+mod watch;
 
 pub use budget::Budget;
 pub use fault::{FaultKind, LuaFault};
 pub use helper::Helper;
 pub use machine::{Machine, Setup};
+pub use mask::Mask;
 pub use script::{MAX_SCRIPT, Script, ScriptError};
 pub use usage::{Usage, Used};
+pub use watch::{LoadedFile, Watch};

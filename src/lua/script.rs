@@ -1,6 +1,6 @@
 //! The text of a script, and where its modules are.
 
-use super::Usage;
+use super::{LoadedFile, Mask, Usage};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Script {
     pub modules: Option<PathBuf>,
     /// What its machines use.
     pub usage: Arc<Usage>,
+    /// What it logs goes through this.
+    pub mask: Mask,
 }
 
 /// Why a script cannot be read.
@@ -44,14 +46,29 @@ impl Script {
         let text = read_text(path)?;
         let name = path.display().to_string();
         let (path, modules) = (Some(path.to_owned()), modules_of(path));
-        Ok(Script { name, path, text: text.into(), modules, usage: Arc::default() })
+        Ok(Script { name, path, text: text.into(), modules, usage: Arc::default(), mask: Mask::default() })
     }
 
     /// A script that stands in another file. `beside` is that file, if there is one: modules are found as for a
     /// script that lies next to it.
     pub fn inline(name: &str, text: &str, beside: Option<&Path>) -> Script {
         let modules = beside.and_then(modules_of);
-        Script { name: name.to_owned(), path: None, text: text.into(), modules, usage: Arc::default() }
+        let (name, text) = (name.to_owned(), text.into());
+        Script { name, path: None, text, modules, usage: Arc::default(), mask: Mask::default() }
+    }
+
+    /// The script as its file has it now; one without a file is as it was.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn reread(&self) -> Result<Script, ScriptError> {
+        let Some(path) = &self.path else { return Ok(self.clone()) };
+        Ok(Script { text: read_text(path)?.into(), ..self.clone() })
+    }
+
+    /// Its file, if it has one.
+    pub fn file(&self) -> Option<LoadedFile> {
+        Some(LoadedFile::new(self.path.clone()?, &self.text))
     }
 
     /// Whether what stands under `lua:` is a script itself: a path has neither line breaks, spaces nor parentheses.

@@ -18,6 +18,7 @@ use super::stats::{Counters, NodeCounts};
 use super::tables::Tables;
 use super::worker::{PanicGuard, Shared, Stepped, WATCH_EVERY, Worker};
 use crate::config;
+use crate::dataflow::plugin::PluginWatch;
 use crate::dataflow::{
     Durable, FrameNumber, Journal, Pressure, Room, SharedSink, SharedTable, Sink, SinkId, SinkStatus, StepId,
 };
@@ -44,6 +45,7 @@ pub struct Pipeline {
     workers: Vec<Worker>,
     common: Common,
     coordinator: Option<Coordinator>,
+    scripts: PluginWatch,
 }
 
 /// What all workers have in common.
@@ -243,7 +245,7 @@ impl Pipeline {
             inquiry: Arc::default(),
             reins: Arc::default(),
         };
-        Ok(Pipeline { workers, common, coordinator })
+        Ok(Pipeline { workers, common, coordinator, scripts: PluginWatch::new(&plan.plugins) })
     }
 
     /// Runs all workers to the end of input, until `stop` is set, or until nobody reads a sink any more. `watch` is called
@@ -258,7 +260,7 @@ impl Pipeline {
         stop: &AtomicBool,
         watch: &mut dyn FnMut(&[NodeCounts]),
     ) -> Result<Vec<NodeCounts>, String> {
-        let Pipeline { workers, common, mut coordinator } = self;
+        let Pipeline { workers, common, mut coordinator, mut scripts } = self;
         common.tables.start()?;
         let shared = common.shared(clock, stop);
         let resting = AtomicBool::new(false);
@@ -279,6 +281,7 @@ impl Pipeline {
             while !is_over() {
                 clock.doze(WATCH_EVERY);
                 watch(&common.counts());
+                scripts.look(clock.elapsed());
             }
             // One that panicked has left its failure behind.
             let workers = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
@@ -418,7 +421,7 @@ impl Steps {
     /// # Errors
     /// Why the pipeline failed.
     pub fn end(self, clock: &dyn Clock) -> Result<Vec<NodeCounts>, String> {
-        let Steps { pipeline: Pipeline { mut workers, common, coordinator }, stop, .. } = self;
+        let Steps { pipeline: Pipeline { mut workers, common, coordinator, .. }, stop, .. } = self;
         let shared = common.shared(clock, &stop);
         Worker::end_together(&mut workers, &shared);
         end(&common, workers, coordinator, &shared)

@@ -9,6 +9,7 @@ mod packed;
 mod place;
 mod plugins;
 mod register;
+mod replacing;
 mod scalar;
 mod values;
 
@@ -17,5 +18,6 @@ pub use packed::{pack, unpack};
 pub use place::Place;
 pub use plugins::{Plugins, report_line};
 pub use register::{Plugin, RegisterKind, Registered, install, part};
+pub use replacing::PluginWatch;
 pub use scalar::PluginScalar;
 pub use values::{from_lua, text_from_lua, to_lua};

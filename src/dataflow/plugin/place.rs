@@ -12,6 +12,8 @@ pub struct Place {
     kind: RegisterKind,
     name: String,
     loaded: Option<Loaded>,
+    /// Which version of the plugin that is.
+    version: u64,
     /// Breaches of its budget, one after the other.
     breaches: u32,
     /// Calls for which it is left alone.
@@ -33,7 +35,7 @@ struct Loaded {
 impl Place {
     /// Nothing is loaded yet.
     pub fn new(plugin: Arc<Plugin>, kind: RegisterKind, name: &str) -> Place {
-        Place { plugin, kind, name: name.to_owned(), loaded: None, breaches: 0, rest: 0 }
+        Place { plugin, kind, name: name.to_owned(), loaded: None, version: 0, breaches: 0, rest: 0 }
     }
 
     /// Another one for the same, with nothing loaded.
@@ -43,6 +45,10 @@ impl Place {
 
     /// Calls what was registered, under the budget.
     pub fn call<R>(&mut self, run: impl FnOnce(&Lua, &Value) -> mlua::Result<R>) -> Result<R, LuaFault> {
+        let version = self.plugin.latest.version();
+        if version != self.version {
+            (self.version, self.loaded, self.breaches, self.rest) = (version, None, 0, 0);
+        }
         if self.rest > 0 {
             self.rest -= 1;
             let why = format!("went over its budget {MOST_BREACHES} times in a row and is left alone");

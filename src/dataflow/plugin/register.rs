@@ -1,8 +1,10 @@
 //! `register`: what a script offers to pipelines.
 
 use super::helpers::helpers;
-use crate::lua::{Budget, LuaFault, Machine, Script, Setup};
+use super::replacing::Latest;
+use crate::lua::{Budget, LoadedFile, LuaFault, Machine, Script, Setup};
 use mlua::{Function, Lua, Table, Value};
+use std::sync::Arc;
 
 /// Most that one script may register.
 const MOST: usize = 256;
@@ -82,6 +84,10 @@ pub struct Plugin {
     pub budget: Budget,
     /// What it registers, in order. Names of a kind are distinct.
     pub registered: Vec<Registered>,
+    /// The files that it was loaded from.
+    pub(super) files: Vec<LoadedFile>,
+    /// What came in place of the script.
+    pub(super) latest: Arc<Latest>,
 }
 
 impl Plugin {
@@ -89,12 +95,13 @@ impl Plugin {
     pub fn load(script: Script, budget: Budget) -> Result<Plugin, LuaFault> {
         let machine = start(&script, budget)?;
         let registered = machine.call(list)?;
-        Ok(Plugin { script, budget, registered })
+        let files = machine.files().to_vec();
+        Ok(Plugin { script, budget, registered, files, latest: Arc::default() })
     }
 
-    /// A machine of its own for one place.
+    /// A machine of its own for one place, with the script that is there by now.
     pub fn start(&self) -> Result<Machine, LuaFault> {
-        start(&self.script, self.budget)
+        start(self.latest.script().as_ref().unwrap_or(&self.script), self.budget)
     }
 
     /// What it has registered under that name.

@@ -1,5 +1,6 @@
 //! `log.debug`, `info`, `warn`, `error` and `print`: lines in the log of the process.
 
+use crate::lua::{Mask, Script};
 use crate::time::{Clock, SystemClock};
 use mlua::{Lua, MultiValue, Table};
 use std::sync::Arc;
@@ -32,19 +33,19 @@ struct Throttle {
 }
 
 /// Adds the functions.
-pub(super) fn install(lua: &Lua, globals: &Table, script: &str) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, globals: &Table, script: &Script) -> mlua::Result<()> {
     let throttle =
         Arc::new(Throttle { clock: SystemClock::new(), since: AtomicI64::new(0), lines: AtomicU64::new(0) });
     let log = lua.create_table()?;
     for (name, tell) in LEVELS {
-        let (throttle, script) = (throttle.clone(), script.to_owned());
+        let (throttle, script, mask) = (throttle.clone(), script.name.clone(), script.mask.clone());
         let function = lua.create_function(move |lua, args: MultiValue| {
             super::charge(lua, args.iter().map(super::length).sum())?;
             if let Some(left_out) = throttle.admits() {
                 if left_out > 0 {
                     tracing::warn!("{script}: {left_out} further lines were left out");
                 }
-                tell(&script, &line(args)?);
+                tell(&script, &line(args, &mask)?);
             }
             Ok(())
         })?;
@@ -70,8 +71,8 @@ impl Throttle {
     }
 }
 
-/// The values as one line.
-fn line(args: MultiValue) -> mlua::Result<String> {
+/// The values as one line, as it may be shown.
+fn line(args: MultiValue, mask: &Mask) -> mlua::Result<String> {
     let mut line = String::new();
     for (index, arg) in args.into_iter().enumerate() {
         if index > 0 {
@@ -79,10 +80,14 @@ fn line(args: MultiValue) -> mlua::Result<String> {
         }
         line.push_str(&arg.to_string()?);
         if line.len() > LONGEST {
-            line.truncate((0..=LONGEST).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0));
-            line.push('…');
             break;
         }
+    }
+    // Before it is cut: half a secret would be shown.
+    let mut line = mask.shown(line);
+    if line.len() > LONGEST {
+        line.truncate(line.floor_char_boundary(LONGEST));
+        line.push('…');
     }
     // A line stays one line, whatever a script is given to log.
     Ok(line.replace(char::is_control, " "))
@@ -104,10 +109,19 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_not_shown_in_part_either() {
+        let mask = Mask::new(|text| text.replace("hush", "***"));
+        let lua = Lua::new();
+        let args: MultiValue = lua.load("return ('x'):rep(998) .. 'hush', 'hush'").eval().unwrap();
+        let line = line(args, &mask).unwrap();
+        assert!(line.ends_with("xx**…"), "{line}");
+    }
+
+    #[test]
     fn a_line_stays_one_line() {
         let lua = Lua::new();
         let args: MultiValue = lua.load("return 'a\\nb', 1, true, nil, ('x'):rep(2000)").eval().unwrap();
-        let line = line(args).unwrap();
+        let line = line(args, &Mask::default()).unwrap();
         assert!(line.starts_with("a b 1 true nil xxx") && line.len() < 1_100, "{line}");
     }
 }

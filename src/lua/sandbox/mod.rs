@@ -13,9 +13,8 @@ mod tables;
 mod text;
 
 use super::meter::Meter;
-use super::{Helper, Script};
+use super::{Helper, LoadedFile, Script};
 use mlua::{Function, Lua, MultiValue, Table, Value, ffi};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// Globals that reach files, other threads of output, or bytecode.
@@ -33,7 +32,7 @@ pub(super) fn install(
     lua: &Lua,
     script: &Script,
     helpers: &[Helper],
-    read: &Arc<Mutex<Vec<PathBuf>>>,
+    read: &Arc<Mutex<Vec<LoadedFile>>>,
 ) -> mlua::Result<()> {
     let globals = lua.globals();
     for name in ABSENT {
@@ -49,7 +48,7 @@ pub(super) fn install(
     // So `getmetatable("")` shows nothing that could be changed.
     metatable.raw_set("__metatable", false)?;
     tables::install(lua, &globals)?;
-    log::install(lua, &globals, &script.name)?;
+    log::install(lua, &globals, script)?;
     // Chance comes from outside, if a script wants it: two runs over one input give one output.
     let math: Table = globals.raw_get("math")?;
     math.raw_get::<Function>("randomseed")?.call::<()>(0)?;

@@ -1,7 +1,7 @@
 //! `require`: modules of the `plugins` folder, and no other files.
 
 use crate::lua::Script;
-use crate::lua::script::read_text;
+use crate::lua::watch::{self, LoadedFile};
 use mlua::chunk::ChunkMode;
 use mlua::{Error, Lua, Table, Value};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) fn install(
     lua: &Lua,
     globals: &Table,
     script: &Script,
-    read: &Arc<Mutex<Vec<PathBuf>>>,
+    read: &Arc<Mutex<Vec<LoadedFile>>>,
 ) -> mlua::Result<()> {
     lua.set_named_registry_value(LOADED, lua.create_table()?)?;
     let (folder, read) = (script.modules.clone(), read.clone());
@@ -36,8 +36,8 @@ pub(super) fn install(
             return Err(raised(why));
         }
         let path = find(folder.as_deref(), &name).map_err(raised)?;
-        read.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-        let text = read_text(&path).map_err(|error| raised(error.to_string()))?;
+        let (file, text) = watch::load(&path).map_err(|error| raised(error.to_string()))?;
+        read.lock().unwrap_or_else(PoisonError::into_inner).push(file);
         loaded.raw_set(&*name, false)?;
         let chunk = lua.load(&*text).set_name(format!("={name}.lua")).set_mode(ChunkMode::Text);
         let module = chunk.call::<Value>(&*name);

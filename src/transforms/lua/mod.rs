@@ -12,7 +12,6 @@ mod planning;
 mod runner;
 mod state;
 mod values;
-mod watch;
 
 use crate::config::Role;
 use crate::dataflow::{ComponentSpec, OptionKind, OptionSpec, TransformSpec};

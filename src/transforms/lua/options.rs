@@ -6,7 +6,7 @@ use super::plan::OnError;
 use super::runner::Plugin;
 use crate::config::{Meaning, Node, Section, Setting, read};
 use crate::event::json;
-use crate::lua::{Budget, Script};
+use crate::lua::{Budget, Mask, Script};
 use std::time::Duration;
 
 /// What stands under `lua`.
@@ -64,7 +64,9 @@ impl<'a> Options<'a> {
             return None;
         }
         let (script, text) = text?;
-        let plugin = Plugin { script: text, budget, args };
+        let secrets = setting.faults.secrets().clone();
+        let mask = Mask::new(move |text| secrets.mask(text).into_owned());
+        let plugin = Plugin { script: Script { mask, ..text }, budget, args };
         let version = u32::try_from(version).unwrap_or(1);
         Some(Options { plugin, declared, on_error, version, script, section: Some(section) })
     }

@@ -2,9 +2,8 @@
 
 use super::call::Shared;
 use super::needs::Needs;
-use super::watch::Watch;
 use crate::dataflow::plugin::helpers;
-use crate::lua::{Budget, LuaFault, Machine, Script, Setup};
+use crate::lua::{Budget, LoadedFile, LuaFault, Machine, Script, Setup, Watch};
 use crate::time::Millis;
 use mlua::{Function, Lua, Table, Value};
 
@@ -131,12 +130,13 @@ pub(super) struct Runner {
     breaches: u32,
     /// Calls for which it is still left alone.
     rest: u32,
-    watch: Option<Watch>,
+    watch: Watch,
 }
 
 impl Runner {
     pub(super) fn new(name: &str, plugin: Plugin, needs: Needs, call: Shared) -> Runner {
-        let watch = plugin.script.path.clone().map(Watch::new);
+        let mut watch = Watch::default();
+        watch.follow(plugin.script.file().as_slice());
         let (name, planned) = (name.to_owned(), needs.clone());
         Runner { name, plugin, needs, planned, call, loaded: None, breaches: 0, rest: 0, watch }
     }
@@ -152,7 +152,9 @@ impl Runner {
         }
         if self.loaded.is_none() {
             let loaded = self.plugin.load(&self.call, self.needs.read_names(), self.needs.write_names());
-            self.loaded = Some(loaded.map_err(|fault| self.failed(fault))?);
+            let loaded = loaded.map_err(|fault| self.failed(fault))?;
+            self.watch.follow(loaded.machine.files());
+            self.loaded = Some(loaded);
         }
         let Some(loaded) = &self.loaded else { return Err(Failure::Resting) };
         match loaded.machine.call(|lua| work(loaded, lua)) {
@@ -194,41 +196,31 @@ impl Runner {
         self.loaded.as_ref().map(|loaded| (&loaded.table, loaded.writes.as_slice()))
     }
 
-    /// Looks whether the script's file was replaced, and goes on with the new one if it fits.
+    /// Looks whether the script's file or a module's was replaced, and goes on with the new one if it fits.
     pub(super) fn look(&mut self, elapsed: Millis) {
-        let Some(script) = self.watch.as_mut().and_then(|watch| watch.changed(elapsed)) else { return };
-        let Script { name, usage, .. } = self.plugin.script.clone();
-        let script = script.map(|script| Script { name, usage, ..script });
-        match script.map_err(|error| error.to_string()).and_then(|script| self.replace(script)) {
-            Ok(true) => tracing::info!("`{}`: goes on with the new {}", self.name, self.plugin.script.name),
-            Ok(false) => {}
-            Err(why) => tracing::error!(
-                "`{}`: {} was changed and is not used as it is: {why}; the one before goes on",
-                self.name,
-                self.plugin.script.name
-            ),
+        if self.watch.is_changed(elapsed) {
+            let script = self.plugin.script.reread().map_err(|error| error.to_string());
+            let result = script.and_then(|script| self.replace(script));
+            let result = result.map_err(|why| self.plugin.script.mask.shown(why));
+            self.watch.conclude(&format!("`{}`", self.name), &self.plugin.script.name, result);
         }
     }
 
-    fn replace(&mut self, script: Script) -> Result<bool, String> {
-        if script.text == self.plugin.script.text {
-            return Ok(false);
-        }
+    fn replace(&mut self, script: Script) -> Result<Vec<LoadedFile>, String> {
         let plugin = Plugin { script, ..self.plugin.clone() };
         let new = plugin.load(&self.call, &[], &[]).map_err(|fault| fault.to_string());
         let new = new.and_then(|loaded| self.planned.replaced(&plugin.script, &loaded));
-        if let Err(why) = new.and_then(|needs| {
+        let loaded = new.and_then(|needs| {
             let loaded = plugin.load(&self.call, needs.read_names(), needs.write_names());
-            self.loaded = Some(loaded.map_err(|fault| fault.to_string())?);
-            self.needs = needs;
-            Ok(())
-        }) {
+            Ok((needs, loaded.map_err(|fault| fault.to_string())?))
+        });
+        let (needs, loaded) = loaded.inspect_err(|_| {
             let has_timers = self.loaded.as_ref().is_some_and(|loaded| loaded.on_timer.is_some());
             self.call.lock().has_timers = has_timers;
-            return Err(why);
-        }
+        })?;
+        let files = loaded.machine.files().to_vec();
+        (self.needs, self.plugin, self.loaded) = (needs, plugin, Some(loaded));
         (self.breaches, self.rest) = (0, 0);
-        self.plugin = plugin;
-        Ok(true)
+        Ok(files)
     }
 }
